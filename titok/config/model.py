@@ -1,0 +1,187 @@
+"""The boxes of the paper's Figure 3 as settings: tokenizer, proxy VQGAN, discriminator, generator, classifier.
+
+Sizes and defaults are the published ones (paper section 4.1 and the released configs); studies in miniature
+override them. Letters: B batch, K latent tokens, D width, E code size, V codebook size.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from titok.config.section import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+
+
+class TransformerSize(Section):
+    """Width and depth of a vision transformer."""
+
+    width: PositiveInt
+    """Features per token (D)."""
+    depth: PositiveInt
+    """Number of blocks."""
+    num_heads: PositiveInt
+    """Attention heads; must divide the width."""
+    mlp_ratio: PositiveFloat = 4.0
+    """Hidden width of the MLP as a multiple of the width."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"num_heads is {self.num_heads}, which does not divide width {self.width}; "
+                f"choose a divisor of the width"
+            )
+        return self
+
+
+PUBLISHED_SIZES: dict[str, TransformerSize] = {
+    "small": TransformerSize(width=512, depth=8, num_heads=8),
+    "base": TransformerSize(width=768, depth=12, num_heads=12),
+    "large": TransformerSize(width=1024, depth=24, num_heads=16),
+}
+"""TiTok-S, -B and -L: encoder and decoder read the same table."""
+
+
+class VQGANModel(Section):
+    """MaskGIT-VQGAN, the convolutional 2D tokenizer that supplies proxy codes and the pixel decoder."""
+
+    channels: PositiveInt = 128
+    """Channels at full resolution."""
+    channel_multipliers: tuple[PositiveInt, ...] = (1, 1, 2, 2, 4)
+    """One level per entry; the image is halved between levels, so 5 levels take 256 px to 16 x 16 codes."""
+    num_res_blocks: PositiveInt = 2
+    """Residual blocks per level."""
+    code_dim: PositiveInt = 256
+    """Channels of a code."""
+    codebook_size: PositiveInt = 1024
+    """Number of proxy codes."""
+    norm_groups: PositiveInt = 32
+    """Groups of every GroupNorm; must divide every level's channels."""
+
+    @property
+    def downsampling(self) -> int:
+        """Pixels per code along one side."""
+        return int(2 ** (len(self.channel_multipliers) - 1))
+
+    @model_validator(mode="after")
+    def _groups_divide_channels(self) -> Self:
+        for multiplier in self.channel_multipliers:
+            if (self.channels * multiplier) % self.norm_groups:
+                raise ValueError(
+                    f"norm_groups is {self.norm_groups}, which does not divide the {self.channels * multiplier} channels "
+                    f"of a level (channels {self.channels} x multiplier {multiplier}); choose a common divisor"
+                )
+        return self
+
+
+class TokenizerModel(Section):
+    """TiTok: K latent tokens in, K latent tokens out (paper section 3.2)."""
+
+    kind: Literal["vq", "vae"] = "vq"
+    """Discrete tokens (vq) or continuous latents (vae)."""
+    head: Literal["proxy_codes", "pixels"] = "proxy_codes"
+    """What the ViT decoder predicts: codes of the proxy VQGAN (two-stage) or pixels (single-stage)."""
+    pixel_lookup: Literal["argmax", "soft"] = "soft"
+    """How proxy logits become pixels: the best code (stage 1) or the expected code (stage 2)."""
+    image_size: PositiveInt = 256
+    patch_size: PositiveInt = 16
+    encoder: TransformerSize = PUBLISHED_SIZES["small"]
+    decoder: TransformerSize = PUBLISHED_SIZES["small"]
+    num_latent_tokens: PositiveInt = 128
+    """K, the number of tokens an image becomes."""
+    codebook_size: PositiveInt = 4096
+    """V; unused by the vae kind."""
+    code_dim: PositiveInt = 12
+    """E, channels of a latent token."""
+    use_l2_norm: bool = True
+    """Compare unit vectors (two-stage models) instead of raw ones (single-stage models)."""
+    commitment_weight: NonNegativeFloat = 0.25
+    latent_layout: Literal["per_token", "interleaved"] = "per_token"
+    """`interleaved` is the published two-stage encoders' reshape without transposition: every output token
+    mixes features of all latent tokens. Needed by their weights, off for our own training."""
+    codebook_init: Literal["published", "data"] = "published"
+    """`published`: uniform(-1/V, 1/V). `data`: codes are drawn from the first batch's encoder outputs, which keeps
+    small codebooks from collapsing to one code."""
+    reanchor_codes: bool = False
+    """Move unused codes onto nearby features (CVQ-VAE), as the released single-stage recipes do."""
+    vqgan: VQGANModel | None = VQGANModel()
+    """The pixel decoder of two-stage models; null for the pixels head."""
+
+    @property
+    def grid_size(self) -> int:
+        """Patches along one side."""
+        return self.image_size // self.patch_size
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        if self.image_size % self.patch_size:
+            raise ValueError(f"patch_size is {self.patch_size}, which does not divide image_size {self.image_size}")
+        if self.num_latent_tokens > 4 * self.grid_size**2:
+            raise ValueError(
+                f"num_latent_tokens is {self.num_latent_tokens}, more than 4 times the {self.grid_size**2} patches of an "
+                f"image; allowed: 1 to {4 * self.grid_size**2}. Lower it, or make patch_size smaller"
+            )
+        if self.head == "proxy_codes":
+            if self.vqgan is None:
+                raise ValueError("head is 'proxy_codes' but vqgan is null; give the proxy VQGAN's sizes or set head: pixels")
+            if self.kind == "vae":
+                raise ValueError("kind 'vae' has no two-stage form; set head: pixels (released vae models are single-stage)")
+            if self.vqgan.downsampling != self.patch_size:
+                raise ValueError(
+                    f"patch_size is {self.patch_size} but the VQGAN turns {self.vqgan.downsampling} pixels into one code; "
+                    f"they must be equal so that every patch predicts one proxy code"
+                )
+        return self
+
+
+class DiscriminatorModel(Section):
+    """PatchGAN with blurred down-sampling (released `NLayerDiscriminator`)."""
+
+    channels: PositiveInt = 128
+    """Channels of the first convolution."""
+    num_stages: PositiveInt = 3
+    """Stages that halve the image; channels double from the second on."""
+    pool_size: PositiveInt = 16
+    """Side of the adaptive max pool before the logits."""
+    norm_groups: PositiveInt = 32
+
+
+class GeneratorModel(Section):
+    """MaskGIT transformer over latent tokens, conditioned on a class (paper section 3.3)."""
+
+    kind: Literal["vit", "uvit"] = "vit"
+    """`vit` is BERT-style, post-norm (L-32, B-64); `uvit` has long skips, pre-norm (S-128)."""
+    width: PositiveInt = 768
+    depth: PositiveInt = 24
+    """Blocks; a uvit with depth 20 has 10 + 1 + 10 = 21."""
+    num_heads: PositiveInt = 16
+    mlp_ratio: PositiveFloat = 4.0
+    dropout: Fraction = 0.1
+    """On embeddings, attention probabilities and sub-layer outputs of the vit; the published uvit ignores it."""
+    class_dropout_prob: Fraction = 0.1
+    """How often training replaces the class by `no class`, for guidance."""
+    num_tokens: PositiveInt = 32
+    """K of the tokenizer."""
+    codebook_size: PositiveInt = 4096
+    """V of the tokenizer."""
+    num_classes: PositiveInt = 1000
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        if self.width % self.num_heads:
+            raise ValueError(f"num_heads is {self.num_heads}, which does not divide width {self.width}")
+        if self.kind == "uvit" and self.depth % 2:
+            raise ValueError(f"depth is {self.depth}; a uvit needs an even depth (equal halves around the middle block)")
+        return self
+
+
+class ClassifierModel(Section):
+    """A small convolutional classifier: feature network of studies that have no Inception."""
+
+    channels: tuple[PositiveInt, ...] = (32, 64)
+    """Channels of each convolution stage; every stage but the last halves the image."""
+    feature_dim: PositiveInt = 64
+    """Size of the features before the class logits."""
+    num_classes: PositiveInt = 10
+    dropout: Fraction = 0.1

@@ -1,0 +1,119 @@
+"""How things are trained: the optimiser, the schedule, and the losses of each task (paper section 4.1, appendix A)."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from titok.config.model import DiscriminatorModel
+from titok.config.section import Fraction, Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Section
+
+
+class Optimizer(Section):
+    """AdamW; weight decay spares biases, norms, embeddings and token tables (spec section 8.3)."""
+
+    learning_rate: PositiveFloat = 1e-4
+    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
+    weight_decay: NonNegativeFloat = 1e-4
+    eps: PositiveFloat = 1e-8
+
+
+class Schedule(Section):
+    """Learning rate over steps: linear warm-up from 0, then cosine to `end_learning_rate` (or constant)."""
+
+    kind: Literal["cosine", "constant"] = "cosine"
+    warmup_steps: NonNegativeInt = 10_000
+    end_learning_rate: NonNegativeFloat = 1e-5
+
+
+class Training(Section):
+    """One training run, whatever the task."""
+
+    steps: PositiveInt = 1_000_000
+    """Optimiser updates."""
+    batch_size: PositiveInt = 256
+    """Images per update over all processes."""
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    max_grad_norm: PositiveFloat = 1.0
+    ema_decay: Fraction | None = 0.999
+    """Averaged weights are what is exported; null exports the raw ones."""
+    log_every: PositiveInt = 50
+    """Steps between lines of the metrics log."""
+    checkpoint_seconds: NonNegativeFloat = 300
+    """Wall time between checkpoints; 0 saves after every step."""
+    keep_checkpoints: PositiveInt = 2
+    """How many of the newest checkpoints stay on disk."""
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> Self:
+        if self.schedule.warmup_steps > self.steps:
+            raise ValueError(
+                f"schedule.warmup_steps is {self.schedule.warmup_steps}, more than the {self.steps} steps of the run; "
+                f"allowed: 0 to {self.steps}"
+            )
+        return self
+
+
+class Perceptual(Section):
+    """A frozen network that says how different two images look (spec section 7.3)."""
+
+    kind: Literal["none", "convnext_s", "lpips", "lpips+convnext_s", "classifier"] = "convnext_s"
+    weight: NonNegativeFloat = 0.1
+    classifier: Name | None = None
+    """For kind `classifier`: which of the study's classifiers."""
+
+    @model_validator(mode="after")
+    def _classifier_named(self) -> Self:
+        if (self.kind == "classifier") != (self.classifier is not None):
+            raise ValueError(
+                f"perceptual kind is {self.kind!r} and classifier is {self.classifier!r}; "
+                f"name a classifier exactly when kind is 'classifier'"
+            )
+        return self
+
+
+class Adversarial(Section):
+    """Hinge GAN with LeCam regularisation (spec section 7.2)."""
+
+    weight: NonNegativeFloat = 0.01
+    """Weight of the generator's term; 0 trains without a discriminator."""
+    start_step: NonNegativeInt = 20_000
+    """From this step on (counting from 0) the discriminator learns and its verdict counts."""
+    lecam_weight: NonNegativeFloat = 0.001
+    learning_rate: PositiveFloat = 1e-4
+    discriminator: DiscriminatorModel = DiscriminatorModel()
+
+
+class ReconstructionLosses(Section):
+    """Pixels, perception, adversary: stage 2, single-stage training and the proxy VQGAN."""
+
+    reconstruction_weight: NonNegativeFloat = 1.0
+    """Mean squared error."""
+    quantizer_weight: NonNegativeFloat = 0.0
+    """0 in stage 2 (the codebook is frozen there), 1 in single-stage training."""
+    kl_weight: NonNegativeFloat = 1e-6
+    """Only for vae tokenizers."""
+    perceptual: Perceptual = Perceptual()
+    adversarial: Adversarial = Adversarial()
+
+
+class ProxyCodeLosses(Section):
+    """Stage 1: cross entropy on proxy codes plus the quantizer's own loss."""
+
+    quantizer_weight: NonNegativeFloat = 1.0
+
+
+class MaskedTokenLosses(Section):
+    """The generator's loss: label-smoothed cross entropy, unmasked tokens counted lightly (spec section 6)."""
+
+    label_smoothing: Fraction = 0.1
+    unmasked_weight: NonNegativeFloat = 0.1
+
+
+class ImageTraining(Training):
+    """A training run that sees images."""
+
+    random_crop: bool = True
+    random_flip: bool = True
