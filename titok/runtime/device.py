@@ -1,0 +1,60 @@
+"""Where the work happens and how precisely: device, threads and TF32, chosen once per process and recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class DeviceError(Exception):
+    """The device asked for does not exist here."""
+
+
+def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: int | None = None) -> torch.device:
+    """The device to work on; sets the precision of float32 matrix products and the number of CPU threads.
+
+    ``name``: ``auto`` (a CUDA GPU when there is one, else the CPU), ``cpu``, ``cuda``, ``cuda:<index>`` or ``mps``.
+    ``allow_tf32``: let CUDA round the factors of float32 products to 10 bits of mantissa, faster and less exact (the
+    official sampling script does; scores here do not unless a study says so).
+    ``num_threads``: None keeps torch's choice, which respects ``OMP_NUM_THREADS``.
+    """
+    if num_threads is not None:
+        if num_threads < 1:
+            raise DeviceError(f"num_threads is {num_threads}; give at least 1")
+        torch.set_num_threads(num_threads)
+    precision = "tf32" if allow_tf32 else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = precision
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    if name == "auto":
+        return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:<index>, mps") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:<index>, mps")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("device is 'mps', but this machine or this torch has no Metal support; use auto or cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices; "
+            f"use auto or cpu, or check the driver and CUDA_VISIBLE_DEVICES"
+        )
+    return device
+
+
+def describe_device(device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What about the device can change a number or a timing: kind, model, memory, threads, TF32, library versions."""
+    device = torch.device(device)
+    description: dict[str, Any] = {"type": device.type, "num_threads": torch.get_num_threads()}
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        description |= {
+            "name": properties.name,
+            "memory_gib": round(properties.total_memory / 2**30, 1),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "tf32": torch.backends.cuda.matmul.fp32_precision == "tf32",
+        }
+    return description

@@ -1,0 +1,172 @@
+"""Files that are either whole or absent: atomic writes, JSON, npz archives, checksums.
+
+A result is written to a temporary file beside its final name, flushed to the disk and renamed into place, so that a
+crash, a full disk or Ctrl-C never leaves half a file under a name that a later step would trust.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your disk quota is used up",
+    errno.EFBIG: "the file is larger than the system allows (see `ulimit -f`)",
+}
+
+
+class FileError(Exception):
+    """A file is missing, damaged or cannot be written; the message names it and says what to do."""
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path, expected_bytes: int | None = None) -> Iterator[Path]:
+    """Yields a temporary path beside ``path``; when the block ends well, the file takes the name ``path``.
+
+    On any error, ``KeyboardInterrupt`` included, the temporary file is removed and an old ``path`` stays as it was.
+    The temporary name keeps the suffix, for writers that look at it. Parent folders are made.
+
+    ``expected_bytes`` is the size about to be written, if known: only the message about a full disk uses it.
+    Raises ``FileError`` when there is no room left; other errors pass through unchanged.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+    except BaseException as error:
+        written = temporary.stat().st_size if temporary.exists() else 0
+        temporary.unlink(missing_ok=True)
+        reason = _no_room(error)
+        if reason is None:
+            raise
+        raise FileError(_no_room_message(path, reason, written, expected_bytes)) from error
+    with contextlib.suppress(OSError):  # Some network file systems cannot flush a folder; the file itself is safe.
+        _flush(path.parent)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    data = text.encode()
+    with atomic_path(path, expected_bytes=len(data)) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: str | Path, obj: Any) -> None:
+    """Writes indented JSON atomically; NaN and infinities are refused because JSON has no such numbers."""
+    try:
+        text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise FileError(f"{path}: {error}; JSON holds finite numbers only, store null for a missing one") from error
+    write_text(path, text + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Reads a JSON file; raises ``FileError`` when it is missing or not JSON."""
+    path = existing_file(path)
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise FileError(
+            f"{path} is not valid JSON ({error}); delete it and run the step that writes it again"
+        ) from error
+
+
+def save_npz(path: str | Path, /, **arrays: np.ndarray) -> None:
+    """Writes named arrays as an uncompressed ``.npz``, atomically; equal arrays give equal bytes."""
+    if Path(path).suffix != ".npz":
+        raise FileError(f"{path}: an array archive must be called <name>.npz")
+    with (
+        atomic_path(path, expected_bytes=sum(np.asarray(array).nbytes for array in arrays.values())) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def load_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Reads every array of an ``.npz``; raises ``FileError`` when it is missing, truncated or altered."""
+    path = existing_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, AttributeError) as error:
+        raise FileError(
+            f"{path} is no readable array archive ({error}); it was cut short or altered: "
+            f"delete it and run the step that writes it again"
+        ) from error
+
+
+def sha256_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal."""
+    with existing_file(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_json(obj: Any) -> str:
+    """SHA-256 of plain data in canonical JSON: equal data have equal sums whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(obj, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+def existing_file(path: str | Path) -> Path:
+    """``path`` as a Path; raises ``FileError`` when no file of that name exists."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise FileError(f"{path} is a folder, a file is needed")
+    where = (
+        "its folder is there but empty of it" if path.parent.is_dir() else f"its folder {path.parent} is missing too"
+    )
+    raise FileError(f"{path} does not exist ({where}); run the step that writes it, or correct the path")
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file's bytes (or a folder's names) are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _no_room(error: BaseException) -> str | None:
+    """Why there was no room, if that is what ``error`` or one of its causes says; else None.
+
+    Writers in other languages (safetensors) report the number in their text instead of raising ``OSError``.
+    """
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        for number, reason in _NO_ROOM.items():
+            if getattr(current, "errno", None) == number or f"os error {number})" in str(current):
+                return reason
+        current = current.__cause__ or current.__context__
+    return None
+
+
+def _no_room_message(path: Path, reason: str, written: int, expected_bytes: int | None) -> str:
+    wanted = f"{expected_bytes:,} bytes were wanted, " if expected_bytes is not None else ""
+    free = shutil.disk_usage(path.parent).free
+    old = f"the old {path.name} is untouched" if path.exists() else "no partial file was left behind"
+    return (
+        f"cannot write {path}: {reason} ({wanted}{written:,} were written, {free:,} are free now); {old}. "
+        f"Make room and run the step again"
+    )
