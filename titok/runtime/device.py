@@ -23,9 +23,10 @@ def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: 
         if num_threads < 1:
             raise DeviceError(f"num_threads is {num_threads}; give at least 1")
         torch.set_num_threads(num_threads)
-    precision = "tf32" if allow_tf32 else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = precision
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    # The older names of the flags: once the newer `fp32_precision` is set, torch refuses to read these, and parts of
+    # torch.compile still do.
+    torch.backends.cuda.matmul.allow_tf32 = allow_tf32
+    torch.backends.cudnn.allow_tf32 = allow_tf32
     if name == "auto":
         return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     try:
@@ -55,6 +56,6 @@ def describe_device(device: torch.device | str = "cpu") -> dict[str, Any]:
             "memory_gib": round(properties.total_memory / 2**30, 1),
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
-            "tf32": torch.backends.cuda.matmul.fp32_precision == "tf32",
+            "tf32": torch.backends.cuda.matmul.allow_tf32,
         }
     return description
