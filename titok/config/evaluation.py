@@ -1,0 +1,91 @@
+"""How anything is scored: whose features, how many images, what is refused (spec section 10)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from titok.config.section import Fraction, Name, PositiveInt, Section
+from titok.config.training import Optimizer, Schedule, Training
+
+Allowance = Literal["too_few_for_features", "unbalanced_classes", "constant_images", "duplicates"]
+"""Findings that a study may let pass by name; each of them changes what a number means, so the protocol lists them."""
+
+
+class Extractor(Section):
+    """The frozen network whose features, logits or verdicts the scores are made of."""
+
+    kind: Literal["classifier", "inception"] = "inception"
+    """`classifier`: one trained in the study, never comparable with other papers. `inception`: the FID network."""
+    classifier: Name | None = None
+    """For kind `classifier`: which of the study's classifiers judges. Do not name one that a loss trains against."""
+    weights: str | None = None
+    """For kind `inception`: path of the converted TF weights (`pt_inception-2015-12-05-6726825d.pth`)."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """For kind `inception`: the hash the weights file must have; null records the file's own."""
+    dtype: Literal["float32", "float64"] = "float64"
+    """For kind `inception`: arithmetic of the whole network. The official evaluator uses float64."""
+
+    @model_validator(mode="after")
+    def _network_named(self) -> Self:
+        if self.kind == "classifier" and self.classifier is None:
+            raise ValueError("extractor.kind is 'classifier' but no classifier is named; set extractor.classifier")
+        if self.kind == "inception" and self.classifier is not None:
+            raise ValueError(
+                f"extractor.kind is 'inception' but classifier is {self.classifier!r}; "
+                f"remove it, or set extractor.kind: classifier"
+            )
+        if self.kind == "inception" and self.weights is None:
+            raise ValueError(
+                "extractor.kind is 'inception' but weights is null; set extractor.weights to the path of "
+                "pt_inception-2015-12-05-6726825d.pth"
+            )
+        if self.kind == "classifier" and (self.weights is not None or self.sha256 is not None):
+            raise ValueError(
+                "extractor.kind is 'classifier', whose weights the study trains; remove extractor.weights and "
+                "extractor.sha256"
+            )
+        return self
+
+
+class SampleChecks(Section):
+    """What a set of samples must look like before it is scored."""
+
+    max_duplicate_fraction: Fraction = 0.01
+    """Largest share of samples that repeat an earlier one byte for byte."""
+    max_constant_fraction: Fraction = 0.0
+    """Largest share of samples whose pixels are all equal."""
+    allow: tuple[Allowance, ...] = ()
+    """Findings that do not stop the scoring."""
+
+
+class LinearProbe(Training):
+    """A linear classifier on frozen latents (paper Figure 4b); the paper states no settings, these are ours."""
+
+    steps: PositiveInt = 25_000
+    batch_size: PositiveInt = 1024
+    optimizer: Optimizer = Optimizer(learning_rate=1e-3, betas=(0.9, 0.999), weight_decay=0.0)
+    schedule: Schedule = Schedule(kind="cosine", warmup_steps=0, end_learning_rate=0.0)
+    ema_decay: Fraction | None = None
+    features: Literal["mean", "concatenate"] = "mean"
+    """Latents before quantisation, averaged over the K tokens (E features) or side by side (K x E)."""
+
+
+class Evaluation(Section):
+    """One protocol for every model of a study."""
+
+    extractor: Extractor
+    rounding: Literal["round", "truncate"] = "round"
+    """How reconstructions become 8-bit images: the official evaluator rounds, the official sampler truncates."""
+    batch_size: PositiveInt = 64
+    num_samples: PositiveInt = 50_000
+    """Generated images per score; the protocol refuses any other number."""
+    inception_score_split_size: PositiveInt = 5000
+    """Images per split of the ADM Inception score, in file order (50,000 samples make ten splits)."""
+    precision_recall_neighbours: PositiveInt = 3
+    """k: an image's neighbourhood reaches to its k-th nearest neighbour."""
+    precision_recall_references: PositiveInt = 10_000
+    """At most this many real images, evenly spaced over the reference set, span the real manifold."""
+    checks: SampleChecks = SampleChecks()
+    probe: LinearProbe = LinearProbe()
