@@ -1,0 +1,61 @@
+"""What TiTok's encoder and decoder share: one transformer over [class, image tokens, latent tokens].
+
+Specification 1.2 and 1.3. The encoder keeps the latent tokens of the result, the decoder the image tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from titok.config.model import TransformerSize
+from titok.models.transformer import Block
+
+
+def scaled_normal(*shape: int) -> nn.Parameter:
+    """A learned embedding, drawn from a normal distribution with standard deviation width^-0.5 (specification 1.5)."""
+    return nn.Parameter(torch.randn(*shape) * shape[-1] ** -0.5)
+
+
+class Backbone(nn.Module):
+    """Pre-norm transformer with learned positions for P image tokens and K latent tokens."""
+
+    def __init__(self, size: TransformerSize, num_patches: int, num_latent_tokens: int) -> None:
+        super().__init__()
+        self.class_embedding = scaled_normal(1, size.width)
+        self.positional_embedding = scaled_normal(1 + num_patches, size.width)
+        self.latent_token_positional_embedding = scaled_normal(num_latent_tokens, size.width)
+        self.norm_pre = nn.LayerNorm(size.width)
+        self.blocks = nn.ModuleList(
+            Block(size.width, size.num_heads, mlp_ratio=size.mlp_ratio) for _ in range(size.depth)
+        )
+        self.norm_post = nn.LayerNorm(size.width)
+
+    def attend(self, image_tokens: Tensor, latent_tokens: Tensor) -> Tensor:
+        """Image tokens (B, P, D) and latent tokens (B, K, D) to the sequence (B, 1 + P + K, D) before ``norm_post``."""
+        class_position, image_positions = self.positional_embedding.split([1, image_tokens.shape[1]])
+        class_token = (self.class_embedding + class_position).expand(image_tokens.shape[0], 1, -1)
+        sequence = [
+            class_token,
+            image_tokens + image_positions,
+            latent_tokens + self.latent_token_positional_embedding,
+        ]
+        x = self.norm_pre(torch.cat(sequence, dim=1))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    @torch.no_grad()
+    def init_published(self) -> None:
+        """The released initialisation: normal(0, 0.02) for linear and convolution weights, zero biases.
+
+        The packed attention weight keeps Xavier's uniform, as the released code leaves it untouched (specification 1.5).
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                if name.endswith("attn.qkv"):
+                    nn.init.xavier_uniform_(module.weight)
+                else:
+                    nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)

@@ -1,0 +1,44 @@
+"""TiTok's decoder: mask tokens stand for the patches and read the image out of the K quantised latents."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from titok.config.model import TokenizerModel
+from titok.models.backbone import Backbone, scaled_normal
+
+
+def unpatchify(patches: Tensor, patch_size: int) -> Tensor:
+    """Patches (B, P, p * p * 3), colour fastest, then column, then row, to images (B, 3, H, W)."""
+    grid_size = int(patches.shape[1] ** 0.5)
+    grid = patches.view(len(patches), grid_size, grid_size, patch_size, patch_size, 3)
+    return grid.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), 3, grid_size * patch_size, grid_size * patch_size)
+
+
+class Decoder(Backbone):
+    """Quantised latents to proxy-code logits (two-stage) or to pixels (single-stage); paper 3.2, specification 1.3."""
+
+    def __init__(self, config: TokenizerModel) -> None:
+        width = config.decoder.width
+        super().__init__(config.decoder, config.grid_size**2, config.num_latent_tokens)
+        self.num_patches = config.grid_size**2
+        self.patch_size = config.patch_size
+        self.decoder_embed = nn.Linear(config.code_dim, width)
+        self.mask_token = scaled_normal(1, 1, width)
+        self.conv_out: nn.Conv2d | None = None
+        if config.vqgan is not None and config.head == "proxy_codes":
+            num_proxy_codes = config.vqgan.codebook_size
+            self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.Tanh(), nn.Linear(2 * width, num_proxy_codes))
+        else:
+            self.head = nn.Sequential(nn.Linear(width, config.patch_size**2 * 3))
+            self.conv_out = nn.Conv2d(3, 3, 3, padding=1)
+        self.init_published()
+
+    def forward(self, z_quantized: Tensor) -> Tensor:
+        """Latents (B, K, E) to proxy logits (B, P, V_proxy), or with the pixels head to images (B, 3, H, W), not clamped."""
+        latents = self.decoder_embed(z_quantized)
+        x = self.attend(self.mask_token.expand(len(latents), self.num_patches, -1), latents)
+        predictions = self.head(self.norm_post(x[:, 1 : 1 + self.num_patches]))
+        if self.conv_out is None:
+            return predictions
+        return self.conv_out(unpatchify(predictions, self.patch_size))

@@ -1,0 +1,31 @@
+"""TiTok's encoder: an image and K learned latent tokens go through one transformer, the K tokens come out."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from titok.config.model import TokenizerModel
+from titok.models.backbone import Backbone
+from titok.models.published import interleaved
+
+
+class Encoder(Backbone):
+    """Images to latents (paper section 3.2, specification 1.2)."""
+
+    def __init__(self, config: TokenizerModel) -> None:
+        width = config.encoder.width
+        super().__init__(config.encoder, config.grid_size**2, config.num_latent_tokens)
+        self.latent_layout = config.latent_layout
+        self.patch_embed = nn.Conv2d(3, width, config.patch_size, stride=config.patch_size)
+        # A vae needs a mean and a log-variance per channel.
+        self.to_latent = nn.Linear(width, config.code_dim * (2 if config.kind == "vae" else 1))
+        self.init_published()
+
+    def forward(self, images: Tensor, latent_tokens: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] and latent tokens (K, D) to latents (B, K, E), a vae's to moments (B, K, 2E)."""
+        patches = self.patch_embed(images).flatten(2).transpose(1, 2)
+        x = self.attend(patches, latent_tokens.expand(len(images), -1, -1))
+        latents = self.norm_post(x[:, -latent_tokens.shape[0] :])
+        if self.latent_layout == "interleaved":
+            latents = interleaved(latents)
+        return self.to_latent(latents)

@@ -1,0 +1,156 @@
+"""The bottleneck: nearest codebook entries (vq) or a Gaussian posterior (vae).
+
+Paper section 3.2; details in the specification's section 2. Both always compute in float32, whatever autocast says:
+half precision moves tokens to other codes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+USAGE_DECAY = 0.99
+"""CVQ-VAE: how slowly the running usage of a code follows the batches."""
+
+
+class Quantized(NamedTuple):
+    """What a vector quantizer returns; losses are scalars, means over all B x K x E elements."""
+
+    z_quantized: Tensor
+    """(B, K, E) float32: the chosen codes; gradients pass straight through to the encoder."""
+    indices: Tensor
+    """(B, K) int64 in [0, V)."""
+    commitment_loss: Tensor
+    """Pulls latents to their codes; already multiplied by the commitment weight."""
+    codebook_loss: Tensor
+    """Pulls codes to their latents."""
+    loss: Tensor
+    """Sum of both."""
+
+
+class VectorQuantizer(nn.Module):
+    """Replaces every latent vector by the nearest of V codes, with a straight-through gradient.
+
+    With ``use_l2_norm`` latents and codes are compared, and returned, as unit vectors, and the gradients of both losses
+    pass through the normalisations. ``reanchor`` moves rarely used codes onto nearby features after every training
+    step (CVQ-VAE, Zheng & Vedaldi 2023), as the released single-stage recipes do.
+    """
+
+    def __init__(
+        self,
+        codebook_size: int,
+        code_dim: int,
+        *,
+        use_l2_norm: bool = False,
+        commitment_weight: float = 0.25,
+        reanchor: bool = False,
+    ) -> None:
+        super().__init__()
+        self.codebook_size = codebook_size
+        self.use_l2_norm = use_l2_norm
+        self.commitment_weight = commitment_weight
+        self.reanchor = reanchor
+        self.embedding = nn.Embedding(codebook_size, code_dim)
+        nn.init.uniform_(self.embedding.weight, -1.0 / codebook_size, 1.0 / codebook_size)
+        if reanchor:
+            self.register_buffer("embed_prob", torch.zeros(codebook_size))
+        self.embed_prob: Tensor
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Quantises latents (B, K, E); see `Quantized`."""
+        with torch.autocast(device_type=z.device.type, enabled=False):
+            features = z.float()
+            z = F.normalize(features, dim=-1) if self.use_l2_norm else features
+            with torch.no_grad():
+                distances = self._distances(z.flatten(0, -2))
+                indices = distances.argmin(dim=1).view(z.shape[:-1])
+            z_quantized = self.lookup(indices)
+            commitment_loss = self.commitment_weight * F.mse_loss(z, z_quantized.detach())
+            codebook_loss = F.mse_loss(z_quantized, z.detach())
+            straight_through = z + (z_quantized - z).detach()
+            if self.reanchor and self.training:
+                self._reanchor(features.detach().flatten(0, -2), indices.flatten())
+        return Quantized(straight_through, indices, commitment_loss, codebook_loss, commitment_loss + codebook_loss)
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """The codes (..., E) float32 of ``indices`` (...), as unit vectors with ``use_l2_norm``."""
+        codes = self.embedding(indices)
+        return F.normalize(codes, dim=-1) if self.use_l2_norm else codes
+
+    @torch.no_grad()
+    def init_from(self, z: Tensor, generator: torch.Generator) -> None:
+        """Draws the codebook from latents (B, K, E) instead of uniformly around zero.
+
+        Every latent is used before any is used twice. With fewer latents than codes, repeated ones get noise of a
+        hundredth of the latents' spread so that no two codes coincide. ``generator`` is a CPU generator.
+        """
+        candidates = z.detach().flatten(0, -2).float()
+        repeats = -(-self.codebook_size // len(candidates))
+        order = torch.cat([torch.randperm(len(candidates), generator=generator) for _ in range(repeats)])
+        codes = candidates[order[: self.codebook_size].to(candidates.device)]
+        if repeats > 1:
+            noise = torch.randn(codes.shape, generator=generator).to(codes.device)
+            noise[: len(candidates)] = 0
+            codes = codes + 0.01 * candidates.std(dim=0, correction=0).clamp_min(1e-6) * noise
+        self.embedding.weight.copy_(codes)
+
+    def _distances(self, z: Tensor) -> Tensor:
+        """Squared distances (N, V) of the rows of ``z`` to all codes, in the released code's formula."""
+        codes = self.embedding.weight
+        if self.use_l2_norm:
+            codes = F.normalize(codes, dim=-1)
+        norms = z.square().sum(dim=1, keepdim=True) + codes.square().sum(dim=1)
+        return torch.addmm(norms, z, codes.t(), alpha=-2.0)
+
+    @torch.no_grad()
+    def _reanchor(self, features: Tensor, indices: Tensor) -> None:
+        """Moves each code towards its nearest feature, the more the less it was used (specification 2.1).
+
+        All processes see the features of all, so that their codebooks stay equal.
+        """
+        features, indices = _gather(features), _gather(indices)
+        distances = self._distances(F.normalize(features, dim=-1) if self.use_l2_norm else features)
+        share = torch.bincount(indices, minlength=self.codebook_size) / len(indices)
+        self.embed_prob.mul_(USAGE_DECAY).add_(share, alpha=1 - USAGE_DECAY)
+        scaled_usage = self.embed_prob * self.codebook_size * 10
+        alpha = torch.exp(-scaled_usage / (1 - USAGE_DECAY) - 1e-3).unsqueeze(1)
+        nearest = features[distances.argmin(dim=0)]
+        self.embedding.weight.copy_((1 - alpha) * self.embedding.weight + alpha * nearest)
+
+
+def _gather(rows: Tensor) -> Tensor:
+    """The rows of all processes of a distributed job, in rank order; every process has the same number."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
+class GaussianPosterior:
+    """A diagonal Gaussian per latent token, from moments (B, K, 2E): means first, then log-variances.
+
+    Log-variances are clamped to [-30, 20] (specification 2.2).
+    """
+
+    def __init__(self, moments: Tensor) -> None:
+        mean, logvar = moments.float().chunk(2, dim=-1)
+        self.mean = mean
+        self.logvar = logvar.clamp(-30.0, 20.0)
+
+    @property
+    def std(self) -> Tensor:
+        """(B, K, E) standard deviations."""
+        return torch.exp(0.5 * self.logvar)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """(B, K, E): mean + std * noise; ``noise`` is standard normal (B, K, E), drawn by the caller."""
+        return self.mean + self.std * noise
+
+    def kl(self) -> Tensor:
+        """(B, K): divergence from the standard normal in nats, summed over the E channels of each token."""
+        return 0.5 * (self.mean.square() + self.logvar.exp() - 1.0 - self.logvar).sum(dim=-1)
