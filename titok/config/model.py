@@ -147,8 +147,8 @@ class DiscriminatorModel(Section):
     norm_groups: PositiveInt = 32
 
 
-class GeneratorModel(Section):
-    """MaskGIT transformer over latent tokens, conditioned on a class (paper section 3.3)."""
+class GeneratorShape(Section):
+    """What a person chooses of a MaskGIT transformer; the rest follows from its tokenizer and dataset."""
 
     kind: Literal["vit", "uvit"] = "vit"
     """`vit` is BERT-style, post-norm (L-32, B-64); `uvit` has long skips, pre-norm (S-128)."""
@@ -161,19 +161,28 @@ class GeneratorModel(Section):
     """On embeddings, attention probabilities and sub-layer outputs of the vit; the published uvit ignores it."""
     class_dropout_prob: Fraction = 0.1
     """How often training replaces the class by `no class`, for guidance."""
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"num_heads is {self.num_heads}, which does not divide width {self.width}; choose a divisor of the width"
+            )
+        if self.kind == "uvit" and self.depth % 2:
+            raise ValueError(
+                f"depth is {self.depth}; a uvit needs an even depth (equal halves around the middle block)"
+            )
+        return self
+
+
+class GeneratorModel(GeneratorShape):
+    """MaskGIT transformer over latent tokens, conditioned on a class (paper section 3.3)."""
+
     num_tokens: PositiveInt = 32
     """K of the tokenizer."""
     codebook_size: PositiveInt = 4096
     """V of the tokenizer."""
     num_classes: PositiveInt = 1000
-
-    @model_validator(mode="after")
-    def _shapes_fit(self) -> Self:
-        if self.width % self.num_heads:
-            raise ValueError(f"num_heads is {self.num_heads}, which does not divide width {self.width}")
-        if self.kind == "uvit" and self.depth % 2:
-            raise ValueError(f"depth is {self.depth}; a uvit needs an even depth (equal halves around the middle block)")
-        return self
 
 
 class ClassifierModel(Section):

@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` and `make test`. Everything runs inside .venv, made from the pinned lock.
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# One thread per process: at this size, jobs side by side beat threads, and numbers do not depend on the core count.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test lint format bench lock clean
+
+help:  ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python >= 3.11 is needed, found $$($(PYTHON) --version); name another one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report lies
+	snakemake --cores $(CORES)
+	@echo
+	@echo "The report: $(CURDIR)/results/digits/report.html"
+
+test: $(VENV)/.installed  ## Run the tests
+	python -m pytest -n 2
+
+lint: $(VENV)/.installed  ## Check style, types and the workflow
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+format: $(VENV)/.installed  ## Rewrite files in the project's style
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+bench: $(VENV)/.installed  ## Time the hot paths on this machine
+	python benchmarks/run.py
+
+lock:  ## Pin every package again (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+
+clean:  ## Remove the environment (results stay)
+	rm -rf $(VENV)

@@ -1,0 +1,41 @@
+"""Who owns a results folder: two study files that share a name must not overwrite each other's numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+CLAIM = "study.json"
+
+
+class ClaimError(Exception):
+    """A results folder belongs to another study file."""
+
+
+def check_claim(results: Path, study_file: str) -> None:
+    """Refuses to work in a folder that another study file wrote.
+
+    Raises:
+        ClaimError: naming both files and the ways out.
+    """
+    path = results / CLAIM
+    if not path.exists():
+        return
+    owner = json.loads(path.read_text(encoding="utf-8"))["study_file"]
+    if os.path.normpath(owner) != os.path.normpath(study_file):
+        raise ClaimError(
+            f"{results} was written by the study file {owner}, but this run reads {study_file}; nothing was touched. "
+            f"Give {study_file} another name (its key `study`), or move {results} away, or, if the file was only "
+            f"renamed, edit {path}"
+        )
+
+
+def write_claim(results: Path, study_file: str) -> None:
+    """Marks a results folder as this study file's."""
+    results.mkdir(parents=True, exist_ok=True)
+    path = results / CLAIM
+    if not path.exists():
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"study_file": study_file}, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)

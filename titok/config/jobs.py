@@ -1,0 +1,228 @@
+"""What single jobs read: each named thing of a study, resolved to every value it depends on and nothing else.
+
+A job's document is written to ``results/{study}/configs/{kind}/{name}.yaml``; only a changed document makes its
+rule run again. That is why a plot option never retrains and one tokenizer's change never touches another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from titok.config.data import Dataset
+from titok.config.evaluation import Evaluation
+from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.sampling import MaskSchedule, Sampler
+from titok.config.section import PositiveInt, Section
+from titok.config.tokens import TokenViews
+from titok.config.training import (
+    ImageTraining,
+    MaskedTokenLosses,
+    ProxyCodeLosses,
+    ReconstructionLosses,
+    Training,
+)
+
+if TYPE_CHECKING:
+    from titok.config.study import Study
+
+
+class DataJob(Section):
+    """`titok prepare`: archives to shards."""
+
+    dataset: Dataset
+
+
+class ClassifierJob(Section):
+    """`titok train classifier`."""
+
+    dataset: Dataset
+    model: ClassifierModel
+    training: ImageTraining
+
+
+class VQGANJob(Section):
+    """`titok train vqgan`."""
+
+    dataset: Dataset
+    model: VQGANModel
+    training: ImageTraining
+    losses: ReconstructionLosses
+
+
+class Stage1Job(Section):
+    """`titok train stage1`."""
+
+    dataset: Dataset
+    model: TokenizerModel
+    training: ImageTraining
+    losses: ProxyCodeLosses
+
+
+class PixelStageJob(Section):
+    """`titok train stage2` and `titok train single_stage`."""
+
+    dataset: Dataset
+    model: TokenizerModel
+    training: ImageTraining
+    losses: ReconstructionLosses
+
+
+class TokensJob(Section):
+    """`titok tokens`: a dataset's images to token ids."""
+
+    dataset: Dataset
+    views: TokenViews
+
+
+class GeneratorJob(Section):
+    """`titok train generator`."""
+
+    model: GeneratorModel
+    mask_schedule: MaskSchedule
+    training: Training
+    losses: MaskedTokenLosses
+
+
+class SampleJob(Section):
+    """`titok sample`."""
+
+    sampler: Sampler
+    num_samples: PositiveInt
+    num_classes: PositiveInt
+    batch_size: PositiveInt
+
+
+class ScoreJob(Section):
+    """`titok score ...`: how anything is measured."""
+
+    study: str
+    dataset: Dataset
+    evaluation: Evaluation
+
+
+JobKind = Literal[
+    "data", "classifier", "vqgan", "stage1", "stage2", "single_stage", "tokens", "generator", "sample", "score"
+]
+
+
+def tokenizer_model(study: Study, name: str, stage: str) -> TokenizerModel:
+    """The model settings of a named tokenizer in one of its stages."""
+    entry = study.tokenizers[name]
+    two_stage = entry.recipe == "two_stage"
+    shared = entry.model_dump(include=set(TokenizerModel.model_fields) - {"encoder", "decoder"})
+    return TokenizerModel(
+        **shared,
+        head="proxy_codes" if two_stage else "pixels",
+        pixel_lookup="argmax" if stage == "stage1" else "soft",
+        image_size=study.dataset.image_size,
+        encoder=study.sizes[entry.encoder],
+        decoder=study.sizes[entry.decoder],
+        vqgan=study.vqgan.model if two_stage and study.vqgan else None,
+    )
+
+
+def _data(study: Study, name: str) -> Section:
+    return DataJob(dataset=study.dataset)
+
+
+def _classifier(study: Study, name: str) -> Section:
+    entry = study.classifiers[name]
+    return ClassifierJob(dataset=study.dataset, model=entry.model, training=entry.training)
+
+
+def _vqgan(study: Study, name: str) -> Section:
+    if study.vqgan is None:
+        raise KeyError("the study has no vqgan section")
+    entry = study.vqgan
+    return VQGANJob(dataset=study.dataset, model=entry.model, training=entry.training, losses=entry.losses)
+
+
+def _stage1(study: Study, name: str) -> Section:
+    entry = study.tokenizers[name].stage1
+    if entry is None:
+        raise KeyError(f"tokenizer {name!r} has no stage1")
+    model = tokenizer_model(study, name, "stage1")
+    return Stage1Job(dataset=study.dataset, model=model, training=entry.training, losses=entry.losses)
+
+
+def _pixel_stage(stage: Literal["stage2", "single_stage"]) -> Callable[[Study, str], Section]:
+    def build(study: Study, name: str) -> Section:
+        entry = getattr(study.tokenizers[name], stage)
+        if entry is None:
+            raise KeyError(f"tokenizer {name!r} has no {stage}")
+        model = tokenizer_model(study, name, stage)
+        return PixelStageJob(dataset=study.dataset, model=model, training=entry.training, losses=entry.losses)
+
+    return build
+
+
+def _tokens(study: Study, name: str) -> Section:
+    return TokensJob(dataset=study.dataset, views=study.token_views)
+
+
+def _generator(study: Study, name: str) -> Section:
+    entry = study.generators[name]
+    tokenizer = study.tokenizers[entry.tokenizer]
+    model = GeneratorModel(
+        **entry.model.model_dump(),
+        num_tokens=tokenizer.num_latent_tokens,
+        codebook_size=tokenizer.codebook_size,
+        num_classes=study.dataset.num_classes,
+    )
+    return GeneratorJob(model=model, mask_schedule=entry.mask_schedule, training=entry.training, losses=entry.losses)
+
+
+def _sample(study: Study, name: str) -> Section:
+    return SampleJob(
+        sampler=study.samplers[name],
+        num_samples=study.evaluation.num_samples,
+        num_classes=study.dataset.num_classes,
+        batch_size=study.evaluation.batch_size,
+    )
+
+
+def _score(study: Study, name: str) -> Section:
+    return ScoreJob(study=study.study, dataset=study.dataset, evaluation=study.evaluation)
+
+
+_BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {
+    "data": _data,
+    "classifier": _classifier,
+    "vqgan": _vqgan,
+    "stage1": _stage1,
+    "stage2": _pixel_stage("stage2"),
+    "single_stage": _pixel_stage("single_stage"),
+    "tokens": _tokens,
+    "generator": _generator,
+    "sample": _sample,
+    "score": _score,
+}
+
+
+def job(study: Study, kind: JobKind, name: str) -> Section:
+    """The resolved settings of one job.
+
+    Raises:
+        KeyError: there is no such kind of job, or the study has nothing of that name.
+    """
+    if kind not in _BUILDERS:
+        raise KeyError(f"no kind of job is called {kind!r}; allowed: {', '.join(_BUILDERS)}")
+    return _BUILDERS[kind](study, name)
+
+
+def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
+    """(kind, name) of every job of a study; `all` where there is only one."""
+    yield from (("data", "all"), ("tokens", "all"), ("score", "all"))
+    if study.vqgan:
+        yield "vqgan", "all"
+    yield from (("classifier", name) for name in study.classifiers)
+    for name, tokenizer in study.tokenizers.items():
+        yield from ((stage, name) for stage in tokenizer.stages)
+    yield from (("generator", name) for name in study.generators)
+    yield from (("sample", name) for name in study.samplers)
+
+
+def all_jobs(study: Study) -> Iterator[Section]:
+    """Every job of a study, resolved."""
+    return (job(study, kind, name) for kind, name in job_names(study))

@@ -1,0 +1,243 @@
+"""A study: one YAML file that names a dataset, everything trained on it, and the tables and figures wanted.
+
+Names refer to names (a generator to its tokenizer, a table row to a sampler); all of them are checked here, before
+any job starts. What single jobs read is derived in ``titok.config.jobs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from titok.config.data import Dataset
+from titok.config.evaluation import Evaluation
+from titok.config.model import ClassifierModel, GeneratorShape, TransformerSize, VQGANModel
+from titok.config.reporting import Reporting
+from titok.config.sampling import MaskSchedule, Sampler
+from titok.config.section import Name, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from titok.config.tokens import TokenViews
+from titok.config.training import (
+    ImageTraining,
+    MaskedTokenLosses,
+    ProxyCodeLosses,
+    ReconstructionLosses,
+    Training,
+)
+
+Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+StageName = Literal["stage1", "stage2", "single_stage"]
+
+
+class Classifier(Section):
+    """A classifier trained in the study: the held-out judge of the scores, or the perceptual network of a loss."""
+
+    model: ClassifierModel = ClassifierModel()
+    training: ImageTraining
+
+
+class ProxyTokenizer(Section):
+    """The 2D VQGAN that supplies proxy codes, trained in the study."""
+
+    model: VQGANModel = VQGANModel()
+    training: ImageTraining
+    losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
+
+
+class Stage1(Section):
+    """Predict the proxy codes (paper section 3.2, warm-up)."""
+
+    training: ImageTraining
+    losses: ProxyCodeLosses = ProxyCodeLosses()
+
+
+class Stage2(Section):
+    """Fine-tune the decoder to pixels, encoder and codebook frozen."""
+
+    training: ImageTraining
+    losses: ReconstructionLosses = ReconstructionLosses()
+
+
+class SingleStage(Section):
+    """Everything at once from pixels, without proxy codes."""
+
+    training: ImageTraining
+    losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
+
+
+class Tokenizer(Section):
+    """One TiTok: its sizes, its K, and how it is trained."""
+
+    recipe: Literal["two_stage", "single_stage"] = "two_stage"
+    kind: Literal["vq", "vae"] = "vq"
+    encoder: Name
+    """A name of the study's `sizes`."""
+    decoder: Name
+    patch_size: PositiveInt = 16
+    """Pixels per patch along one side; two-stage tokenizers need the VQGAN's."""
+    num_latent_tokens: PositiveInt
+    """K."""
+    codebook_size: PositiveInt = 4096
+    code_dim: PositiveInt = 12
+    use_l2_norm: bool = True
+    commitment_weight: NonNegativeFloat = 0.25
+    codebook_init: Literal["published", "data"] = "published"
+    latent_layout: Literal["per_token", "interleaved"] = "per_token"
+    reanchor_codes: bool = False
+    seeds: Seeds | None = None
+    """Null: the study's."""
+    stage1: Stage1 | None = None
+    stage2: Stage2 | None = None
+    """Null stops after stage 1."""
+    single_stage: SingleStage | None = None
+
+    @property
+    def stages(self) -> tuple[StageName, ...]:
+        """The stages this tokenizer is trained in, in order."""
+        if self.recipe == "single_stage":
+            return ("single_stage",)
+        return ("stage1", "stage2") if self.stage2 else ("stage1",)
+
+    @model_validator(mode="after")
+    def _recipe_complete(self) -> Self:
+        needed = "single_stage" if self.recipe == "single_stage" else "stage1"
+        if getattr(self, needed) is None:
+            raise ValueError(f"recipe is {self.recipe!r} but {needed} is missing; add its training settings")
+        if self.recipe == "two_stage" and self.kind == "vae":
+            raise ValueError("kind 'vae' has no two-stage form; set recipe: single_stage")
+        return self
+
+
+class Generator(Section):
+    """One MaskGIT transformer on the tokens of one tokenizer."""
+
+    tokenizer: Name
+    stage: StageName | None = None
+    """Which stage's tokenizer turns its tokens into images; null: the last one."""
+    model: GeneratorShape = GeneratorShape()
+    mask_schedule: MaskSchedule = "arccos"
+    """How many tokens training masks (paper Table 3b); samplers name their own."""
+    training: Training
+    losses: MaskedTokenLosses = MaskedTokenLosses()
+    samplers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """The sampling settings to try on it."""
+    seeds: Seeds | None = None
+    """Null: the first of the study's. A generator of seed n reads the tokens of its tokenizer's seed n."""
+
+
+class Study(Section):
+    """A whole study; see ``config/README.md`` for how to write one."""
+
+    study: Name
+    """Its name, and the folder under `results/`."""
+    title: str
+    description: str = ""
+    seeds: Seeds = (0,)
+    dataset: Dataset
+    sizes: dict[Name, TransformerSize]
+    classifiers: dict[Name, Classifier] = {}
+    vqgan: ProxyTokenizer | None = None
+    tokenizers: dict[Name, Tokenizer] = {}
+    token_views: TokenViews = TokenViews()
+    generators: dict[Name, Generator] = {}
+    samplers: dict[Name, Sampler] = {}
+    evaluation: Evaluation
+    reporting: Reporting = Reporting()
+
+    def tokenizer_seeds(self, tokenizer: str) -> tuple[int, ...]:
+        """Seeds a tokenizer is trained with."""
+        return self.tokenizers[tokenizer].seeds or self.seeds
+
+    def generator_seeds(self, generator: str) -> tuple[int, ...]:
+        """Seeds a generator is trained with."""
+        return self.generators[generator].seeds or self.seeds[:1]
+
+    def generator_stage(self, generator: str) -> StageName:
+        """The stage of the tokenizer that a generator's tokens come from and go back through."""
+        entry = self.generators[generator]
+        return entry.stage or self.tokenizers[entry.tokenizer].stages[-1]
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        known: dict[str, Mapping[str, object]] = {
+            "tokenizer": self.tokenizers,
+            "generator": self.generators,
+            "sampler": self.samplers,
+            "size": self.sizes,
+            "classifier": self.classifiers,
+        }
+        for kind, name, where in self._references():
+            _require(kind, name, known[kind], where)
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        from titok.config.jobs import all_jobs  # jobs are derived from studies, so they import this module
+
+        for name, tokenizer in self.tokenizers.items():
+            if tokenizer.recipe == "two_stage" and self.vqgan is None:
+                raise ValueError(f"tokenizers.{name} has recipe 'two_stage' but the study has no vqgan section; add one")
+        for name, generator in self.generators.items():
+            self._check_generator(name, generator)
+        for stage_of, stage, where in self.reporting.stages():
+            _require("stage", stage, self.tokenizers[stage_of].stages, where)
+        for generator_of, sampler, where in self.reporting.runs():
+            _require("sampler", sampler, self.generators[generator_of].samplers, where)
+        for _ in all_jobs(self):  # building a job checks its shapes
+            pass
+        return self
+
+    def _check_generator(self, name: str, generator: Generator) -> None:
+        tokenizer = self.tokenizers[generator.tokenizer]
+        if generator.stage is not None:
+            _require("stage", generator.stage, tokenizer.stages, f"generators.{name}.stage")
+        if tokenizer.kind == "vae":
+            raise ValueError(
+                f"generators.{name}.tokenizer is {generator.tokenizer!r}, whose kind is 'vae'; MaskGIT needs discrete "
+                f"tokens: name a tokenizer of kind 'vq'"
+            )
+        missing = set(self.generator_seeds(name)) - set(self.tokenizer_seeds(generator.tokenizer))
+        if missing:
+            raise ValueError(
+                f"generators.{name}.seeds has {sorted(missing)}, which tokenizer {generator.tokenizer!r} is not trained "
+                f"with; allowed: {sorted(self.tokenizer_seeds(generator.tokenizer))}"
+            )
+
+    def _references(self) -> Iterator[tuple[str, str, str]]:
+        """(kind, name, where it is written) of every name that must exist."""
+        for name, tokenizer in self.tokenizers.items():
+            yield "size", tokenizer.encoder, f"tokenizers.{name}.encoder"
+            yield "size", tokenizer.decoder, f"tokenizers.{name}.decoder"
+        for name, generator in self.generators.items():
+            yield "tokenizer", generator.tokenizer, f"generators.{name}.tokenizer"
+            for sampler in generator.samplers:
+                yield "sampler", sampler, f"generators.{name}.samplers"
+        for where, losses in self._reconstruction_losses():
+            if losses.perceptual.classifier is not None:
+                yield "classifier", losses.perceptual.classifier, f"{where}.losses.perceptual.classifier"
+        if self.evaluation.extractor.classifier is not None:
+            yield "classifier", self.evaluation.extractor.classifier, "evaluation.extractor.classifier"
+        yield from self.reporting.references()
+
+    def _reconstruction_losses(self) -> Iterator[tuple[str, ReconstructionLosses]]:
+        if self.vqgan:
+            yield "vqgan", self.vqgan.losses
+        for name, tokenizer in self.tokenizers.items():
+            if tokenizer.stage2:
+                yield f"tokenizers.{name}.stage2", tokenizer.stage2.losses
+            if tokenizer.single_stage:
+                yield f"tokenizers.{name}.single_stage", tokenizer.single_stage.losses
+
+
+def _require(kind: str, name: str, known: Iterable[str], where: str) -> None:
+    """Refuses a name nobody defined, with the names there are and the likely typo."""
+    names = sorted(known)
+    if name in names:
+        return
+    close = get_close_matches(name, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"{where} is {name!r}, but there is no {kind} of that name; allowed: {', '.join(names) or 'none defined'}{hint}"
+    )

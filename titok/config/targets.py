@@ -1,0 +1,155 @@
+"""What a study's files are called: the paths that the workflow asks for, in one place, without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from titok.config.jobs import JobKind, job
+from titok.config.section import fingerprint
+from titok.config.study import Study
+
+
+class Targets:
+    """Paths of everything a study makes, and the facts about each thing that its scores carry along."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.root = f"results/{study.study}"
+
+    def settings(self, kind: JobKind, name: str) -> str:
+        """Fingerprint of a job's resolved settings; Snakemake reruns its rule when it changes."""
+        return fingerprint(job(self.study, kind, name).resolved())
+
+    def classifier_seed(self, name: str) -> int:
+        """Every classifier has a seed of its own: its place in the study."""
+        return list(self.study.classifiers).index(name)
+
+    def tokenizer_models(self) -> list[str]:
+        """Every trained tokenizer, in its last stage."""
+        return [
+            f"{self.root}/tokenizers/{name}/seed{seed}/{entry.stages[-1]}/model.safetensors"
+            for name, entry in self.study.tokenizers.items()
+            for seed in self.study.tokenizer_seeds(name)
+        ]
+
+    def generator_models(self) -> list[str]:
+        """Every trained generator."""
+        return [
+            f"{self.root}/generators/{name}/seed{seed}/model.safetensors"
+            for name in self.study.generators
+            for seed in self.study.generator_seeds(name)
+        ]
+
+    def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
+        """Reconstruction scores of a tokenizer's stage, one per seed."""
+        seeds = self.study.tokenizer_seeds(tokenizer)
+        return [f"{self.root}/scores/reconstruction/{tokenizer}/{stage}/seed{seed}.json" for seed in seeds]
+
+    def probe_scores(self, tokenizer: str) -> list[str]:
+        """Linear-probe scores of a tokenizer, one per seed; the encoder is the first stage's in all later ones."""
+        stage = self.study.tokenizers[tokenizer].stages[0]
+        return [
+            f"{self.root}/scores/probe/{tokenizer}/{stage}/seed{seed}.json"
+            for seed in self.study.tokenizer_seeds(tokenizer)
+        ]
+
+    def generation_scores(self, generator: str, sampler: str) -> list[str]:
+        """Generation scores of a generator with a sampler, one per seed."""
+        seeds = self.study.generator_seeds(generator)
+        return [f"{self.root}/scores/generation/{generator}/{sampler}/seed{seed}.json" for seed in seeds]
+
+    def vqgan_score(self) -> list[str]:
+        """Reconstruction score of the 2D VQGAN, if the study trains one."""
+        return [f"{self.root}/scores/reconstruction/vqgan.json"] if self.study.vqgan else []
+
+    def all_scores(self) -> list[str]:
+        """Every score of the study."""
+        tokenizers = self.study.tokenizers.items()
+        generators = self.study.generators.items()
+        return [
+            *self.vqgan_score(),
+            *(path for name, entry in tokenizers for s in entry.stages for path in self.reconstruction_scores(name, s)),
+            *(path for name in self.study.tokenizers for path in self.probe_scores(name)),
+            *(path for name, entry in generators for s in entry.samplers for path in self.generation_scores(name, s)),
+        ]
+
+    def training_logs(self) -> list[str]:
+        """Metrics logs of every training run."""
+        models = [*self.tokenizer_models(), *self.first_stages(), *self.generator_models(), *self.support_models()]
+        return [path.replace("model.safetensors", "metrics.jsonl") for path in models]
+
+    def first_stages(self) -> list[str]:
+        """Stage-1 models of tokenizers that have a second stage."""
+        return [
+            f"{self.root}/tokenizers/{name}/seed{seed}/stage1/model.safetensors"
+            for name, entry in self.study.tokenizers.items()
+            if entry.stages == ("stage1", "stage2")
+            for seed in self.study.tokenizer_seeds(name)
+        ]
+
+    def support_models(self) -> list[str]:
+        """The VQGAN and the classifiers."""
+        vqgan = [f"{self.root}/vqgan/model.safetensors"] if self.study.vqgan else []
+        return [*vqgan, *(f"{self.root}/classifiers/{name}/model.safetensors" for name in self.study.classifiers)]
+
+    def subject(
+        self,
+        *,
+        seed: str | int,
+        tokenizer: str | None = None,
+        stage: str | None = None,
+        generator: str | None = None,
+        sampler: str | None = None,
+    ) -> str:
+        """What a score is about, as JSON: names and the settings that tables print beside the number."""
+        facts: dict[str, object] = {"seed": int(seed)}
+        if generator is not None and sampler is not None:
+            entry = self.study.generators[generator]
+            settings = self.study.samplers[sampler]
+            tokenizer, stage = entry.tokenizer, self.study.generator_stage(generator)
+            facts |= {"generator": generator, "generator_kind": entry.model.kind, "sampler": sampler}
+            facts |= {"num_steps": settings.num_steps, "guidance_scale": settings.guidance_scale}
+            facts |= {"mask_schedule": settings.mask_schedule}
+        if tokenizer is not None:
+            model = self.study.tokenizers[tokenizer]
+            facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": model.recipe, "size": model.encoder}
+            facts |= {"num_latent_tokens": model.num_latent_tokens, "codebook_size": model.codebook_size}
+        return json.dumps(facts)
+
+    def vqgan_subject(self) -> str:
+        """What the VQGAN's score is about, as JSON."""
+        if self.study.vqgan is None:
+            raise ValueError("the study has no vqgan")
+        model = self.study.vqgan.model
+        num_tokens = (self.study.dataset.image_size // model.downsampling) ** 2
+        facts = {"tokenizer": "vqgan", "stage": "vqgan", "recipe": "vqgan_2d", "size": "vqgan", "seed": 0}
+        return json.dumps({**facts, "num_latent_tokens": num_tokens, "codebook_size": model.codebook_size})
+
+    def everything(self) -> list[str]:
+        """What `snakemake` makes when asked for nothing in particular."""
+        return [*self.all_scores(), *self.products()]
+
+    def products(self) -> list[str]:
+        """Tables, figures, checks and the report."""
+        reporting = self.study.reporting
+        return [
+            *(f"{self.root}/tables/{name}.{ending}" for name in reporting.table_names() for ending in ("csv", "md", "tex")),
+            *(f"{self.root}/figures/{name}.{e}" for name in reporting.figure_names() for e in ("svg", "png", "csv")),
+            f"{self.root}/checks.json",
+            f"{self.root}/report.html",
+        ]
+
+    def scores_of(self, rows: Iterable[object]) -> list[str]:
+        """Scores behind rows of a table or points of a figure (anything with tokenizer, stage, generator, sampler)."""
+        paths: dict[str, None] = {}
+        for row in rows:
+            tokenizer, stage = getattr(row, "tokenizer", None), getattr(row, "stage", None)
+            generator, sampler = getattr(row, "generator", None), getattr(row, "sampler", None)
+            if tokenizer == "vqgan":
+                paths |= dict.fromkeys(self.vqgan_score())
+            elif tokenizer and stage:
+                paths |= dict.fromkeys(self.reconstruction_scores(tokenizer, stage))
+            if generator and sampler:
+                paths |= dict.fromkeys(self.generation_scores(generator, sampler))
+        return list(paths)

@@ -1,0 +1,62 @@
+"""Reads and checks the study before anything is planned; names what the rules may meet."""
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from titok.config.claim import ClaimError, check_claim, write_claim
+from titok.config.load import ConfigError, load_study
+from titok.config.targets import Targets
+
+STUDY_FILE = config.get("study", "config/digits.yaml")
+
+try:
+    study = load_study(STUDY_FILE)
+    check_claim(Path("results") / study.study, STUDY_FILE)
+except (ConfigError, ClaimError) as error:
+    raise WorkflowError(str(error)) from None
+
+targets = Targets(study)
+
+
+wildcard_constraints:
+    study=study.study,
+    tokenizer="[a-z0-9][a-z0-9_-]*",
+    generator="[a-z0-9][a-z0-9_-]*",
+    sampler="[a-z0-9][a-z0-9_-]*",
+    classifier="[a-z0-9][a-z0-9_-]*",
+    stage="stage1|stage2|single_stage",
+    seed=r"\d+",
+    kind="[a-z0-9_]+",
+    name="[a-z0-9][a-z0-9_-]*",
+
+
+def claim_results():
+    """Marks results/<study> as this study file's, so that another one cannot overwrite it by accident."""
+    write_claim(Path("results") / study.study, STUDY_FILE)
+
+
+def critic(losses):
+    """Path of the classifier that a perceptual loss needs, as a list for `input:` (empty if none)."""
+    name = losses.perceptual.classifier
+    return [f"results/{study.study}/classifiers/{name}/model.safetensors"] if name else []
+
+
+def judge():
+    """Path of the classifier whose features the scores use (empty with Inception)."""
+    name = study.evaluation.extractor.classifier
+    return [f"results/{study.study}/classifiers/{name}/model.safetensors"] if name else []
+
+
+def tokenizer_of(wildcards, stage=None):
+    """Path of the tokenizer behind a generator: the one whose tokens it learns and whose decoder shows them."""
+    entry = study.generators[wildcards.generator]
+    stage = stage or study.generator_stage(wildcards.generator)
+    return f"results/{study.study}/tokenizers/{entry.tokenizer}/seed{wildcards.seed}/{stage}/model.safetensors"
+
+
+def tokens_of(wildcards):
+    """Path of the tokens that a generator learns."""
+    entry = study.generators[wildcards.generator]
+    stage = study.generator_stage(wildcards.generator)
+    return f"results/{study.study}/tokens/{entry.tokenizer}/seed{wildcards.seed}/{stage}.npz"

@@ -1,0 +1,54 @@
+rule write_config:
+    """The resolved settings of one job; only a changed document makes its rule run again."""
+    output:
+        "results/{study}/configs/{kind}/{name}.yaml",
+    params:
+        study_file=STUDY_FILE,
+        settings=lambda wildcards: targets.settings(wildcards.kind, wildcards.name),
+    log:
+        "logs/{study}/write_config/{kind}/{name}.log",
+    localrule: True
+    shell:
+        "python -m titok resolve {params.study_file} {wildcards.kind} {wildcards.name}"
+        " --output {output} > {log} 2>&1"
+
+
+rule prepare_data:
+    input:
+        config="results/{study}/configs/data/all.yaml",
+    output:
+        train="results/{study}/data/train.index.npz",
+        test="results/{study}/data/test.index.npz",
+    params:
+        directory="results/{study}/data",
+    log:
+        "logs/{study}/prepare_data.log",
+    benchmark:
+        "benchmarks/{study}/prepare_data.tsv"
+    threads: 1
+    shell:
+        "python -m titok prepare --config {input.config} --output {params.directory} > {log} 2>&1"
+
+
+rule train_classifier:
+    input:
+        config="results/{study}/configs/classifier/{classifier}.yaml",
+        data="results/{study}/data/train.index.npz",
+    output:
+        model="results/{study}/classifiers/{classifier}/model.safetensors",
+        config="results/{study}/classifiers/{classifier}/config.json",
+        metrics="results/{study}/classifiers/{classifier}/metrics.jsonl",
+        manifest="results/{study}/classifiers/{classifier}/manifest.json",
+    params:
+        # Undeclared on purpose: Snakemake deletes a failed job's outputs, and training must survive that.
+        state="results/{study}/training/classifiers/{classifier}",
+        # Judge and critic differ by their seed, so that no loss ever sees the network that measures.
+        seed=lambda wildcards: targets.classifier_seed(wildcards.classifier),
+    log:
+        "logs/{study}/train_classifier/{classifier}.log",
+    benchmark:
+        "benchmarks/{study}/train_classifier/{classifier}.tsv"
+    threads: 1
+    shell:
+        "python -m titok train classifier --config {input.config} --data {input.data} --seed {params.seed}"
+        " --state {params.state} --output {output.model} > {log} 2>&1"

@@ -1,0 +1,39 @@
+rule train_generator:
+    """MaskGIT on the tokens (paper section 3.3)."""
+    input:
+        config="results/{study}/configs/generator/{generator}.yaml",
+        tokens=tokens_of,
+    output:
+        model="results/{study}/generators/{generator}/seed{seed}/model.safetensors",
+        config="results/{study}/generators/{generator}/seed{seed}/config.json",
+        metrics="results/{study}/generators/{generator}/seed{seed}/metrics.jsonl",
+        manifest="results/{study}/generators/{generator}/seed{seed}/manifest.json",
+    params:
+        state="results/{study}/training/generators/{generator}/seed{seed}",
+    log:
+        "logs/{study}/train_generator/{generator}-seed{seed}.log",
+    benchmark:
+        "benchmarks/{study}/train_generator/{generator}-seed{seed}.tsv"
+    threads: 1
+    shell:
+        "python -m titok train generator --config {input.config} --tokens {input.tokens}"
+        " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
+
+
+rule sample_generator:
+    """Class-conditional samples; also measures images per second, de-tokenization included."""
+    input:
+        config="results/{study}/configs/sample/{sampler}.yaml",
+        generator="results/{study}/generators/{generator}/seed{seed}/model.safetensors",
+        tokenizer=tokenizer_of,
+    output:
+        samples="results/{study}/samples/{generator}/{sampler}/seed{seed}.npz",
+        manifest="results/{study}/samples/{generator}/{sampler}/seed{seed}.json",
+    log:
+        "logs/{study}/sample_generator/{generator}-{sampler}-seed{seed}.log",
+    benchmark:
+        "benchmarks/{study}/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
+    threads: 1
+    shell:
+        "python -m titok sample --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"
+        " --seed {wildcards.seed} --output {output.samples} > {log} 2>&1"
