@@ -1,0 +1,85 @@
+"""The one MaskGIT decoding loop (paper section 3.3, spec section 5).
+
+1. All K positions are masked.
+2. The generator predicts every position, guided by the class; logits are divided by the step's softmax temperature.
+3. Each masked position takes the best token of logits + T * Gumbel noise.
+4. Its confidence is the chosen token's logit plus T times a second Gumbel draw. The least confident positions are masked
+   again, as many as the mask schedule says; tokens revealed in earlier steps stay.
+5. Repeat from 2; the last step is greedy and keeps everything.
+
+How many positions stay masked is fixed before the loop. The released code takes it from sample 0 and re-masks all
+confidences up to a cut; the two differ only where float32 confidences tie exactly, where this loop keeps the count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from titok.config.sampling import Sampler
+from titok.generation.guidance import TokenGenerator, guided_logits
+from titok.generation.noise import NoiseKind, NoiseStream, gumbel
+from titok.generation.schedule import DecodingStep, decoding_steps
+
+Trace = Callable[[int, Tensor], None]
+"""Called as trace(step, tokens) with the tokens (B, K) entering the step, and once more with those of the result."""
+
+
+@torch.no_grad()
+def decode_tokens(
+    generator: TokenGenerator,
+    labels: Tensor,
+    sampler: Sampler,
+    noise: NoiseStream,
+    sample_indices: Tensor | None = None,
+    trace: Trace | None = None,
+) -> Tensor:
+    """Tokens (B, K) int64 of the classes ``labels`` (B,), on their device.
+
+    ``sample_indices`` (B,) say which samples of the noise stream these are (default: 0..B-1). The caller puts the
+    generator into eval mode and chooses autocast; logits are compared in float32 in any case.
+    """
+    steps = decoding_steps(generator.num_tokens, sampler)
+    if sample_indices is None:
+        sample_indices = torch.arange(len(labels), device=labels.device)
+    tokens = labels.new_full((len(labels), generator.num_tokens), generator.token_space.mask_id)
+    for index, step in enumerate(steps):
+        if trace is not None:
+            trace(index, tokens)
+        tokens = _decoding_step(generator, tokens, labels, index, step, noise, sample_indices)
+    if trace is not None:
+        trace(len(steps), tokens)
+    return tokens
+
+
+def _decoding_step(
+    generator: TokenGenerator,
+    tokens: Tensor,
+    labels: Tensor,
+    index: int,
+    step: DecodingStep,
+    noise: NoiseStream,
+    sample_indices: Tensor,
+) -> Tensor:
+    """Tokens (B, K) after one step: revealed where they were masked, except for those masked again."""
+    mask_id = generator.token_space.mask_id
+    masked = tokens == mask_id
+    logits = guided_logits(generator, tokens, labels, step.guidance_scale) / step.softmax_temperature
+
+    def add_noise(values: Tensor, kind: NoiseKind) -> Tensor:
+        if step.choice_temperature == 0:
+            return values
+        uniform = noise.uniform(sample_indices, index, kind, tuple(values.shape[1:]))
+        return values + step.choice_temperature * gumbel(uniform)
+
+    chosen = add_noise(logits, NoiseKind.TOKEN).argmax(dim=-1)
+    revealed = torch.where(masked, chosen, tokens)
+    if step.num_masked_after == 0:
+        return revealed
+    # The raw logit, not a probability, is the confidence: the published samplers were tuned to it.
+    confidence = logits.gather(-1, chosen[..., None])[..., 0]
+    confidence = add_noise(confidence, NoiseKind.CONFIDENCE).masked_fill(~masked, torch.inf)
+    least_confident = confidence.argsort(dim=-1, stable=True)[:, : step.num_masked_after]
+    return revealed.scatter(1, least_confident, mask_id)

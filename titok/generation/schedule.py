@@ -1,0 +1,87 @@
+"""What changes from step to step of sampling, worked out on the host before the loop starts (spec section 5).
+
+Letters: K tokens of a sample, S steps, s = 0..S-1 the step, r = (s + 1) / S the progress after it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from titok.config.sampling import MaskSchedule, Sampler
+
+_MASK_RATIOS: dict[MaskSchedule, Callable[[Tensor], Tensor]] = {
+    "arccos": lambda progress: torch.acos(progress) / (math.pi / 2),
+    "cosine": lambda progress: torch.cos(progress * (math.pi / 2)),
+    "linear": lambda progress: 1 - progress,
+    "root": lambda progress: 1 - torch.sqrt(progress),
+}
+
+# Products such as 20 * (1 - 0.9) land a rounding error below the whole number that is meant.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class DecodingStep:
+    """Everything one step needs, as plain numbers: the loop never asks the device."""
+
+    guidance_scale: float
+    softmax_temperature: float
+    choice_temperature: float
+    num_masked_after: int
+    """Positions that are masked again at the end of the step; 0 only at the last one."""
+
+
+def mask_ratio(progress: Tensor, schedule: MaskSchedule) -> Tensor:
+    """Masked share of the tokens at ``progress`` in [0, 1] (any shape): 1 at 0, 0 at 1.
+
+    `arccos` is TiTok's; the others are MaskGIT's (Chang et al. 2022, section 3.3).
+    """
+    return _MASK_RATIOS[schedule](progress)
+
+
+def masked_counts(num_tokens: int, num_steps: int, schedule: MaskSchedule) -> list[int]:
+    """Masked positions entering each of the S steps, then those of the result: S + 1 numbers from K to 0.
+
+    Every step reveals at least one token while more than one is masked, and the last token is kept for the last
+    step; with more steps than tokens the steps in between only revise it.
+    """
+    progress = torch.arange(1, num_steps, dtype=torch.float64) / num_steps
+    wanted = torch.floor(num_tokens * mask_ratio(progress, schedule) + _ROUNDING).long().tolist()
+    counts = [num_tokens]
+    for count in wanted:
+        counts.append(max(1, min(counts[-1] - 1, count)))
+    return [*counts, 0]
+
+
+def guidance_scales(sampler: Sampler) -> list[float]:
+    """The scale s of logits = cond + s * (cond - uncond) at each step; 0 means that no second half is run."""
+    starts = [step / sampler.num_steps for step in range(sampler.num_steps)]
+    if sampler.guidance_schedule == "constant":
+        return [sampler.guidance_scale for _ in starts]
+    if sampler.guidance_schedule == "linear":
+        return [sampler.guidance_scale * start for start in starts]
+    return [sampler.guidance_scale * (1 - math.cos(math.pi * start**sampler.guidance_power)) / 2 for start in starts]
+
+
+def softmax_temperatures(sampler: Sampler) -> list[float]:
+    """What the logits are divided by at each step: 1, or 0.5 + 0.8 * (1 - r) with annealing."""
+    if not sampler.softmax_temperature_annealing:
+        return [1.0] * sampler.num_steps
+    return [0.5 + 0.8 * (1 - (step + 1) / sampler.num_steps) for step in range(sampler.num_steps)]
+
+
+def choice_temperatures(sampler: Sampler) -> list[float]:
+    """Scale of the Gumbel noise at each step: choice_temperature * (1 - r), so the last step is greedy."""
+    return [sampler.choice_temperature * (1 - (step + 1) / sampler.num_steps) for step in range(sampler.num_steps)]
+
+
+def decoding_steps(num_tokens: int, sampler: Sampler) -> list[DecodingStep]:
+    """The S steps that turn K masked positions into K tokens."""
+    counts = masked_counts(num_tokens, sampler.num_steps, sampler.mask_schedule)
+    columns = (guidance_scales(sampler), softmax_temperatures(sampler), choice_temperatures(sampler), counts[1:])
+    return [DecodingStep(*step) for step in zip(*columns, strict=True)]

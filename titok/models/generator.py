@@ -1,0 +1,140 @@
+"""MaskGIT transformers over latent tokens (paper section 3.3, spec section 4).
+
+Letters: B batch, K latent tokens, V codebook size, D width. A sequence is [class, K tokens]; the class position has no
+output. Both kinds take and give the same shapes:
+
+    tokens (B, K) with mask ids, labels (B,) or None, drop (B,) or None  ->  logits (B, K, V)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from titok.config.model import GeneratorModel
+from titok.models.token_space import TokenSpace
+from titok.models.transformer import Block, PostNormBlock
+
+_INIT_STD = 0.02
+_BERT_NORM_EPS = 1e-12
+_UVIT_NORM_EPS = 1e-5
+
+
+class MaskGIT(nn.Module):
+    """What both kinds share: the id space, the conditioning and the embedding table."""
+
+    def __init__(self, config: GeneratorModel) -> None:
+        super().__init__()
+        self.config = config
+        self.token_space = TokenSpace(config.codebook_size, config.num_classes)
+        self.num_tokens = config.num_tokens
+        self.token_embedding = nn.Embedding(self.token_space.size, config.width)
+
+    def forward(self, tokens: Tensor, labels: Tensor | None, drop: Tensor | None = None) -> Tensor:
+        """Logits (B, K, V) for ``tokens`` (B, K) of the classes ``labels`` (B,).
+
+        The class is `no class` where ``drop`` (B,) is true, and everywhere if ``labels`` is None.
+        """
+        if tokens.shape[1] != self.num_tokens:
+            raise ValueError(
+                f"tokens have shape {tuple(tokens.shape)}, but this generator reads {self.num_tokens} per sample; "
+                f"use the tokenizer it was trained with"
+            )
+        if labels is None:
+            condition = tokens.new_full((len(tokens),), self.token_space.null_class_id)
+        else:
+            condition = self.token_space.condition_ids(labels, drop)
+        sequence = torch.cat([condition[:, None], tokens], dim=1)
+        return self.head_logits(self.token_embedding(sequence))
+
+    def head_logits(self, embedded: Tensor) -> Tensor:
+        """Logits (B, K, V) of the embedded sequence (B, 1 + K, D)."""
+        raise NotImplementedError(f"{type(self).__name__} is the shared part; build a MaskGITViT or a MaskGITUViT")
+
+
+class MaskGITViT(MaskGIT):
+    """BERT: learned positions, a norm after each sub-layer, dropout (the published L-32 and B-64)."""
+
+    def __init__(self, config: GeneratorModel) -> None:
+        super().__init__(config)
+        self.position_embedding = nn.Parameter(torch.empty(1 + config.num_tokens, config.width))
+        # BERT's table for sentence pairs: row 0 is added everywhere and row 1 is never read, yet published
+        # weights contain both.
+        self.token_type_embedding = nn.Parameter(torch.empty(2, config.width))
+        self.norm = nn.LayerNorm(config.width, eps=_BERT_NORM_EPS)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            PostNormBlock(
+                config.width,
+                config.num_heads,
+                mlp_ratio=config.mlp_ratio,
+                dropout=config.dropout,
+                eps=_BERT_NORM_EPS,
+            )
+            for _ in range(config.depth)
+        )
+        self.head = nn.Linear(config.width, config.codebook_size)
+        self.initialize_weights()
+
+    def initialize_weights(self) -> None:
+        """Published init: every weight normal with std 0.02, biases 0, norms 1 and 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=_INIT_STD)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.position_embedding, std=_INIT_STD)
+        nn.init.normal_(self.token_type_embedding, std=_INIT_STD)
+
+    def head_logits(self, embedded: Tensor) -> Tensor:
+        """As `MaskGIT.head_logits`."""
+        x = self.dropout(self.norm(embedded + self.position_embedding + self.token_type_embedding[0]))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x[:, 1:])
+
+
+class MaskGITUViT(MaskGIT):
+    """U-ViT: pre-norm blocks with long skips from the first half to the second (the published S-128)."""
+
+    def __init__(self, config: GeneratorModel) -> None:
+        super().__init__(config)
+        half, width = config.depth // 2, config.width
+
+        def block() -> Block:
+            return Block(width, config.num_heads, mlp_ratio=config.mlp_ratio, qkv_bias=False, eps=_UVIT_NORM_EPS)
+
+        self.position_embedding = nn.Parameter(torch.empty(1, 1 + config.num_tokens, width))
+        self.in_blocks = nn.ModuleList(block() for _ in range(half))
+        self.mid_block = block()
+        self.skip_linears = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(half))
+        self.out_blocks = nn.ModuleList(block() for _ in range(half))
+        self.norm = nn.LayerNorm(width, eps=_UVIT_NORM_EPS)
+        self.head = nn.Linear(width, config.codebook_size)
+        self.initialize_weights()
+
+    def initialize_weights(self) -> None:
+        """Published init: every weight truncated normal with std 0.02, biases 0, norms 1 and 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.trunc_normal_(module.weight, std=_INIT_STD)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        nn.init.trunc_normal_(self.position_embedding, std=_INIT_STD)
+
+    def head_logits(self, embedded: Tensor) -> Tensor:
+        """As `MaskGIT.head_logits`."""
+        x = embedded + self.position_embedding
+        skips = []
+        for block in self.in_blocks:
+            x = block(x)
+            skips.append(x)
+        x = self.mid_block(x)
+        for skip_linear, block in zip(self.skip_linears, self.out_blocks, strict=True):
+            x = block(skip_linear(torch.cat([x, skips.pop()], dim=-1)))
+        return self.head(self.norm(x)[:, 1:])
+
+
+def build_generator(config: GeneratorModel) -> MaskGIT:
+    """The generator that ``config`` describes, freshly initialised."""
+    return MaskGITViT(config) if config.kind == "vit" else MaskGITUViT(config)
