@@ -49,7 +49,7 @@ class Backbone(nn.Module):
     def init_published(self) -> None:
         """The released initialisation: normal(0, 0.02) for linear and convolution weights, zero biases.
 
-        The packed attention weight keeps Xavier's uniform, as the released code leaves it untouched (specification 1.5).
+        The packed attention weight keeps Xavier's uniform, as the released code leaves it (specification 1.5).
         """
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Conv2d):

@@ -35,7 +35,7 @@ class Decoder(Backbone):
         self.init_published()
 
     def forward(self, z_quantized: Tensor) -> Tensor:
-        """Latents (B, K, E) to proxy logits (B, P, V_proxy), or with the pixels head to images (B, 3, H, W), not clamped."""
+        """Latents (B, K, E) to proxy logits (B, P, V_proxy), or by the pixels head to images (B, 3, H, W)."""
         latents = self.decoder_embed(z_quantized)
         x = self.attend(self.mask_token.expand(len(latents), self.num_patches, -1), latents)
         predictions = self.head(self.norm_post(x[:, 1 : 1 + self.num_patches]))

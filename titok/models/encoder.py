@@ -22,7 +22,7 @@ class Encoder(Backbone):
         self.init_published()
 
     def forward(self, images: Tensor, latent_tokens: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [0, 1] and latent tokens (K, D) to latents (B, K, E), a vae's to moments (B, K, 2E)."""
+        """Images (B, 3, H, W) and latent tokens (K, D) to latents (B, K, E), or a vae's moments (B, K, 2E)."""
         patches = self.patch_embed(images).flatten(2).transpose(1, 2)
         x = self.attend(patches, latent_tokens.expand(len(images), -1, -1))
         latents = self.norm_post(x[:, -latent_tokens.shape[0] :])

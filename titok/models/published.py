@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
-from titok.config.model import TokenizerModel
+from titok.config.model import PUBLISHED_SIZES, TokenizerModel, TransformerSize, VQGANModel
 
 _TRANSFORMER = re.compile(r"^(encoder|decoder)\.")
 """Keys that the table applies to: TiTok's own transformers, not `pixel_decoder.` or `quantize.`."""
@@ -34,6 +35,17 @@ _NAMES = (
 _POINTWISE = re.compile(r"^(encoder\.to_latent|decoder\.head\.\d)\.weight$")
 """Our linear layers that are 1x1 convolutions there: the weight has two more dimensions of size 1."""
 
+_SETTINGS = {
+    "quantize_mode": "kind",
+    "codebook_size": "codebook_size",
+    "token_size": "code_dim",
+    "use_l2_norm": "use_l2_norm",
+    "commitment_cost": "commitment_weight",
+    "num_latent_tokens": "num_latent_tokens",
+    "vit_enc_patch_size": "patch_size",
+}
+"""Settings that only have another name: published, ours."""
+
 
 class PublishedFormatError(ValueError):
     """Weights or settings that the published format cannot express, or that would silently change its results."""
@@ -50,13 +62,72 @@ def interleaved(latents: Tensor) -> Tensor:
     return latents.reshape(batch, width, num_latent_tokens).transpose(1, 2)
 
 
+def config_from_published(published: Mapping[str, Any]) -> TokenizerModel:
+    """The settings in a released ``config.json`` (``model.vq_model`` and ``dataset.preprocessing.crop_size``).
+
+    Absent switches have the released code's defaults: vq, legacy, fine-tuned decoder (specification 1.1).
+    """
+    model = published["model"]["vq_model"]
+    legacy, finetuned = model.get("is_legacy", True), model.get("finetune_decoder", True)
+    if finetuned and not legacy:
+        raise PublishedFormatError(
+            "finetune_decoder is true but is_legacy is false; the pixel decoder only understands the legacy head. "
+            "Two-stage models are legacy, single-stage ones set both to false"
+        )
+    if model["vit_enc_patch_size"] != model["vit_dec_patch_size"]:
+        raise PublishedFormatError(
+            f"vit_enc_patch_size is {model['vit_enc_patch_size']} but vit_dec_patch_size is "
+            f"{model['vit_dec_patch_size']}; they must be equal"
+        )
+    names = {ours: model[theirs] for theirs, ours in _SETTINGS.items() if theirs in model}
+    return TokenizerModel(
+        head="proxy_codes" if legacy else "pixels",
+        pixel_lookup="soft" if finetuned else "argmax",
+        image_size=published["dataset"]["preprocessing"]["crop_size"],
+        encoder=_size(model["vit_enc_model_size"]),
+        decoder=_size(model["vit_dec_model_size"]),
+        latent_layout="interleaved" if legacy else "per_token",
+        vqgan=VQGANModel() if legacy else None,
+        **names,
+    )
+
+
+def config_to_published(config: TokenizerModel) -> dict[str, Any]:
+    """The released ``config.json`` of a TiTok, the inverse of `config_from_published`."""
+    _check_layout(config)
+    legacy = config.head == "proxy_codes"
+    model = {theirs: getattr(config, ours) for theirs, ours in _SETTINGS.items()}
+    model |= {
+        "vit_dec_patch_size": config.patch_size,
+        "vit_enc_model_size": _size_name(config.encoder),
+        "vit_dec_model_size": _size_name(config.decoder),
+        "is_legacy": legacy,
+        "finetune_decoder": legacy and config.pixel_lookup == "soft",
+    }
+    return {"model": {"vq_model": model}, "dataset": {"preprocessing": {"crop_size": config.image_size}}}
+
+
+def _size(name: str) -> TransformerSize:
+    if name not in PUBLISHED_SIZES:
+        raise PublishedFormatError(f"the transformer size is {name!r}; known sizes: {', '.join(PUBLISHED_SIZES)}")
+    return PUBLISHED_SIZES[name]
+
+
+def _size_name(size: TransformerSize) -> str:
+    for name, published in PUBLISHED_SIZES.items():
+        if published == size:
+            return name
+    raise PublishedFormatError(f"{size!r} has no published name; published sizes: {', '.join(PUBLISHED_SIZES)}")
+
+
 def from_published(state: Mapping[str, Tensor], config: TokenizerModel) -> dict[str, Tensor]:
     """Our state_dict of a TiTok from a released one; tensors are shared, not copied.
 
     Raises `PublishedFormatError` when ``config`` would read the weights wrongly without any other error.
     """
     _check_layout(config)
-    return {_rename(key, 0, 1): _flatten(_rename(key, 0, 1), tensor) for key, tensor in state.items()}
+    renamed = {_rename(key, 0, 1): tensor for key, tensor in state.items()}
+    return {key: tensor.flatten(1) if _POINTWISE.match(key) else tensor for key, tensor in renamed.items()}
 
 
 def to_published(state: Mapping[str, Tensor], config: TokenizerModel) -> dict[str, Tensor]:
@@ -83,7 +154,3 @@ def _rename(key: str, source: int, target: int) -> str:
     for names in _NAMES:
         key = key.replace(names[source], names[target])
     return key
-
-
-def _flatten(key: str, tensor: Tensor) -> Tensor:
-    return tensor.flatten(1) if _POINTWISE.match(key) else tensor

@@ -45,7 +45,8 @@ class TiTok(nn.Module):
     """Encoder, bottleneck and decoder; two-stage models also own the pixel decoder of their proxy VQGAN.
 
     ``quantize`` is a module and is called like a method: ``model.quantize(z) -> Quantized`` (vq only).
-    ``pixel_lookup`` may be set at any time to ``argmax`` (stage 1: the best proxy code) or ``soft`` (stage 2: their mean).
+    ``pixel_lookup`` may be changed at any time: ``argmax`` (the best proxy code, stage 1) or ``soft`` (the mean of all
+    codes, stage 2).
     """
 
     def __init__(self, config: TokenizerModel) -> None:
@@ -128,7 +129,7 @@ class TiTok(nn.Module):
         return self(images)[0]
 
     def init_codebook_from(self, z: Tensor, generator: torch.Generator) -> None:
-        """Draws the codebook from encoder outputs (B, K, E), for ``codebook_init: data``; see `VectorQuantizer.init_from`."""
+        """Draws the codebook from encoder outputs (B, K, E), see `VectorQuantizer.init_from`."""
         self._require("vq", "init_codebook_from")
         self.quantize.init_from(z, generator)
 

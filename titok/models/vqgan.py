@@ -1,7 +1,8 @@
 """MaskGIT-VQGAN: the convolutional 2D tokenizer that supplies proxy codes and the pixel decoder.
 
-Chang et al. 2022, in the form of the released PyTorch weights (specification 3). Module names are the published ones, so
-a published checkpoint loads as it is. Images are (B, 3, H, W) in [0, 1]; codes are (B, P) in raster order, P = h * w.
+Chang et al. 2022, in the form of the released PyTorch weights (specification 3). Module names are the published ones,
+so a published checkpoint loads as it is. Images are (B, 3, H, W) in [0, 1]; codes are (B, P) in raster order,
+P = h * w.
 """
 
 from __future__ import annotations
@@ -129,8 +130,8 @@ class VQGAN(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = VQGANEncoder(config)
-        self.quantize = VectorQuantizer(config.codebook_size, config.code_dim)
         self.decoder = VQGANDecoder(config)
+        self.quantize = VectorQuantizer(config.codebook_size, config.code_dim)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) to features (B, P, E) before quantisation."""
