@@ -1,0 +1,199 @@
+"""What a study shows: which scores become which table, figure and check. Names of things are the study's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, Row, Table
+from titok.config.section import Fraction, Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
+
+TableName = Literal["table1", "table3a", "table3b", "table3c", "table4", "table5"]
+FigureName = Literal[
+    "figure4", "figure2", "classifier_accuracy", "codebook", "training_curves", "reconstructions", "samples"
+]
+
+
+class Tables(Section):
+    """The paper's tables; a table that is left out is not made."""
+
+    table1: Table | None = None
+    """Variants: tokens, codebook, rFID, gFID, inception score, steps, speed, parameters."""
+    table3a: Table | None = None
+    """The ladder from the base to the final tokenizer."""
+    table3b: Table | None = None
+    """Mask schedules."""
+    table3c: Table | None = None
+    """Training paradigms."""
+    table4: Grid | None = None
+    """Token counts x sizes; also the data of Figure 4."""
+    table5: Table | None = None
+    """With and without guidance."""
+
+    @property
+    def names(self) -> tuple[TableName, ...]:
+        """The tables wanted."""
+        every: tuple[TableName, ...] = ("table1", "table3a", "table3b", "table3c", "table4", "table5")
+        return tuple(name for name in every if getattr(self, name) is not None)
+
+    def rows(self, name: TableName) -> tuple[Row, ...]:
+        """The rows of a table; of the grid, its cells."""
+        wanted = getattr(self, name)
+        if isinstance(wanted, Grid):
+            return tuple(cell.row for cell in wanted.cells())
+        return () if wanted is None else wanted.rows
+
+    def scores(self, name: TableName) -> tuple[str, ...]:
+        """Score files (below `scores/`, without seed) that a table is made from."""
+        found = [stem for row in self.rows(name) for stem in row.scores]
+        if name == "table4" and self.table4 and self.table4.linear_probe:
+            found += [f"probe/{cell.row.tokenizer}" for cell in self.table4.cells()]
+        return tuple(dict.fromkeys(found))
+
+
+class Reconstructions(Section):
+    """Test images above their reconstructions."""
+
+    rows: tuple[Row, ...]
+    """Tokenizers from top to bottom, under the originals."""
+    num_images: PositiveInt = 10
+    seed: NonNegativeInt = 0
+    """Which seed's tokenizers."""
+
+    @model_validator(mode="after")
+    def _rows_reconstruct(self) -> Self:
+        for row in self.rows:
+            if row.tokenizer is None:
+                raise ValueError(f"row {row.label!r} of the reconstructions names no tokenizer; give one")
+        return self
+
+
+class Samples(Section):
+    """Class-conditional samples, one row per class."""
+
+    generator: Name
+    sampler: Name
+    seed: NonNegativeInt = 0
+    per_class: PositiveInt = 10
+
+
+class Figures(Section):
+    """The figures wanted; those that show the grid come with Table 4."""
+
+    figure2: tuple[Row, ...] = ()
+    """Quality against speed: a point per row that has a generator."""
+    training_curves: tuple[CurveRun, ...] = ()
+    reconstructions: Reconstructions | None = None
+    samples: Samples | None = None
+
+    @model_validator(mode="after")
+    def _points_have_speed(self) -> Self:
+        for row in self.figure2:
+            if row.generator is None:
+                raise ValueError(f"figure2 row {row.label!r} names no generator, so it has no speed; give one")
+        return self
+
+
+class Checks(Section):
+    """Properties of honest training that the scores of a study must show."""
+
+    enabled: bool = False
+    """Studies that claim the scaling trend turn this on; the grid of Table 4 is what is checked."""
+    max_spearman: Annotated[float, Field(ge=-1, le=0)] = -0.8
+    """For every size, the rank correlation of K and rFID (means over seeds) must not exceed this."""
+    small_tokens: PositiveInt = 2
+    """Averaged over K up to this, every larger size must have a lower rFID than the one below it."""
+    min_classifier_accuracy: Fraction = 0.9
+    """Reconstructions at the largest K that the held-out classifier must read correctly."""
+    min_class_agreement: Fraction = 0.8
+    """Samples of the best generator that must be read as the class asked for."""
+    best_generator_by: Literal["gfid", "class_agreement"] = "gfid"
+    """What makes a generator and sampler the best one."""
+    min_codebook_usage: Fraction = 0.1
+    """Share of the codebook that every tokenizer must use; below it, it has collapsed."""
+
+
+class Reporting(Section):
+    """Tables, figures and checks of a study."""
+
+    tables: Tables = Tables()
+    figures: Figures = Figures()
+    checks: Checks = Checks()
+    notes: tuple[str, ...] = ()
+    """Paragraphs for the report: what readers should know about this study's protocol."""
+    figure_dpi: PositiveFloat = 160
+    """Resolution of the PNG files."""
+
+    @property
+    def figure_names(self) -> tuple[FigureName, ...]:
+        """The figures wanted, in the order the report shows them."""
+        grid = self.tables.table4 is not None
+        wanted: dict[FigureName, object] = {
+            "figure4": grid,
+            "samples": self.figures.samples,
+            "reconstructions": self.figures.reconstructions,
+            "figure2": self.figures.figure2,
+            "classifier_accuracy": grid,
+            "codebook": grid,
+            "training_curves": self.figures.training_curves,
+        }
+        return tuple(name for name, is_wanted in wanted.items() if is_wanted)
+
+    def figure_scores(self, name: FigureName) -> tuple[str, ...]:
+        """Score files (below `scores/`, without seed) that a figure is made from."""
+        if name == "figure4":
+            return self.tables.scores("table4")
+        if name in ("classifier_accuracy", "codebook"):
+            return tuple(stem for stem in self.tables.scores("table4") if stem.startswith("reconstruction/"))
+        if name == "figure2":
+            return tuple(dict.fromkeys(stem for row in self.figures.figure2 for stem in row.scores))
+        return ()
+
+    def references(self) -> Iterator[tuple[str, str, str]]:
+        """(kind, name, where it is written) of every tokenizer, generator, sampler and classifier named."""
+        for row, where in self._rows():
+            for kind, name in (("tokenizer", row.tokenizer), ("generator", row.generator), ("sampler", row.sampler)):
+                if name and name != PROXY_TOKENIZER:
+                    yield kind, name, f"{where}.{kind}"
+        for index, run in enumerate(self.figures.training_curves):
+            where = f"reporting.figures.training_curves.{index}"
+            for kind, name in (
+                ("tokenizer", run.tokenizer),
+                ("generator", run.generator),
+                ("classifier", run.classifier),
+            ):
+                if name and name != PROXY_TOKENIZER:
+                    yield kind, name, f"{where}.{kind}"
+
+    def stages(self) -> Iterator[tuple[str, str, str]]:
+        """(tokenizer, stage, where) of every stage whose results are shown."""
+        for row, where in self._rows():
+            if row.tokenizer and row.tokenizer != PROXY_TOKENIZER:
+                yield row.tokenizer, row.stage, f"{where}.stage"
+        for index, run in enumerate(self.figures.training_curves):
+            if run.tokenizer and run.tokenizer != PROXY_TOKENIZER:
+                yield run.tokenizer, run.stage, f"reporting.figures.training_curves.{index}.stage"
+
+    def runs(self) -> Iterator[tuple[str, str, str]]:
+        """(generator, sampler, where) of every pair whose samples are shown."""
+        for row, where in self._rows():
+            if row.generator and row.sampler:
+                yield row.generator, row.sampler, f"{where}.sampler"
+
+    def _rows(self) -> Iterator[tuple[Row, str]]:
+        """Every row with its key path."""
+        for name in self.tables.names:
+            for index, row in enumerate(self.tables.rows(name)):
+                place = "" if name == "table4" else f".rows.{index}"
+                yield row, f"reporting.tables.{name}{place}"
+        for index, row in enumerate(self.figures.figure2):
+            yield row, f"reporting.figures.figure2.{index}"
+        if self.figures.reconstructions:
+            for index, row in enumerate(self.figures.reconstructions.rows):
+                yield row, f"reporting.figures.reconstructions.rows.{index}"
+        if self.figures.samples:
+            chosen = self.figures.samples
+            row = Row(label="samples", generator=chosen.generator, sampler=chosen.sampler)
+            yield row, "reporting.figures.samples"

@@ -1,0 +1,140 @@
+"""The parts of a table: cells that know how sure they are, blocks of rows, and how numbers are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from titok.reporting.collect import MetricLabel, Statistic
+from titok.reporting.paper import PaperValue
+
+
+@dataclass(frozen=True)
+class Display:
+    """How a metric is written: decimals, a factor, and the name to use where no record gives one."""
+
+    name: str
+    decimals: int = 2
+    is_share: bool = False
+    """Fractions are written as percentages."""
+    better: str = ""
+
+
+DISPLAYS: dict[str, Display] = {
+    "rfid": Display("rFID", better="lower"),
+    "gfid": Display("gFID", better="lower"),
+    "inception_score": Display("IS", better="higher"),
+    "psnr": Display("PSNR", better="higher"),
+    "ssim": Display("SSIM", 3, better="higher"),
+    "codebook_usage": Display("codebook usage", 1, True, "higher"),
+    "codebook_entropy_bits": Display("codebook entropy"),
+    "codebook_perplexity": Display("codebook perplexity", 1),
+    "classifier_accuracy": Display("classifier accuracy", 1, True, "higher"),
+    "class_agreement": Display("class agreement", 1, True, "higher"),
+    "precision": Display("precision", 3, better="higher"),
+    "recall": Display("recall", 3, better="higher"),
+    "linear_probe_top1": Display("linear probe top-1", 1, True, "higher"),
+    "parameters": Display("parameters", 0),
+    "sampling_images_per_second": Display("sampling speed", 1, better="higher"),
+    "training_images_per_second": Display("training speed", 1, better="higher"),
+    "num_latent_tokens": Display("tokens K", 0),
+    "codebook_size": Display("codebook", 0),
+    "num_steps": Display("steps", 0),
+    "guidance_scale": Display("guidance", 1),
+    "samples_per_second_a100": Display("sampling speed", 1, better="higher"),
+    "train_samples_per_second_per_a100": Display("training speed", 1, better="higher"),
+    "generator_params_m": Display("parameters", 0),
+}
+
+ARROWS = {"lower": " ↓", "higher": " ↑"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of one place of a table. `unsure` is shown in grey with a question mark."""
+
+    text: str
+    style: Literal["plain", "paper", "unsure", "empty"] = "plain"
+
+
+EMPTY = Cell("", "empty")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows under one head; the first column names the row."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper with our numbers.
+
+    Attributes:
+        name: as in the paper: `table1`.
+        blocks: what people read; most tables have one.
+        data: what programs read: a long frame with the numbers of every cell.
+        notes: sentences below the table.
+    """
+
+    name: str
+    title: str
+    blocks: Sequence[Block]
+    data: pd.DataFrame
+    notes: Sequence[str] = ()
+
+
+def heading(metric: str, label: MetricLabel | None = None) -> str:
+    """A column's head: the records' own name of the metric, its unit and the direction that is better."""
+    display = DISPLAYS.get(metric, Display(metric))
+    name = label.label if label and label.label != metric else display.name
+    unit = label.unit if label and label.unit else ""
+    unit = "%" if display.is_share else unit
+    better = (label.better if label else "") or display.better
+    return f"{name}{f' ({unit})' if unit else ''}{ARROWS.get(better, '')}"
+
+
+def number(metric: str, value: float) -> str:
+    """A value as tables write it: fixed decimals, shares in percent, large counts as k and M."""
+    display = DISPLAYS.get(metric, Display(metric))
+    if not math.isfinite(value):
+        return "not finite"
+    if metric == "parameters":
+        return count(value)
+    scaled = value * 100 if display.is_share else value
+    if display.decimals == 0 and scaled != int(scaled):
+        return f"{scaled:g}"
+    return f"{scaled:,.{display.decimals}f}".replace(",", " ")
+
+
+def count(value: float) -> str:
+    """A number of things to three digits: 812, 45.1 k, 177 M."""
+    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.0f}"
+
+
+def our_cell(metric: str, found: Statistic | None) -> Cell:
+    """Mean over seeds, with ± the sample standard deviation where there are several."""
+    if found is None:
+        return EMPTY
+    mean = number(metric, found.mean)
+    has_spread = found.n > 1 and math.isfinite(found.std) and found.std > 0
+    return Cell(f"{mean} ± {number(metric, found.std)}" if has_spread else mean)
+
+
+def paper_cell(column: str, found: PaperValue | None) -> Cell:
+    """The paper's number; nothing where it is not known, grey with `?` where it was never confirmed."""
+    if found is None:
+        return EMPTY
+    suffix = " M" if column == "generator_params_m" else ""
+    text = f"{number(column, found.value)}{suffix}"
+    return Cell(text, "paper") if found.is_sure else Cell(f"{text} ?", "unsure")

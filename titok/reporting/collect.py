@@ -1,0 +1,234 @@
+"""Score records and manifests -> one tidy frame, and statistics over seeds that never mix two protocols."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from titok.runtime.files import read_json
+
+Kind = Literal["reconstruction", "linear_probe", "generation"]
+
+FOLDERS: dict[str, str] = {"reconstruction": "reconstruction", "linear_probe": "probe", "generation": "generation"}
+"""Kind of a record -> its folder below ``scores/``."""
+
+
+class ScoreError(Exception):
+    """A score record that cannot be read."""
+
+
+class MissingScore(Exception):
+    """A row, figure or check needs a score that is not among the files given."""
+
+
+class ProtocolMismatch(Exception):
+    """Numbers measured in two ways were about to stand in one column."""
+
+
+@dataclass(frozen=True)
+class MetricLabel:
+    """What a metric is called in its records, and which direction is good."""
+
+    label: str
+    better: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A metric over seeds: `std` is the sample standard deviation, NaN for one seed."""
+
+    n: int
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """A metric that is no number."""
+
+    file: str
+    metric: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Every score of a study.
+
+    Attributes:
+        frame: one row per record: its `file`, `kind`, subject (tokenizer, stage, seed, ...), one column per metric
+            (absent ones NaN; percentages as fractions), and `protocol_id`.
+        labels: metric -> its name as the records give it.
+        protocols: protocol_id -> the protocol, flattened to dotted keys.
+        provenance: file -> how it was made.
+        non_finite: metrics that are NaN or infinite in their record.
+    """
+
+    frame: pd.DataFrame
+    labels: Mapping[str, MetricLabel]
+    protocols: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Mapping[str, Any]]
+    non_finite: Sequence[NonFinite]
+
+    def select(self, kind: Kind, **subject: object) -> pd.DataFrame:
+        """The records of one kind and subject, one per seed.
+
+        Raises:
+            MissingScore: there are none; names the files that would hold them.
+        """
+        frame = self.frame[self.frame["kind"] == kind] if len(self.frame) else self.frame
+        for key, value in subject.items():
+            frame = frame[frame[key] == value] if key in frame else frame.iloc[:0]
+        if frame.empty:
+            where = score_path(kind, **subject)
+            raise MissingScore(
+                f"{where}: no such score among the {len(self.frame)} files given; make it with "
+                f"`snakemake results/<study>/{where.replace('*', '0')}` or take the row that names it out of the study"
+            )
+        return frame
+
+    def label(self, metric: str) -> MetricLabel:
+        """What a metric is called; its key where no record has it."""
+        return self.labels.get(metric, MetricLabel(metric))
+
+    def require_one_protocol(self, records: pd.DataFrame, column: str) -> None:
+        """Refuses records measured in two ways.
+
+        Raises:
+            ProtocolMismatch: names a file of each protocol, and every key in which they differ.
+        """
+        first_of = records.drop_duplicates("protocol_id")
+        if len(first_of) < 2:
+            return
+        one, other = first_of.iloc[0], first_of.iloc[1]
+        a, b = self.protocols[one["protocol_id"]], self.protocols[other["protocol_id"]]
+        different = [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
+        listed = "; ".join(f"{key}: {a.get(key)!r} and {b.get(key)!r}" for key in different)
+        raise ProtocolMismatch(
+            f"column {column!r} would mix two protocols: {one['file']} ({one['protocol_id']}) and {other['file']} "
+            f"({other['protocol_id']}) differ in {listed}; score both the same way, or show them in two tables"
+        )
+
+
+def score_path(kind: Kind, **subject: object) -> str:
+    """Where the scores of a subject lie below ``results/{study}/``, `*` for the seed."""
+    names = [subject.get("tokenizer"), subject.get("stage"), subject.get("generator"), subject.get("sampler")]
+    parts = [str(name) for name in names if name is not None]
+    if parts == ["vqgan"]:
+        return f"scores/{FOLDERS[kind]}/vqgan.json"
+    return f"scores/{FOLDERS[kind]}/{'/'.join(parts)}/seed*.json"
+
+
+def statistic(values: pd.Series) -> Statistic | None:
+    """Mean and spread over seeds; None where no record has the metric. A NaN of one seed makes the mean NaN."""
+    if values.isna().all():
+        return None
+    array = values.to_numpy(dtype=np.float64)
+    spread = float(array.std(ddof=1)) if len(array) > 1 else math.nan
+    return Statistic(len(array), float(array.mean()), spread, float(array.min()), float(array.max()))
+
+
+def read_scores(paths: Iterable[str | Path]) -> Scores:
+    """Reads score records.
+
+    Raises:
+        ScoreError: a record lacks a part, or calls a metric otherwise than the records before it.
+    """
+    rows: list[dict[str, Any]] = []
+    labels: dict[str, MetricLabel] = {}
+    protocols: dict[str, dict[str, Any]] = {}
+    provenance: dict[str, dict[str, Any]] = {}
+    non_finite: list[NonFinite] = []
+    for path in map(Path, paths):
+        record = _read_record(path)
+        metrics = {name: _number(entry) for name, entry in record["metrics"].items()}
+        non_finite += [NonFinite(str(path), name, value) for name, value in metrics.items() if not _finite(value)]
+        _note_labels(labels, record["metrics"], path)
+        protocols[record["protocol_id"]] = flatten(record["protocol"])
+        provenance[str(path)] = record.get("provenance") or {}
+        identity = {"file": str(path), "kind": record["kind"], "protocol_id": record["protocol_id"]}
+        rows.append({**record["subject"], **metrics, **identity})
+    return Scores(pd.DataFrame(rows), labels, protocols, provenance, non_finite)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    record = read_json(path)
+    parts = ("kind", "subject", "metrics", "protocol", "protocol_id")
+    missing = [part for part in parts if not isinstance(record, dict) or part not in record]
+    if missing:
+        raise ScoreError(f"{path}: not a score record, it lacks {', '.join(missing)}; delete the file and score again")
+    if record["kind"] not in FOLDERS:
+        raise ScoreError(f"{path}: kind is {record['kind']!r}; allowed: {', '.join(FOLDERS)}")
+    return record
+
+
+def _number(entry: Mapping[str, Any]) -> float | None:
+    """The value of a metric; a percentage becomes a fraction, so that all rates are on one scale."""
+    value = entry["value"]
+    return value / 100 if entry.get("unit") == "%" and value is not None else value
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _note_labels(labels: dict[str, MetricLabel], metrics: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    for name, entry in metrics.items():
+        unit = str(entry.get("unit") or "")
+        label = MetricLabel(
+            str(entry.get("label") or name), str(entry.get("better") or ""), "" if unit == "%" else unit
+        )
+        known = labels.setdefault(name, label)
+        if known.label != label.label:
+            raise ScoreError(
+                f"{path}: calls {name} {label.label!r}, files read before call it {known.label!r}; these are two "
+                f"measures: score both the same way"
+            )
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def read_manifests(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Manifests of training runs: one row each with `file`, `task`, `seed`, `steps`, `wall_seconds`, `provenance`, ..."""
+    rows = []
+    for path in map(Path, paths):
+        manifest = read_json(path)
+        if not isinstance(manifest, dict) or "task" not in manifest:
+            raise ScoreError(f"{path}: not a training manifest (it has no `task`); delete the run and train it again")
+        rows.append({"file": str(path), **manifest})
+    return pd.DataFrame(rows)
+
+
+def read_metrics_log(path: str | Path) -> pd.DataFrame:
+    """A run's ``metrics.jsonl``: one row per line, a resumed run's repeated steps once (the last writer wins)."""
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise MissingScore(f"{path}: no such metrics log; train the run, or take its curve out of the study") from None
+    try:
+        frame = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
+    except json.JSONDecodeError as error:
+        raise ScoreError(f"{path}: line {error.lineno} is not JSON ({error.msg}); train the run again") from None
+    if "step" not in frame:
+        raise ScoreError(f"{path}: its lines have no `step`; expected the metrics log of a training run")
+    return frame.drop_duplicates("step", keep="last").sort_values("step", ignore_index=True)

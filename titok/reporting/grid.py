@@ -1,0 +1,173 @@
+"""The grid of token counts K and model sizes: the frame behind Figure 4, and Table 4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell, paper_cell
+from titok.reporting.collect import Kind, Scores, Statistic, statistic
+from titok.reporting.paper import Paper
+
+if TYPE_CHECKING:
+    from titok.config.rows import Grid, GridCell
+
+PANELS: tuple[tuple[str, Kind, str, str], ...] = (
+    ("rfid", "reconstruction", "a", "table4a"),
+    ("linear_probe_top1", "linear_probe", "b", ""),
+    ("gfid", "generation", "c", ""),
+    ("sampling_images_per_second", "generation", "d", "table4d"),
+    ("training_images_per_second", "generation", "d", "table4d"),
+)
+"""(metric, kind of its records, panel of the table and the figure, the paper's table)."""
+
+RECONSTRUCTION_METRICS = ("classifier_accuracy", "codebook_usage", "codebook_perplexity", "psnr", "ssim")
+"""Also gathered, for the figures beside Figure 4 and the checks."""
+
+GRID_COLUMNS = ["size", "k", "metric", "n", "mean", "std", "min", "max"]
+
+
+def grid_frame(grid: Grid, scores: Scores) -> pd.DataFrame:
+    """The grid as a long frame: size, k, metric, n, mean, std, min, max; one line per place and metric.
+
+    Raises:
+        MissingScore: a place of the grid has no score.
+        ProtocolMismatch: one metric was measured in two ways.
+    """
+    wanted = [(metric, kind) for metric, kind, _, _ in PANELS]
+    wanted += [(metric, "reconstruction") for metric in RECONSTRUCTION_METRICS]
+    lines: list[dict[str, Any]] = []
+    for metric, kind in wanted:
+        found = [(cell, records) for cell in grid.cells() for records in _records(grid, cell, kind, scores)]
+        measured = [(cell, records) for cell, records in found if metric in records and records[metric].notna().any()]
+        if measured:
+            scores.require_one_protocol(pd.concat([records for _, records in measured]), metric)
+        lines += [_line(cell, metric, statistic(records[metric])) for cell, records in measured]
+    return pd.DataFrame(lines, columns=GRID_COLUMNS)
+
+
+def _records(grid: Grid, cell: GridCell, kind: Kind, scores: Scores) -> Iterator[pd.DataFrame]:
+    if kind == "reconstruction":
+        yield scores.select(kind, tokenizer=cell.row.tokenizer, stage=cell.row.stage)
+    elif kind == "linear_probe" and grid.linear_probe:
+        yield scores.select(kind, tokenizer=cell.row.tokenizer)
+    elif kind == "generation" and cell.row.generator:
+        yield scores.select(kind, generator=cell.row.generator, sampler=cell.row.sampler)
+
+
+def _line(cell: GridCell, metric: str, found: Statistic | None) -> dict[str, Any]:
+    line: dict[str, Any] = {"size": cell.size, "k": cell.k, "metric": metric}
+    if found:
+        line |= {"n": found.n, "mean": found.mean, "std": found.std, "min": found.minimum, "max": found.maximum}
+    return line
+
+
+def curve(frame: pd.DataFrame, metric: str, size: str) -> pd.DataFrame:
+    """One metric of one size along K, in K's order."""
+    return frame[(frame["metric"] == metric) & (frame["size"] == size)].sort_values("k", ignore_index=True)
+
+
+def rank_correlation(values: pd.DataFrame) -> float:
+    """Spearman's correlation of K with the mean of a :func:`curve`; NaN for fewer than two K."""
+    if len(values) < 2:
+        return float("nan")
+    return float(values["k"].rank().corr(values["mean"].rank()))
+
+
+def size_name(size: str) -> str:
+    """How people call a size: TiTok-S."""
+    return f"TiTok-{size.upper()}"
+
+
+def build_grid_table(grid: Grid, scores: Scores, paper: Paper) -> Table:
+    """Table 4: a block per panel with sizes as rows and K as columns, ours first, then the paper's own grid."""
+    frame = grid_frame(grid, scores)
+    blocks: list[Block] = []
+    for metric, _, panel, _ in PANELS:
+        if (frame["metric"] == metric).any():
+            title = f"4{panel}. {heading(metric, scores.label(metric))}"
+            blocks.append(_block(title, frame, metric, grid))
+    blocks += [_paper_rfid(paper), _paper_speed(paper)]
+    data = frame[frame["metric"].isin([metric for metric, *_ in PANELS])].reset_index(drop=True)
+    return Table(
+        "table4", grid.title or "Table 4. Token counts and model sizes", blocks, data, _notes(grid, frame, paper)
+    )
+
+
+def _block(title: str, frame: pd.DataFrame, metric: str, grid: Grid) -> Block:
+    rows = []
+    for size in grid.sizes:
+        by_k = curve(frame, metric, size).set_index("k")
+        rows.append([Cell(size_name(size)), *(_cell(by_k, metric, k) for k in grid.tokens)])
+    shown = [row for row in rows if any(cell is not EMPTY for cell in row[1:])]
+    return Block(title, ["", *(f"K = {k}" for k in grid.tokens)], shown)
+
+
+def _cell(by_k: pd.DataFrame, metric: str, k: int) -> Cell:
+    if k not in by_k.index:
+        return EMPTY
+    line = by_k.loc[k]
+    return our_cell(metric, Statistic(int(line["n"]), line["mean"], line["std"], line["min"], line["max"]))
+
+
+def _paper_grid(paper: Paper) -> dict[str, list[int]]:
+    """Sizes of the paper's Table 4a, each with its K."""
+    places: dict[str, list[int]] = {}
+    for row in paper.rows("table4a"):
+        _, size, k = row.split("-")
+        places.setdefault(size, []).append(int(k))
+    return places
+
+
+def _paper_rfid(paper: Paper) -> Block:
+    places = _paper_grid(paper)
+    every_k = sorted({k for ks in places.values() for k in ks})
+    rows = []
+    for size, ks in places.items():
+        values = [paper.value(f"table4a/titok-{size}-{k}", "rfid") if k in ks else None for k in every_k]
+        rows.append([Cell(size_name(size)), *(paper_cell("rfid", value) for value in values)])
+    return Block("4a in the paper (ImageNet): rFID ↓", ["", *(f"K = {k}" for k in every_k)], rows)
+
+
+def _paper_speed(paper: Paper) -> Block:
+    rows_of = paper.rows("table4d")
+    named = (
+        ("samples_per_second_a100", "sampling (images/s, one A100)"),
+        ("train_samples_per_second_per_a100", "generator training (images/s per A100)"),
+    )
+    rows = [
+        [Cell(label), *(paper_cell(column, paper.value(f"table4d/{row}", column)) for row in rows_of)]
+        for column, label in named
+    ]
+    return Block("4d in the paper (ImageNet): speed ↑", ["", *(row.replace("k-", "K = ") for row in rows_of)], rows)
+
+
+def _notes(grid: Grid, frame: pd.DataFrame, paper: Paper) -> Sequence[str]:
+    """The paper's trends and ours in words: rank correlations, and the sizes' order at the smallest K."""
+    places = _paper_grid(paper)
+    ours, theirs = [], []
+    for size in grid.sizes:
+        ours.append(f"{size_name(size)} {rank_correlation(curve(frame, 'rfid', size)):.2f}")
+        if size in places:
+            theirs.append(f"{size_name(size)} {rank_correlation(_paper_curve(paper, size, places[size])):.2f}")
+    order = " < ".join(_sizes_by_rfid({size: curve(frame, "rfid", size)["mean"] for size in grid.sizes}))
+    paper_order = " < ".join(
+        _sizes_by_rfid({size: _paper_curve(paper, size, ks)["mean"] for size, ks in places.items()})
+    )
+    return [
+        f"Spearman correlation of K and rFID: {', '.join(ours)}; in the paper: {', '.join(theirs) or 'not known'}.",
+        f"rFID at the smallest K: {order}; in the paper: {paper_order}.",
+        "Speeds are of the machine named in the report; jobs may have shared it.",
+    ]
+
+
+def _paper_curve(paper: Paper, size: str, ks: Sequence[int]) -> pd.DataFrame:
+    values = [(k, paper.value(f"table4a/titok-{size}-{k}", "rfid")) for k in sorted(ks)]
+    return pd.DataFrame([{"k": k, "mean": found.value} for k, found in values if found and found.is_sure])
+
+
+def _sizes_by_rfid(curves: dict[str, pd.Series]) -> list[str]:
+    """Sizes from the lowest rFID at the smallest K to the highest."""
+    return [size_name(size) for size in sorted((s for s in curves if len(curves[s])), key=lambda s: curves[s].iloc[0])]

@@ -1,0 +1,85 @@
+"""The paper's numbers (``config/paper.csv``): looked up by table, row and column, each with how sure it is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+COLUMNS = ["table", "row", "column", "value", "confidence", "source"]
+
+
+class PaperError(Exception):
+    """A number of the paper that does not exist was asked for, or the file of them is not usable."""
+
+
+@dataclass(frozen=True)
+class PaperValue:
+    """One published number."""
+
+    value: float
+    confidence: str
+    """`high` or `medium`; `low` is recalled and unconfirmed: shown in grey, and nothing is judged by it."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether claims may rest on it."""
+        return self.confidence != "low"
+
+
+@dataclass(frozen=True)
+class Paper:
+    """All published numbers, one per row of `frame`."""
+
+    frame: pd.DataFrame
+
+    def value(self, reference: str, column: str) -> PaperValue | None:
+        """The number of `table/row` in a column; None where the paper's number is not known.
+
+        Raises:
+            PaperError: there is no such row at all.
+        """
+        table, _, row = reference.partition("/")
+        in_table = self.frame[self.frame["table"] == table]
+        in_row = in_table[in_table["row"] == row]
+        if in_row.empty:
+            known = (
+                ", ".join(dict.fromkeys(in_table["row"])) or f"none; tables: {', '.join(self.frame['table'].unique())}"
+            )
+            raise PaperError(f"paper row {reference!r} is not among the published numbers; rows of {table}: {known}")
+        found = in_row[in_row["column"] == column]
+        return None if found.empty else PaperValue(float(found["value"].iloc[0]), str(found["confidence"].iloc[0]))
+
+    def rows(self, table: str) -> list[str]:
+        """Names of a table's rows, in the file's order."""
+        return list(dict.fromkeys(self.frame.loc[self.frame["table"] == table, "row"]))
+
+
+def read_paper(path: str | Path) -> Paper:
+    """Reads the published numbers.
+
+    Raises:
+        PaperError: the file is missing or has other columns.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise PaperError(f"{path}: no such file; the published numbers lie in config/paper.csv") from None
+    if list(frame.columns) != COLUMNS:
+        raise PaperError(f"{path}: columns are {list(frame.columns)}, expected {COLUMNS}")
+    return Paper(frame)
+
+
+def pair_agreement(ours: Sequence[float | None], theirs: Sequence[PaperValue | None]) -> tuple[int, int]:
+    """How many pairs of rows stand in the same order in both columns, and how many pairs can be compared.
+
+    Numbers on two datasets must not be subtracted, but their orderings can be compared. Pairs that lack a number,
+    rest on an unsure one, or are equal in the paper are left out.
+    """
+    known = [(a, b.value) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None and b.is_sure]
+    pairs = [(x, y) for x, y in itertools.combinations(known, 2) if x[1] != y[1]]
+    agreeing = sum((x[0] < y[0]) == (x[1] < y[1]) and x[0] != y[0] for x, y in pairs)
+    return agreeing, len(pairs)

@@ -1,0 +1,244 @@
+"""The paper's Tables 1, 3a-c and 5 with our numbers: listed rows, one column per metric, the paper's beside ours.
+
+A table is a list of columns (below); building one is the same for all. Table 4 is in ``titok.reporting.grid``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell, paper_cell
+from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores, statistic
+from titok.reporting.grid import build_grid_table
+from titok.reporting.paper import Paper, PaperValue, pair_agreement, read_paper
+from titok.reporting.writers import write_table
+
+if TYPE_CHECKING:
+    from titok.config.reporting import TableName, Tables
+    from titok.config.rows import Row
+    from titok.config.rows import Table as TableRows
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of a table.
+
+    Attributes:
+        metric: its key in the records.
+        kind: of the records it is read from.
+        paper: the paper's column that stands beside it.
+        is_fact: a property of the subject (a count), equal whatever the protocol.
+        title: replaces the metric's own name.
+    """
+
+    metric: str
+    kind: Kind
+    paper: str | None = None
+    is_fact: bool = False
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table's title, its columns, and whose ordering is compared with the paper's."""
+
+    title: str
+    columns: Sequence[Column]
+    ordered_by: str | None = None
+
+
+TOKENS = Column("num_latent_tokens", "reconstruction", "num_latent_tokens", is_fact=True)
+CODEBOOK = Column("codebook_size", "reconstruction", "codebook_size", is_fact=True)
+TOKENIZER_PARAMETERS = Column("parameters", "reconstruction", is_fact=True, title="tokenizer parameters")
+RFID = Column("rfid", "reconstruction", "rfid")
+GFID = Column("gfid", "generation", "gfid")
+INCEPTION_SCORE = Column("inception_score", "generation", "inception_score")
+ACCURACY = Column("classifier_accuracy", "reconstruction")
+AGREEMENT = Column("class_agreement", "generation")
+
+LAYOUTS: dict[str, Layout] = {
+    "table1": Layout(
+        "Table 1. Variants: reconstruction, generation and speed",
+        (
+            TOKENIZER_PARAMETERS,
+            TOKENS,
+            CODEBOOK,
+            RFID,
+            Column("parameters", "generation", "generator_params_m", is_fact=True, title="generator parameters"),
+            GFID,
+            INCEPTION_SCORE,
+            AGREEMENT,
+            Column("num_steps", "generation", "num_steps", is_fact=True),
+            Column("sampling_images_per_second", "generation", "samples_per_second_a100"),
+        ),
+        ordered_by="rfid",
+    ),
+    "table3a": Layout(
+        "Table 3a. From the base to the final tokenizer",
+        (TOKENS, CODEBOOK, RFID, Column("psnr", "reconstruction"), Column("ssim", "reconstruction"), ACCURACY),
+        ordered_by="rfid",
+    ),
+    "table3b": Layout("Table 3b. Mask schedules", (GFID, INCEPTION_SCORE, AGREEMENT), ordered_by="gfid"),
+    "table3c": Layout(
+        "Table 3c. Training paradigms",
+        (TOKENIZER_PARAMETERS, TOKENS, RFID, Column("psnr", "reconstruction"), ACCURACY),
+        ordered_by="rfid",
+    ),
+    "table5": Layout(
+        "Table 5. With and without guidance",
+        (Column("guidance_scale", "generation", is_fact=True), GFID, INCEPTION_SCORE, AGREEMENT),
+        ordered_by="gfid",
+    ),
+}
+
+
+def build_table(name: TableName, tables: Tables, scores: Scores, paper: Paper) -> Table:
+    """A table of a study.
+
+    Args:
+        name: `table1`, `table3a`, `table3b`, `table3c`, `table4` or `table5`.
+        tables: the study's `reporting.tables`.
+
+    Raises:
+        MissingScore: the study does not ask for this table, or a row's scores are not among those given.
+        ProtocolMismatch: a column would hold numbers of two protocols.
+    """
+    wanted = getattr(tables, name, None)
+    if wanted is None:
+        raise MissingScore(
+            f"the study asks for no table {name!r}; it has: {', '.join(tables.names) or 'none'}; "
+            f"add reporting.tables.{name} to it"
+        )
+    if name == "table4":
+        return build_grid_table(wanted, scores, paper)
+    return _build_listed(name, wanted, scores, paper)
+
+
+def make_table(
+    name: TableName, tables: Tables, score_files: Iterable[str | Path], paper_file: str | Path, prefix: str | Path
+) -> list[Path]:
+    """Reads scores, builds a table, writes ``{prefix}.csv``, ``.md`` and ``.tex``; returns their paths."""
+    return write_table(build_table(name, tables, read_scores(score_files), read_paper(paper_file)), prefix)
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """A column with its numbers, one per row of the table."""
+
+    column: Column
+    head: str
+    ours: Sequence[Statistic | None]
+    theirs: Sequence[PaperValue | None]
+
+    @property
+    def has_ours(self) -> bool:
+        return any(value is not None for value in self.ours)
+
+    @property
+    def has_theirs(self) -> bool:
+        return any(value is not None for value in self.theirs)
+
+
+def _build_listed(name: str, wanted: TableRows, scores: Scores, paper: Paper) -> Table:
+    layout = LAYOUTS[name]
+    filled = [_fill(column, wanted.rows, scores, paper) for column in layout.columns]
+    heads = ["", *(head for column in filled for head in _heads(column))]
+    rows = [
+        [Cell(row.label), *(cell for column in filled for cell in _cells(column, index))]
+        for index, row in enumerate(wanted.rows)
+    ]
+    notes = [*_ordering_note(filled, layout.ordered_by), *paper_notes(any(column.has_theirs for column in filled))]
+    return Table(name, wanted.title or layout.title, [Block("", heads, rows)], _data(wanted.rows, filled), notes)
+
+
+def _fill(column: Column, rows: Sequence[Row], scores: Scores, paper: Paper) -> _Filled:
+    """The numbers of a column, after making sure that they were all measured in one way."""
+    records = [_records(column.kind, row, scores) for row in rows]
+    head = column.title or heading(column.metric, scores.label(column.metric))
+    used = [part[part[column.metric].notna()] for part in records if part is not None and column.metric in part]
+    if used and not column.is_fact:
+        scores.require_one_protocol(pd.concat(used), head)
+    ours = [None if part is None or column.metric not in part else statistic(part[column.metric]) for part in records]
+    theirs = [paper.value(row.paper, column.paper) if row.paper and column.paper else None for row in rows]
+    return _Filled(column, head, ours, theirs)
+
+
+def _records(kind: Kind, row: Row, scores: Scores) -> pd.DataFrame | None:
+    """A row's records of a kind; None where the row names nothing of that kind."""
+    subject = row_subject(kind, row)
+    return scores.select(kind, **subject) if subject else None
+
+
+def row_subject(kind: Kind, row: Row) -> dict[str, Any]:
+    """What a row's records of a kind are found by; empty where the row names nothing of that kind."""
+    if kind == "generation":
+        return {"generator": row.generator, "sampler": row.sampler} if row.generator else {}
+    if row.tokenizer is None:
+        return {}
+    has_stage = kind == "reconstruction" and row.tokenizer != "vqgan"
+    return {"tokenizer": row.tokenizer, "stage": row.stage} if has_stage else {"tokenizer": row.tokenizer}
+
+
+def _heads(filled: _Filled) -> list[str]:
+    ours = [filled.head] if filled.has_ours else []
+    return ours + [f"{heading(filled.column.paper or '')}, paper (ImageNet)" for _ in range(filled.has_theirs)]
+
+
+def _cells(filled: _Filled, index: int) -> list[Cell]:
+    ours = [our_cell(filled.column.metric, filled.ours[index])] if filled.has_ours else []
+    theirs = filled.theirs[index]
+    return ours + [paper_cell(filled.column.paper or "", theirs) if theirs else EMPTY for _ in range(filled.has_theirs)]
+
+
+def _data(rows: Sequence[Row], filled: Sequence[_Filled]) -> pd.DataFrame:
+    """One line per row: `{metric}_mean`, `_std`, `_min`, `_max`, `_n`, and the paper's number with its confidence."""
+    lines = []
+    for index, row in enumerate(rows):
+        line: dict[str, Any] = {"label": row.label, "tokenizer": row.tokenizer, "generator": row.generator}
+        line["sampler"] = row.sampler
+        line["stage"] = row.stage if row.tokenizer and row.tokenizer != "vqgan" else None
+        for column in filled:
+            line |= _data_of(column, index)
+        lines.append(line)
+    return pd.DataFrame(lines).dropna(axis="columns", how="all")
+
+
+def _data_of(filled: _Filled, index: int) -> dict[str, Any]:
+    column, ours, theirs = filled.column, filled.ours[index], filled.theirs[index]
+    name = column.metric if column.title is None else column.title.replace(" ", "_")
+    line: dict[str, Any] = {}
+    if column.is_fact:
+        line[name] = ours.mean if ours else None
+    else:
+        for part, attribute in (("mean", "mean"), ("std", "std"), ("min", "minimum"), ("max", "maximum"), ("n", "n")):
+            line[f"{name}_{part}"] = getattr(ours, attribute) if ours else None
+    if column.paper:
+        line[f"paper_{column.paper}"] = theirs.value if theirs else None
+        line[f"paper_{column.paper}_confidence"] = theirs.confidence if theirs else None
+    return line
+
+
+def _ordering_note(filled: Sequence[_Filled], metric: str | None) -> list[str]:
+    """Whether our rows stand in the paper's order: the comparison two datasets allow."""
+    for column in filled:
+        if column.column.metric != metric:
+            continue
+        agreeing, pairs = pair_agreement([value.mean if value else None for value in column.ours], column.theirs)
+        if pairs:
+            return [f"Order of the rows by {column.head.rstrip(' ↓↑')}: {agreeing} of {pairs} pairs as in the paper."]
+    return []
+
+
+def paper_notes(has_paper: bool) -> list[str]:
+    """What a reader must know before looking from our column to the paper's."""
+    if not has_paper:
+        return []
+    return [
+        "Columns headed 'paper (ImageNet)' are the published numbers on another dataset, with another feature network "
+        "and on another machine: compare orderings, not values. A number in grey with '?' was never confirmed."
+    ]
