@@ -1,0 +1,214 @@
+"""What looks at images for the metrics: frozen networks that give features and logits.
+
+``ClassifierExtractor`` wraps a classifier trained in a study; its numbers compare models of that study only.
+``InceptionExtractor`` is the network of published FIDs, torch-fidelity's port of the TF graph, from a local file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+INCEPTION_SOURCE = (
+    "pt_inception-2015-12-05-6726825d.pth (about 91 MiB, SHA-256 starts with 6726825d; published with pytorch-fid and "
+    "torch-fidelity)"
+)
+
+
+class ExtractorError(RuntimeError):
+    """A feature network whose weights are missing, altered or of another network, or a name given twice."""
+
+
+class ImageFeatures(NamedTuple):
+    """What a network says about a batch of images."""
+
+    features: Tensor
+    """(B, F)"""
+    logits: Tensor
+    """(B, C)"""
+
+
+class FeatureExtractor(Protocol):
+    """Images in, features and logits out."""
+
+    feature_dim: int
+    """F"""
+    num_logits: int
+    """C"""
+    reads_classes: bool
+    """Whether column c of the logits is class c of the study, so that its verdicts can be compared with labels."""
+    identity: dict[str, Any]
+    """What makes its numbers its own (kind, weights' SHA-256, dtype); part of every protocol."""
+
+    def __call__(self, images: Tensor) -> ImageFeatures:
+        """uint8 images (B, 3, H, W) -> features (B, F), logits (B, C), on the images' device."""
+        ...
+
+
+class FeatureClassifier(Protocol):
+    """The part of ``titok.models.classifier.Classifier`` that is needed here."""
+
+    to_logits: nn.Linear
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] -> (B, F), the input of ``to_logits``."""
+        ...
+
+
+class ClassifierExtractor:
+    """A trained classifier as a feature extractor.
+
+    Args:
+        classifier: the module, already on the device of the images; it is put into evaluation mode.
+        name: what the study calls it.
+        sha256: hash of its weights file, for the protocol.
+    """
+
+    reads_classes = True
+
+    def __init__(self, classifier: FeatureClassifier, name: str, sha256: str | None = None) -> None:
+        if isinstance(classifier, nn.Module):
+            classifier.eval().requires_grad_(False)
+        self.classifier = classifier
+        self.feature_dim = classifier.to_logits.in_features
+        self.num_logits = classifier.to_logits.out_features
+        self.identity = {"kind": "classifier", "name": name, "sha256": sha256, "dtype": "float32"}
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> ImageFeatures:
+        """uint8 images (B, 3, H, W) -> features (B, F), logits (B, C) in float32."""
+        features = self.classifier.features(images.float() / 255)
+        return ImageFeatures(features, self.classifier.to_logits(features))
+
+
+class InceptionExtractor:
+    """InceptionV3 with the FID weights: 2048 pooled features and 1008 logits without bias.
+
+    The image is resized to 299 x 299 as TensorFlow 1 did it, which is part of the network (spec section 10.1).
+
+    Args:
+        weights_path: the converted TF weights; never downloaded.
+        sha256: the hash the file must have; null trusts the first digits that the file's name states, if it does.
+        dtype: arithmetic and result type; the official evaluator computes in float64.
+        device: where to run.
+
+    Raises:
+        ExtractorError: the file is missing, is another one than the hash says, or holds no such network.
+    """
+
+    reads_classes = False
+    feature_dim = 2048
+    num_logits = 1008
+
+    def __init__(
+        self,
+        weights_path: str | Path,
+        sha256: str | None = None,
+        dtype: Literal["float32", "float64"] = "float64",
+        device: torch.device | str = "cpu",
+    ) -> None:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        state, digest = _verified_state(Path(weights_path), sha256)
+        # torch-fidelity unpickles whatever file it is given; it gets a file made here from tensors read safely.
+        safe_file = io.BytesIO()
+        torch.save(state, safe_file)
+        safe_file.seek(0)
+        try:
+            network = FeatureExtractorInceptionV3(
+                "inception-v3-compat",
+                ["2048"],
+                feature_extractor_weights_path=safe_file,
+                feature_extractor_internal_dtype=dtype,
+            )
+        except RuntimeError as error:
+            raise ExtractorError(
+                f"{weights_path} holds another network than InceptionV3 of FID ({error}); expected {INCEPTION_SOURCE}"
+            ) from error
+        self.network = network.to(device)
+        # torch-fidelity casts its results to float32; the hook sees them before.
+        self.network.AvgPool.register_forward_hook(self._keep_pooled)
+        self._pooled: Tensor | None = None
+        self.identity = {"kind": "inception", "name": "inception-v3-compat", "sha256": digest, "dtype": dtype}
+
+    def _keep_pooled(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._pooled = output.flatten(1)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> ImageFeatures:
+        """uint8 images (B, 3, H, W) -> features (B, 2048), logits without bias (B, 1008), in the given dtype."""
+        self.network(images)
+        pooled, self._pooled = self._pooled, None
+        if pooled is None:
+            raise ExtractorError("torch-fidelity's InceptionV3 did not reach its pooling layer; check its version")
+        return ImageFeatures(pooled, pooled @ self.network.fc.weight.T)
+
+
+def _verified_state(path: Path, sha256: str | None) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a weights file and its SHA-256, checked before anything in the file is interpreted."""
+    if not path.is_file():
+        raise ExtractorError(
+            f"Inception weights {path} do not exist; put {INCEPTION_SOURCE} there, or set evaluation.extractor.weights "
+            f"to where it is"
+        )
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    stated = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
+    expected = sha256 or (stated.group(1) if stated else "")
+    if not digest.startswith(expected):
+        raise ExtractorError(
+            f"Inception weights {path} have SHA-256 {digest}, but {expected} was expected; the file is damaged or "
+            f"another one: fetch {INCEPTION_SOURCE} again, or correct evaluation.extractor.sha256"
+        )
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ExtractorError(f"{path} is no PyTorch weights file ({error}); expected {INCEPTION_SOURCE}") from error
+    return state, digest
+
+
+def register_with_torch_fidelity(name: str, extractor: FeatureExtractor) -> None:
+    """Makes ``torch_fidelity.calculate_metrics(..., feature_extractor=name)`` use this extractor.
+
+    It offers the layers ``features`` (default of FID, KID and precision/recall) and ``logits`` (of the inception
+    score). Images are taken to wherever the extractor was built, so pass ``cuda=False`` there for one on the CPU.
+
+    Raises:
+        ExtractorError: torch-fidelity already knows an extractor of that name.
+    """
+    from torch_fidelity import register_feature_extractor
+    from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+    from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
+
+    if name in FEATURE_EXTRACTORS_REGISTRY:
+        raise ExtractorError(f"torch-fidelity already has a feature extractor {name!r}; choose another name")
+
+    class Registered(FeatureExtractorBase):  # type: ignore[misc]
+        """Adapter; torch-fidelity builds it once per call."""
+
+        def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
+            super().__init__(name, features_list)
+
+        def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+            result = extractor(images)._asdict()
+            return tuple(result[layer] for layer in self.features_list)
+
+        @staticmethod
+        def get_provided_features_list() -> tuple[str, ...]:
+            return ImageFeatures._fields
+
+        @staticmethod
+        def get_default_feature_layer_for_metric(metric: str) -> str:
+            return "logits" if metric == "isc" else "features"
+
+        @staticmethod
+        def can_be_compiled() -> bool:
+            return False
+
+    register_feature_extractor(name, Registered)

@@ -1,0 +1,87 @@
+"""Frechet distance between two normal distributions, the FID formula (Heusel et al. 2017).
+
+    d = |mu1 - mu2|^2 + tr(sigma1) + tr(sigma2) - 2 tr((sigma1 sigma2)^(1/2))
+
+The last trace is the nuclear norm of sigma1^(1/2) sigma2^(1/2). Both roots come from symmetric eigendecompositions, so
+that nothing can turn complex or fail to converge as the usual square root of the (non-symmetric) product can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+NEGATIVE_TOLERANCE = 1e-6
+"""A covariance may have eigenvalues down to this fraction of its largest below zero (float32 files do)."""
+
+
+class FrechetError(ValueError):
+    """Moments that no pair of normal distributions can have."""
+
+
+@dataclass(frozen=True)
+class FrechetDistance:
+    """The distance and the two parts it is the sum of."""
+
+    value: float
+    mean_term: float
+    """Squared distance of the means."""
+    trace_term: float
+    """What the covariances contribute."""
+
+
+def frechet_distance(
+    mu1: Tensor | np.ndarray, sigma1: Tensor | np.ndarray, mu2: Tensor | np.ndarray, sigma2: Tensor | np.ndarray
+) -> FrechetDistance:
+    """The squared 2-Wasserstein distance of N(mu1, sigma1) and N(mu2, sigma2), in float64.
+
+    Args:
+        mu1, mu2: means (F,).
+        sigma1, sigma2: covariances (F, F); may be rank-deficient.
+
+    Raises:
+        FrechetError: shapes differ, a value is not finite, or a covariance has a truly negative eigenvalue.
+    """
+    mean1, covariance1 = _checked(mu1, sigma1, "first")
+    mean2, covariance2 = _checked(mu2, sigma2, "second")
+    if mean1.shape != mean2.shape:
+        raise FrechetError(f"the first moments have {len(mean1)} features and the second {len(mean2)}; they must agree")
+    device = mean1.device
+    mean2, covariance2 = mean2.to(device), covariance2.to(device)
+    factor1, factor2 = _factor(covariance1, "first"), _factor(covariance2, "second")
+    cross = torch.linalg.svdvals(factor1.T @ factor2).sum()
+    mean_term = (mean1 - mean2).square().sum()
+    trace_term = covariance1.trace() + covariance2.trace() - 2 * cross
+    return FrechetDistance(float(mean_term + trace_term), float(mean_term), float(trace_term))
+
+
+def _checked(mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) -> tuple[Tensor, Tensor]:
+    mean = torch.as_tensor(mu).to(torch.float64)
+    covariance = torch.as_tensor(sigma).to(torch.float64)
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise FrechetError(
+            f"the {which} moments have shapes {tuple(mean.shape)} and {tuple(covariance.shape)}; allowed: (F,), (F, F)"
+        )
+    if not (torch.isfinite(mean).all() and torch.isfinite(covariance).all()):
+        raise FrechetError(f"the {which} moments are not finite; look for NaN or infinity in the features they come from")
+    return mean, (covariance + covariance.T) / 2
+
+
+def _factor(covariance: Tensor, which: str) -> Tensor:
+    """(F, r) matrix A with A A^T = covariance, r its numerical rank.
+
+    sigma^(1/2) = A U^T for an orthonormal U, so that the singular values of A1^T A2 are those of the roots' product.
+    Eigenvalues at rounding level are dropped: their square roots would be 1e8 times larger than they are.
+    """
+    values, vectors = torch.linalg.eigh(covariance)
+    largest = values[-1].clamp_min(0)
+    if values[0] < -NEGATIVE_TOLERANCE * largest or values[-1] < 0:
+        raise FrechetError(
+            f"the {which} covariance has the negative eigenvalue {values[0].item():.3g} (largest {values[-1].item():.3g}); "
+            f"it is no covariance matrix: check the file or the order of the arguments"
+        )
+    kept = values > largest * len(values) * torch.finfo(values.dtype).eps
+    return vectors[:, kept] * values[kept].sqrt()
