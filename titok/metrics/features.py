@@ -189,7 +189,7 @@ def register_with_torch_fidelity(name: str, extractor: FeatureExtractor) -> None
     if name in FEATURE_EXTRACTORS_REGISTRY:
         raise ExtractorError(f"torch-fidelity already has a feature extractor {name!r}; choose another name")
 
-    class Registered(FeatureExtractorBase):  # type: ignore[misc]
+    class Registered(FeatureExtractorBase):
         """Adapter; torch-fidelity builds it once per call."""
 
         def __init__(self, name: str, features_list: list[str], **_: Any) -> None:

@@ -66,7 +66,9 @@ def _checked(mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) ->
             f"the {which} moments have shapes {tuple(mean.shape)} and {tuple(covariance.shape)}; allowed: (F,), (F, F)"
         )
     if not (torch.isfinite(mean).all() and torch.isfinite(covariance).all()):
-        raise FrechetError(f"the {which} moments are not finite; look for NaN or infinity in the features they come from")
+        raise FrechetError(
+            f"the {which} moments are not finite; look for NaN or infinity in the features they come from"
+        )
     return mean, (covariance + covariance.T) / 2
 
 
@@ -80,8 +82,8 @@ def _factor(covariance: Tensor, which: str) -> Tensor:
     largest = values[-1].clamp_min(0)
     if values[0] < -NEGATIVE_TOLERANCE * largest or values[-1] < 0:
         raise FrechetError(
-            f"the {which} covariance has the negative eigenvalue {values[0].item():.3g} (largest {values[-1].item():.3g}); "
-            f"it is no covariance matrix: check the file or the order of the arguments"
+            f"the {which} covariance has the negative eigenvalue {values[0].item():.3g} (largest "
+            f"{values[-1].item():.3g}); it is no covariance matrix: check the file or the order of the arguments"
         )
     kept = values > largest * len(values) * torch.finfo(values.dtype).eps
     return vectors[:, kept] * values[kept].sqrt()

@@ -45,7 +45,9 @@ def precision_recall(
         if features.ndim != 2 or features.shape[1] != references.shape[1]:
             raise ManifoldError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
         if len(features) <= neighbours:
-            raise ManifoldError(f"{name} are {len(features)}, but {neighbours} neighbours need at least {neighbours + 1}")
+            raise ManifoldError(
+                f"{name} are {len(features)}, but {neighbours} neighbours need at least {neighbours + 1}"
+            )
         if not torch.isfinite(features).all():
             raise ManifoldError(f"some features of the {name} are NaN or infinite")
     # Distances do not change when both sets move; near the origin their rounding errors are smallest.

@@ -1,0 +1,174 @@
+"""The score record: one JSON file per score, with the protocol that made it and where it comes from.
+
+Numbers of two protocols must never share a column, so a record carries a short id of its protocol; and only numbers
+of the Inception network carry the bare names FID and IS.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from titok.config.section import fingerprint
+from titok.runtime.files import read_json, write_json
+
+Kind = Literal["reconstruction", "linear_probe", "generation"]
+PROTOCOL_ID_DIGITS = 12
+_KEYS = {"kind", "study", "subject", "metrics", "protocol", "protocol_id", "provenance"}
+
+
+class RecordError(ValueError):
+    """A score record that is incomplete or contradicts itself."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number is called, which way is better, and in what unit it is."""
+
+    label: str
+    better: Literal["lower", "higher", "neither"]
+    unit: str = ""
+    of_features: bool = False
+    """Its size depends on the extractor, so that its label says whose it is."""
+
+
+METRICS: dict[str, Metric] = {
+    "rfid": Metric("rFID", "lower", of_features=True),
+    "gfid": Metric("gFID", "lower", of_features=True),
+    "inception_score": Metric("IS", "higher", of_features=True),
+    "inception_score_adm": Metric("IS (ADM splits)", "higher", of_features=True),
+    "precision": Metric("precision", "higher", "fraction", of_features=True),
+    "recall": Metric("recall", "higher", "fraction", of_features=True),
+    "psnr": Metric("PSNR", "higher", "dB"),
+    "ssim": Metric("SSIM", "higher"),
+    "codebook_usage": Metric("codebook usage", "higher", "fraction"),
+    "codebook_entropy_bits": Metric("codebook entropy", "higher", "bits"),
+    "codebook_perplexity": Metric("codebook perplexity", "higher", "codes"),
+    "classifier_accuracy": Metric("read as their label", "higher", "fraction"),
+    "class_agreement": Metric("read as the class asked for", "higher", "fraction"),
+    "duplicate_fraction": Metric("duplicate samples", "lower", "fraction"),
+    "constant_fraction": Metric("constant samples", "lower", "fraction"),
+    "linear_probe_top1": Metric("linear probe top-1", "higher", "fraction"),
+    "parameters": Metric("parameters", "neither"),
+    "encoder_parameters": Metric("encoder parameters", "neither"),
+    "decoder_parameters": Metric("decoder parameters", "neither"),
+    "generator_parameters": Metric("generator parameters", "neither"),
+    "sampling_images_per_second": Metric("sampling speed", "higher", "images/s"),
+    "training_images_per_second": Metric("training speed", "higher", "images/s"),
+}
+"""Every metric a record may hold."""
+
+
+def protocol_id(protocol: Mapping[str, Any]) -> str:
+    """First digits of the SHA-256 of the protocol: equal protocols have equal ids."""
+    return fingerprint(dict(protocol))[:PROTOCOL_ID_DIGITS]
+
+
+def score_record(
+    kind: Kind,
+    study: str,
+    subject: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    protocol: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Puts a record together and checks it.
+
+    Args:
+        kind: what was scored.
+        study: whose name goes before labels of metrics that its own classifier made.
+        subject: the thing scored: names, seed, sizes.
+        metrics: values by key of ``METRICS``.
+        protocol: everything that changes the numbers; ``protocol["extractor"]["kind"]`` decides the labels.
+        provenance: from ``titok.runtime.manifest.provenance``.
+
+    Raises:
+        RecordError: a metric is unknown or not finite, or a part is empty.
+    """
+    described = {}
+    for key, value in metrics.items():
+        metric = _described(key)
+        described[key] = {
+            "value": value,
+            "label": _label(metric, study, protocol),
+            "better": metric.better,
+            "unit": metric.unit,
+        }
+    record = {
+        "kind": kind,
+        "study": study,
+        "subject": dict(subject),
+        "metrics": described,
+        "protocol": dict(protocol),
+        "protocol_id": protocol_id(protocol),
+        "provenance": dict(provenance),
+    }
+    check_record(record)
+    return record
+
+
+def check_record(record: Mapping[str, Any], where: str = "score record") -> None:
+    """Refuses a record that a table could misread.
+
+    Raises:
+        RecordError: names the key, what it holds and what is allowed.
+    """
+    if set(record) != _KEYS:
+        missing, extra = sorted(_KEYS - set(record)), sorted(set(record) - _KEYS)
+        raise RecordError(f"{where}: missing keys {missing}, unknown keys {extra}; allowed: {sorted(_KEYS)}")
+    if record["kind"] not in get_args(Kind):
+        raise RecordError(f"{where}: kind is {record['kind']!r}; allowed: {', '.join(get_args(Kind))}")
+    for part in ("subject", "metrics", "protocol", "provenance"):
+        if not isinstance(record[part], Mapping) or not record[part]:
+            raise RecordError(f"{where}: {part} is {record[part]!r}; give a mapping with at least one entry")
+    for key, entry in record["metrics"].items():
+        metric = _described(key, where)
+        value = entry.get("value")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise RecordError(
+                f"{where}: metric {key} is {value!r}; only finite numbers are scores, leave out the others"
+            )
+        label = _label(metric, record["study"], record["protocol"])
+        stated = {name: entry.get(name) for name in ("label", "better", "unit")}
+        if stated != {"label": label, "better": metric.better, "unit": metric.unit}:
+            raise RecordError(
+                f"{where}: metric {key} is described as {stated}; expected label {label!r}, better "
+                f"{metric.better!r}, unit {metric.unit!r}: score again"
+            )
+    if record["protocol_id"] != protocol_id(record["protocol"]):
+        raise RecordError(
+            f"{where}: protocol_id is {record['protocol_id']!r} but the protocol's is "
+            f"{protocol_id(record['protocol'])!r}; the file was edited, score again"
+        )
+
+
+def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
+    """Checks a record and writes it atomically as JSON."""
+    check_record(record, str(path))
+    write_json(path, dict(record))
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Reads a record and checks it."""
+    record: dict[str, Any] = read_json(path)
+    check_record(record, str(path))
+    return record
+
+
+def _described(key: str, where: str = "score record") -> Metric:
+    if key not in METRICS:
+        raise RecordError(f"{where}: metric {key!r} is unknown; allowed: {', '.join(METRICS)}")
+    return METRICS[key]
+
+
+def _label(metric: Metric, study: str, protocol: Mapping[str, Any]) -> str:
+    """``digits-rFID`` unless the features are Inception's, whose numbers alone are called rFID."""
+    if not metric.of_features:
+        return metric.label
+    extractor = protocol.get("extractor")
+    if not isinstance(extractor, Mapping) or "kind" not in extractor:
+        raise RecordError(f"{metric.label} needs protocol['extractor']['kind'] for its label, found {extractor!r}")
+    return metric.label if extractor["kind"] == "inception" else f"{study}-{metric.label}"

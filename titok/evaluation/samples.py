@@ -1,0 +1,182 @@
+"""Generated images as files hold them, read in batches, and what can be wrong with them.
+
+A full sample file of ImageNet is 9.8 GB. Its images lie uncompressed inside the ``.npz``, so they are read as a stream
+and never all at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from titok.config.evaluation import SampleChecks
+from titok.evaluation.findings import Finding, ScoreError
+from titok.runtime.files import existing_file, sha256_file
+
+IMAGES = "arr_0"
+"""The name ADM's evaluator gives to the images of a sample file."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N generated images (N, H, W, 3) uint8 with the classes that were asked for; see :meth:`open`."""
+
+    shape: tuple[int, ...]
+    labels: np.ndarray | None
+    """(N,) int64; null if the file does not say."""
+    images: np.ndarray | None = None
+    path: Path | None = None
+    """Where the images are, if they are not in memory."""
+
+    @classmethod
+    def of_array(cls, images: np.ndarray, labels: np.ndarray | None = None) -> Samples:
+        """Samples in memory.
+
+        Raises:
+            ScoreError: the images are not uint8 (N, H, W, 3), or not one label each.
+        """
+        if images.dtype != np.uint8 and not np.isfinite(images).all():
+            broken = int((~np.isfinite(images)).reshape(len(images), -1).any(axis=1).sum())
+            raise ScoreError(
+                f"{broken} of {len(images)} samples hold NaN or infinite pixels; look at the sampler's output"
+            )
+        _check(images.shape, images.dtype, labels, "the sample array")
+        return cls(images.shape, None if labels is None else np.asarray(labels, np.int64), images=images)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Samples:
+        """A sample file: ``arr_0`` uint8 (N, H, W, 3) and, if there, ``labels`` (N,).
+
+        Raises:
+            FileError: it is missing.
+            ScoreError: it is damaged or holds something else.
+        """
+        path = existing_file(path)
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                labels = archive["labels"] if "labels" in archive.files else None
+            with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
+                shape, fortran_order, dtype = _read_header(member)
+        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
+            raise ScoreError(f"{path} is no readable sample file ({error}); sample again") from error
+        if fortran_order:
+            raise ScoreError(f"{path} holds its images in Fortran order; save them in C order")
+        _check(shape, dtype, labels, str(path))
+        return cls(shape, None if labels is None else labels.astype(np.int64), path=path)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def sha256(self) -> str:
+        """Hash of the file, or of the pixels of an array."""
+        if self.path is not None:
+            return sha256_file(self.path)
+        return hashlib.sha256(np.ascontiguousarray(self.images).data).hexdigest()
+
+    def batches(self, batch_size: int) -> Iterator[np.ndarray]:
+        """The images in order, (B, H, W, 3) uint8.
+
+        Raises:
+            ScoreError: the file ends early.
+        """
+        if self.images is not None:
+            for start in range(0, len(self), batch_size):
+                yield self.images[start : start + batch_size]
+        elif self.path is not None:
+            yield from self._stream(self.path, batch_size)
+
+    def _stream(self, path: Path, batch_size: int) -> Iterator[np.ndarray]:
+        image_bytes = math.prod(self.shape[1:])
+        with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
+            _read_header(member)
+            for start in range(0, len(self), batch_size):
+                count = min(batch_size, len(self) - start)
+                try:
+                    content = member.read(count * image_bytes)
+                except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                    raise ScoreError(f"{path} is damaged after image {start} ({error}); sample again") from error
+                if len(content) != count * image_bytes:
+                    raise ScoreError(f"{path} ends inside image {start + len(content) // image_bytes}; sample again")
+                yield np.frombuffer(bytearray(content), dtype=np.uint8).reshape(count, *self.shape[1:])
+
+
+def _read_header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(member)
+
+
+def _check(shape: tuple[int, ...], dtype: np.dtype, labels: np.ndarray | None, where: str) -> None:
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or shape[0] == 0:
+        raise ScoreError(f"{where} holds images of type {dtype} and shape {shape}; allowed: uint8 (N, H, W, 3), N > 0")
+    if labels is not None and labels.shape != shape[:1]:
+        raise ScoreError(f"{where} has labels of shape {labels.shape} for {shape[0]} images; give one label per image")
+
+
+def inspect_samples(
+    samples: Samples, num_classes: int | None, checks: SampleChecks, batch_size: int = 256
+) -> tuple[list[Finding], dict[str, float]]:
+    """Looks for samples that would make a score mislead.
+
+    Args:
+        samples: the images.
+        num_classes: C; null for unconditional samples, whose balance is not checked.
+        checks: the largest shares of duplicates and constant images.
+        batch_size: images read at a time.
+
+    Returns:
+        What was found beyond the limits, and the measured shares by metric name.
+    """
+    digests: set[bytes] = set()
+    constant = 0
+    for batch in samples.batches(batch_size):
+        flat = batch.reshape(len(batch), -1)
+        constant += int((flat.min(axis=1) == flat.max(axis=1)).sum())
+        digests.update(hashlib.blake2b(image.data, digest_size=16).digest() for image in flat)
+    shares = {"duplicate_fraction": 1 - len(digests) / len(samples), "constant_fraction": constant / len(samples)}
+    findings = []
+    if shares["duplicate_fraction"] > checks.max_duplicate_fraction:
+        text = (
+            f"{len(samples) - len(digests)} of {len(samples)} samples repeat an earlier one byte for byte "
+            f"({shares['duplicate_fraction']:.1%}, allowed {checks.max_duplicate_fraction:.1%}); "
+            f"look at the sampler's seeds and temperature, or raise evaluation.checks.max_duplicate_fraction"
+        )
+        findings.append(Finding("duplicates", text))
+    if shares["constant_fraction"] > checks.max_constant_fraction:
+        text = (
+            f"{constant} of {len(samples)} samples have one colour everywhere ({shares['constant_fraction']:.1%}, "
+            f"allowed {checks.max_constant_fraction:.1%}); look at the decoder, or raise "
+            f"evaluation.checks.max_constant_fraction"
+        )
+        findings.append(Finding("constant_images", text))
+    if num_classes is not None:
+        findings += _balance(samples, num_classes)
+    return findings, shares
+
+
+def _balance(samples: Samples, num_classes: int) -> list[Finding]:
+    """Classes must be equally frequent, up to one sample where the number of samples is no multiple of theirs."""
+    if samples.labels is None:
+        text = f"the samples have no labels, so that the balance of their {num_classes} classes is unknown; store them"
+        return [Finding("unbalanced_classes", text)]
+    if samples.labels.min() < 0 or samples.labels.max() >= num_classes:
+        raise ScoreError(
+            f"labels of the samples go from {samples.labels.min()} to {samples.labels.max()}; "
+            f"allowed: 0 to {num_classes - 1}"
+        )
+    counts = np.bincount(samples.labels, minlength=num_classes)
+    if counts.max() - counts.min() <= (1 if len(samples) % num_classes else 0):
+        return []
+    text = (
+        f"class {counts.argmin()} has {counts.min()} samples and class {counts.argmax()} has {counts.max()}; "
+        f"allowed: {len(samples) // num_classes} of each of the {num_classes} classes, sample them in equal numbers"
+    )
+    return [Finding("unbalanced_classes", text)]
