@@ -1,0 +1,131 @@
+"""A dataset turned into tokens: what generators are trained on.
+
+Letters: N images, K latent tokens, B batch. A *view* is one crop or mirror image that was tokenised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from titok.data.order import batch_indices, rank_slice
+from titok.runtime.files import load_npz, save_npz
+from titok.runtime.seed import generator
+
+_MAX_TOKENS = 2**16
+
+
+class TokenError(ValueError):
+    """Tokens that cannot be stored, or a file that holds no tokens."""
+
+
+class TokenBatch(NamedTuple):
+    """Tokens (B, K) int64 and the classes of their images (B,) int64."""
+
+    tokens: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TokenSet:
+    """Every view of every image as K tokens."""
+
+    tokens: np.ndarray
+    """(N, views, K) uint16."""
+    labels: np.ndarray
+    """(N,) int64 classes."""
+    fingerprint: str
+    """Fingerprint of the images that were tokenised."""
+    views: tuple[str, ...]
+    """What each view is, for example ``centre`` or ``centre mirrored``."""
+    source: dict[str, Any]
+    """Which tokenizer made them, in the words of whoever saved them."""
+
+    def __post_init__(self) -> None:
+        if self.tokens.ndim != 3 or self.tokens.dtype != np.uint16:
+            raise TokenError(f"tokens are {self.tokens.dtype} {self.tokens.shape}; uint16 (N, views, K) is needed")
+        if self.labels.shape != (len(self.tokens),):
+            raise TokenError(
+                f"labels have shape {self.labels.shape}; {len(self.tokens)} images need ({len(self.tokens)},)"
+            )
+        if len(self.views) != self.tokens.shape[1]:
+            raise TokenError(f"{len(self.views)} views are named, but the tokens have {self.tokens.shape[1]} views")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_tokens(self) -> int:
+        """K."""
+        return int(self.tokens.shape[2])
+
+
+def save_tokens(
+    path: str | Path,
+    tokens: np.ndarray | torch.Tensor,
+    labels: np.ndarray | torch.Tensor,
+    *,
+    fingerprint: str,
+    views: Sequence[str],
+    source: Mapping[str, Any],
+) -> None:
+    """Writes tokens (N, views, K) and labels (N,) with their origin as ``.npz``, atomically.
+
+    Raises ``TokenError`` for values that 16 bits cannot hold and for shapes that do not fit each other.
+    """
+    tokens, labels = np.asarray(tokens), np.asarray(labels)
+    if not np.issubdtype(tokens.dtype, np.integer):
+        raise TokenError(f"tokens are {tokens.dtype}; integers are needed")
+    if tokens.size and (tokens.min() < 0 or tokens.max() >= _MAX_TOKENS):
+        raise TokenError(
+            f"tokens go from {tokens.min()} to {tokens.max()}; allowed: 0 to {_MAX_TOKENS - 1} "
+            f"(they are kept in 16 bits), so the codebook may have at most {_MAX_TOKENS} codes"
+        )
+    token_set = TokenSet(tokens.astype(np.uint16), labels.astype(np.int64), fingerprint, tuple(views), dict(source))
+    about = {"fingerprint": fingerprint, "views": list(views), "source": token_set.source}
+    save_npz(path, tokens=token_set.tokens, labels=token_set.labels, about=np.array(json.dumps(about, sort_keys=True)))
+
+
+def load_tokens(path: str | Path) -> TokenSet:
+    """Reads what ``save_tokens`` wrote; raises ``FileError`` for a damaged file, ``TokenError`` for another content."""
+    arrays = load_npz(path)
+    missing = {"tokens", "labels", "about"} - arrays.keys()
+    if missing:
+        raise TokenError(
+            f"{path} has no array {', '.join(sorted(missing))}; it is no token file: run the tokenize step"
+        )
+    about = json.loads(str(arrays["about"]))
+    try:
+        return TokenSet(
+            arrays["tokens"], arrays["labels"], about["fingerprint"], tuple(about["views"]), about["source"]
+        )
+    except TokenError as error:
+        raise TokenError(f"{path}: {error}; run the tokenize step again") from error
+
+
+class TrainingTokens:
+    """Endless batches of tokens, each a function of the step number alone; a random view per image and step.
+
+    ``batch_size``, ``rank`` and ``world_size`` as in ``titok.data.images.TrainingImages``.
+    """
+
+    def __init__(self, token_set: TokenSet, batch_size: int, seed: int, *, rank: int = 0, world_size: int = 1) -> None:
+        self._tokens = torch.from_numpy(token_set.tokens.astype(np.int32))
+        self._labels = torch.from_numpy(token_set.labels)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._share = rank_slice(batch_size, rank, world_size)
+
+    def batch(self, step: int) -> TokenBatch:
+        """Batch ``step`` (from 0): (B, K) int64 and (B,) int64."""
+        indices = torch.from_numpy(batch_indices(step, self._batch_size, len(self._labels), self._seed))
+        num_views = self._tokens.shape[1]
+        views = torch.randint(0, num_views, (self._batch_size,), generator=generator(self._seed, "view", step))
+        chosen = indices[self._share]
+        return TokenBatch(self._tokens[chosen, views[self._share]].long(), self._labels[chosen])

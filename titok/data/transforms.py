@@ -1,0 +1,133 @@
+"""The official image transforms on Pillow images, and the one conversion between floats and 8 bits.
+
+Letters: B batch, H W pixels. Sources: spec section 9, pitfall 24. Pixel values follow Pillow's resampler exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+Rounding = Literal["round", "truncate"]
+
+
+class TransformError(ValueError):
+    """An image or a setting that a transform cannot work with."""
+
+
+class Crop(NamedTuple):
+    """What a training transform draws for one image: the window's upper left corner, and whether it is mirrored."""
+
+    top: int
+    left: int
+    flip: bool
+
+
+def centre_offset(size: int, crop: int) -> int:
+    """First row (or column) of a centred window; halves go to the even neighbour, as the official transform does."""
+    if crop > size:
+        raise TransformError(f"crop is {crop}, larger than the {size} pixels of the image; lower it or resize to more")
+    return round((size - crop) / 2)
+
+
+def resize_shorter_edge(image: Image.Image, size: int) -> Image.Image:
+    """Bicubic resize that gives the shorter edge ``size`` pixels; the longer edge is truncated, not rounded."""
+    width, height = image.size
+    shorter = min(width, height)
+    if shorter == size:
+        return image
+    return image.resize((int(size * width / shorter), int(size * height / shorter)), Image.Resampling.BICUBIC)
+
+
+def centre_crop(image: Image.Image, crop: int) -> Image.Image:
+    """The central ``crop`` x ``crop`` window."""
+    width, height = image.size
+    return _window(image, centre_offset(height, crop), centre_offset(width, crop), crop)
+
+
+def draw_crop(
+    width: int,
+    height: int,
+    crop: int,
+    generator: torch.Generator,
+    *,
+    random_crop: bool = True,
+    random_flip: bool = True,
+) -> Crop:
+    """Draws in the official order: top, left, mirror.
+
+    No position is drawn when the image already has the size of the crop, nor for a centred crop (generator training).
+    """
+    top, left = centre_offset(height, crop), centre_offset(width, crop)
+    if random_crop and (width, height) != (crop, crop):
+        top = int(torch.randint(0, height - crop + 1, (1,), generator=generator))
+        left = int(torch.randint(0, width - crop + 1, (1,), generator=generator))
+    flip = random_flip and bool(torch.rand(1, generator=generator) < 0.5)
+    return Crop(top, left, flip)
+
+
+def train_transform(
+    image: Image.Image,
+    resize: int,
+    crop: int,
+    generator: torch.Generator,
+    *,
+    random_crop: bool = True,
+    random_flip: bool = True,
+) -> torch.Tensor:
+    """Official training transform of an RGB image: (3, crop, crop) float32 in [0, 1]."""
+    image = resize_shorter_edge(image, resize)
+    top, left, flip = draw_crop(*image.size, crop, generator, random_crop=random_crop, random_flip=random_flip)
+    image = _window(image, top, left, crop)
+    return from_uint8(pixels(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else image))
+
+
+def eval_transform(image: Image.Image, resize: int, crop: int) -> torch.Tensor:
+    """Official evaluation transform of an RGB image: (3, crop, crop) float32 in [0, 1]; officially resize = crop."""
+    return from_uint8(pixels(centre_crop(resize_shorter_edge(image, resize), crop)))
+
+
+def adm_centre_crop(image: Image.Image, size: int) -> Image.Image:
+    """ADM's preparation to ``size`` x ``size``: halvings by box averages, bicubic with rounded edges, floored window.
+
+    Used by the pre-tokenisation script and by ADM's reference batches; differs from ``eval_transform``
+    by up to a pixel.
+    """
+    while min(image.size) >= 2 * size:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    scale = size / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+    return _window(image, (image.height - size) // 2, (image.width - size) // 2, size)
+
+
+def pixels(image: Image.Image) -> torch.Tensor:
+    """(3, H, W) uint8 of an RGB Pillow image."""
+    if image.mode != "RGB":
+        raise TransformError(f"image has mode {image.mode!r}; convert it to 'RGB' first")
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def to_uint8(images: torch.Tensor, rounding: Rounding) -> torch.Tensor:
+    """Floats in [0, 1] as uint8, same shape; values outside are clamped.
+
+    ``round`` is what the official rFID evaluator scores, ``truncate`` what the official sampling script writes
+    (spec sections 10.1 and 10.2). Both give back every k/255 exactly.
+    """
+    scaled = images.float().clamp(0, 1) * 255
+    if rounding == "round":
+        scaled = scaled.round()
+    elif rounding != "truncate":
+        raise TransformError(f"rounding is {rounding!r}; allowed: 'round', 'truncate'")
+    return scaled.to(torch.uint8)
+
+
+def from_uint8(images: torch.Tensor) -> torch.Tensor:
+    """uint8 images as float32 in [0, 1], same shape."""
+    return images.to(torch.float32) / 255
+
+
+def _window(image: Image.Image, top: int, left: int, size: int) -> Image.Image:
+    return image.crop((left, top, left + size, top + size))
