@@ -1,0 +1,146 @@
+"""State directories: rolling atomic checkpoints, damage, other people's settings, and two trainings at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from titok.training.checkpoint import (
+    CheckpointError,
+    DamagedCheckpointWarning,
+    StateDirectory,
+    StateMismatchError,
+)
+
+IDENTITY = {"seed": 0, "config": {"steps": 10, "optimizer": {"learning_rate": 0.1}}}
+
+
+def state_of(step: int) -> dict[str, object]:
+    return {"weights": torch.full((4,), float(step)), "names": ["a", "b"], "latest": {"loss": 0.5}}
+
+
+def filled(directory: Path, steps: list[int], keep: int = 2) -> None:
+    with StateDirectory(directory, IDENTITY, keep=keep) as state:
+        for step in steps:
+            state.save(step, state_of(step))
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_keeps_the_newest_and_loads_the_last(tmp_path: Path) -> None:
+    filled(tmp_path, [1, 2, 3, 4], keep=2)
+    assert [name for name in names(tmp_path) if name.endswith(".pt")] == ["step-00000003.pt", "step-00000004.pt"]
+    with StateDirectory(tmp_path, IDENTITY) as state:
+        loaded = state.load()
+    assert loaded is not None
+    assert loaded["step"] == 4
+    assert torch.equal(loaded["weights"], torch.full((4,), 4.0))
+
+
+def test_an_empty_directory_has_no_state(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path / "new", IDENTITY) as state:
+        assert state.load() is None
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "no_sum"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path: Path, damage: str) -> None:
+    filled(tmp_path, [5, 6])
+    newest = tmp_path / "step-00000006.pt"
+    data = bytearray(newest.read_bytes())
+    match damage:
+        case "truncate":
+            newest.write_bytes(data[: len(data) // 2])
+        case "flip":
+            data[len(data) // 2] ^= 0xFF
+            newest.write_bytes(data)
+        case "empty":
+            newest.write_bytes(b"")
+        case "no_sum":
+            (tmp_path / "step-00000006.pt.sha256").unlink()
+    with StateDirectory(tmp_path, IDENTITY) as state:
+        with pytest.warns(DamagedCheckpointWarning, match=r"step-00000006\.pt is damaged"):
+            loaded = state.load()
+        assert loaded is not None
+        assert loaded["step"] == 5
+        state.save(7, state_of(7))
+    assert [name for name in names(tmp_path) if name.endswith(".pt")] == ["step-00000005.pt", "step-00000007.pt"]
+
+
+def test_when_all_are_damaged_it_says_what_to_do(tmp_path: Path) -> None:
+    filled(tmp_path, [5, 6])
+    for path in tmp_path.glob("*.pt"):
+        path.write_bytes(b"x")
+    with StateDirectory(tmp_path, IDENTITY) as state:
+        with pytest.warns(DamagedCheckpointWarning), pytest.raises(CheckpointError, match="delete the directory"):
+            state.load()
+        with pytest.raises(CheckpointError, match="none of the checkpoints"):
+            state.load()
+
+
+def test_other_settings_are_refused_with_the_keys_and_nothing_changes(tmp_path: Path) -> None:
+    filled(tmp_path, [3])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "owner.lock"}
+    other = {"seed": 1, "config": {"steps": 10, "optimizer": {"learning_rate": 0.2}, "new": True}}
+    with pytest.raises(StateMismatchError) as caught, StateDirectory(tmp_path, other):
+        pass
+    message = str(caught.value)
+    assert "config.optimizer.learning_rate is 0.1 there and 0.2 now" in message
+    assert "config.new is 'nothing' there and True now" in message
+    assert "seed is 0 there and 1 now" in message
+    assert "steps" not in message
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "owner.lock"} == before
+    filled(tmp_path, [4])  # the lock was given back
+
+
+def test_two_trainings_do_not_share_a_directory(tmp_path: Path) -> None:
+    second = StateDirectory(tmp_path, IDENTITY)
+    with StateDirectory(tmp_path, IDENTITY), pytest.raises(CheckpointError, match=f"process {os.getpid()}"):
+        second.__enter__()
+    with StateDirectory(tmp_path, IDENTITY):
+        pass
+
+
+def test_a_killed_process_leaves_the_lock_open_and_the_last_checkpoint_whole(tmp_path: Path) -> None:
+    program = f"""
+import torch
+from titok.training.checkpoint import StateDirectory
+with StateDirectory({str(tmp_path)!r}, {IDENTITY!r}) as state:
+    state.save(1, {{"weights": torch.ones(1)}})
+    print("saved", flush=True)
+    while True:
+        state.save(2, {{"weights": torch.ones(2_000_000)}})
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "saved\n"
+        process.send_signal(signal.SIGKILL)
+    with StateDirectory(tmp_path, IDENTITY) as state:
+        loaded = state.load()
+    assert loaded is not None
+    assert loaded["step"] in (1, 2)
+
+
+def test_an_error_while_saving_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path, IDENTITY) as state:
+        state.save(1, state_of(1))
+        with pytest.raises(AttributeError):
+            state.save(2, {"not saveable": lambda: None})
+        loaded = state.load()
+    assert loaded is not None
+    assert loaded["step"] == 1
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_time_decides_when_the_next_one_is_due(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path / "a", IDENTITY, seconds=0) as state:
+        assert state.is_due()
+    with StateDirectory(tmp_path / "b", IDENTITY, seconds=3600) as state:
+        assert not state.is_due()

@@ -1,0 +1,102 @@
+"""Weight-decay groups against the released rule, and what one update does (against plain AdamW and clipping)."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from titok.config.training import Optimizer, Schedule
+from titok.training.optimizer import Player, is_decayed, parameter_groups
+
+CONSTANT = Schedule(kind="constant", warmup_steps=0)
+
+
+def player(module: nn.Module, max_grad_norm: float = 1.0, **options: int) -> Player:
+    settings = Optimizer(learning_rate=0.01, betas=(0.9, 0.99), weight_decay=0.1)
+    return Player(module, settings, CONSTANT, total_steps=10, max_grad_norm=max_grad_norm, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "decayed"),
+    [
+        ("encoder.blocks.0.attn.qkv.weight", (6, 2), True),
+        ("encoder.blocks.0.attn.qkv.bias", (6,), False),
+        ("encoder.blocks.0.norm1.weight", (2,), False),
+        ("encoder.patch_embed.weight", (2, 3, 4, 4), False),
+        ("latent_tokens", (4, 2), False),
+        ("decoder.mask_token", (1, 1, 2), False),
+        ("quantize.embedding.weight", (8, 2), False),
+        ("scale", (2,), False),
+    ],
+)
+def test_what_weight_decay_pulls_on(name: str, shape: tuple[int, ...], decayed: bool) -> None:
+    assert is_decayed(name, torch.zeros(shape)) == decayed
+
+
+def test_groups_hold_every_parameter_once() -> None:
+    module = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3))
+    spared, decayed = parameter_groups(dict(module.named_parameters()), 0.1)
+    assert (spared["weight_decay"], decayed["weight_decay"]) == (0.0, 0.1)
+    assert len(spared["params"]) == 3
+    assert decayed["params"][0] is module[0].weight
+    assert len(parameter_groups({"a.bias": nn.Parameter(torch.zeros(2))}, 0.1)) == 1
+
+
+@pytest.mark.parametrize("max_grad_norm", [0.1, 1e9])
+def test_updates_equal_clipped_adamw(max_grad_norm: float) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    reference = copy.deepcopy(module)
+    ours = player(module, max_grad_norm)
+    decayed = [value for name, value in reference.named_parameters() if name.endswith("weight")]
+    spared = [value for name, value in reference.named_parameters() if name.endswith("bias")]
+    adamw = torch.optim.AdamW(
+        [{"params": spared, "weight_decay": 0.0}, {"params": decayed, "weight_decay": 0.1}],
+        lr=0.01,
+        betas=(0.9, 0.99),
+        foreach=False,
+    )
+    for step in range(5):
+        x = torch.randn(8, 3)
+        norm = ours.update(module(x).square().mean(), step)
+        adamw.zero_grad()
+        reference(x).square().mean().backward()
+        total = torch.stack([p.grad.norm() for p in reference.parameters()]).norm()
+        for parameter in reference.parameters():
+            parameter.grad *= min(1.0, max_grad_norm / (float(total) + 1e-6))
+        adamw.step()
+        torch.testing.assert_close(norm, total)
+    for found, expected in zip(module.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_non_finite_loss_updates_nothing_then_or_later(poison: float) -> None:
+    module = nn.Linear(2, 1)
+    ours = player(module)
+    x = torch.ones(4, 2)
+    ours.update(module(x).mean(), 0)
+    before = copy.deepcopy(ours.state_dict())
+    ours.update(module(x).mean() * poison, 1)
+    ours.update(module(x).mean(), 2)
+    after = ours.state_dict()
+    for name, value in before["parameters"].items():
+        assert torch.equal(after["parameters"][name], value)
+    for index, moments in before["optimizer"]["state"].items():
+        assert all(torch.equal(after["optimizer"]["state"][index][key], value) for key, value in moments.items())
+
+
+def test_a_late_player_has_its_own_clock() -> None:
+    schedule = Schedule(warmup_steps=2, end_learning_rate=0.0)
+    late = Player(
+        nn.Linear(1, 1), Optimizer(learning_rate=1.0), schedule, total_steps=12, max_grad_norm=1.0, start_step=6
+    )
+    assert [late.learning_rate(step) for step in (6, 7, 8, 10)] == pytest.approx([0.0, 0.5, 1.0, 0.5])
+
+
+def test_a_module_without_trainable_parameters_is_refused() -> None:
+    with pytest.raises(ValueError, match="Linear has no trainable parameter"):
+        player(nn.Linear(1, 1).requires_grad_(False))

@@ -1,0 +1,199 @@
+"""The state directory of a run: from here it goes on after a crash, Ctrl-C, a time limit or a requeue.
+
+    owner.lock          held by the one process that trains here
+    run.json            settings and seed of the run that owns the directory
+    step-00001234.pt    everything at that step (one ``torch.save`` file), and its SHA-256 beside it
+    metrics.jsonl       the log so far
+
+It lies outside the outputs that a workflow declares, because workflows delete those before and after failures.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from titok.runtime.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
+
+_MISSING = "nothing"
+
+
+class CheckpointError(Exception):
+    """No checkpoint can be read, or the directory is in use."""
+
+
+class StateMismatchError(Exception):
+    """The state directory belongs to a run with other settings."""
+
+
+class DamagedCheckpointWarning(UserWarning):
+    """A checkpoint was cut short or altered; an older one is used."""
+
+
+class StateDirectory:
+    """Owns a run's state directory while the block lasts.
+
+    ``identity`` is plain data that names the run (settings, seed). A directory of another run is refused with the
+    differing keys and left as it is. ``keep`` newest checkpoints stay; ``seconds`` is the time between two.
+
+    Raises:
+        CheckpointError: another process trains in the directory.
+        StateMismatchError: the directory belongs to other settings.
+    """
+
+    def __init__(self, path: str | Path, identity: Mapping[str, Any], *, keep: int = 2, seconds: float = 300.0) -> None:
+        self.path = Path(path)
+        self.identity = dict(identity)
+        self._keep = keep
+        self._seconds = seconds
+        self._last_save = time.monotonic()
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self.path / "owner.lock")
+        try:
+            self._claim()
+        except BaseException:
+            self._release()
+            raise
+        self._last_save = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._release()
+
+    @property
+    def metrics_path(self) -> Path:
+        """The log of the run so far."""
+        return self.path / "metrics.jsonl"
+
+    def checkpoints(self) -> list[Path]:
+        """Checkpoints, the newest first."""
+        return sorted(self.path.glob("step-*.pt"), reverse=True)
+
+    def is_due(self) -> bool:
+        """Whether it is time for another checkpoint."""
+        return time.monotonic() - self._last_save >= self._seconds
+
+    def save(self, step: int, state: Mapping[str, Any]) -> None:
+        """Writes the checkpoint of ``step`` whole or not at all, then drops the oldest beyond ``keep``.
+
+        The checksum is written first: a checkpoint without one cannot come to be.
+        """
+        path = self.path / f"step-{step:08d}.pt"
+        with atomic_path(path) as temporary:
+            torch.save({**state, "step": step, "identity_sha256": sha256_json(self.identity)}, temporary)
+            write_text(_sum_path(path), sha256_file(temporary) + "\n")
+        for old in self.checkpoints()[self._keep :]:
+            old.unlink()
+            _sum_path(old).unlink(missing_ok=True)
+        self._last_save = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest readable checkpoint (tensors on the CPU), None if there never was one.
+
+        A damaged one is renamed to ``*.damaged``, with a warning, and the one before is taken.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none can be read.
+        """
+        found = self.checkpoints()
+        for path in found:
+            try:
+                return _read(path)
+            except (OSError, EOFError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+                path.rename(path.with_suffix(".damaged"))
+                warnings.warn(
+                    f"checkpoint {path} is damaged ({error}); it is now called {path.stem}.damaged and the one before "
+                    f"it is used",
+                    DamagedCheckpointWarning,
+                    stacklevel=2,
+                )
+        if found or any(self.path.glob("step-*.damaged")):
+            raise CheckpointError(
+                f"none of the checkpoints in {self.path} can be read; delete the directory to start from scratch"
+            )
+        return None
+
+    def keep_batch(self, step: int, batch: Any) -> Path:
+        """Stores the batch of a step that went wrong, for inspection with ``torch.load``."""
+        path = self.path / f"batch-of-step-{step:08d}.pt"
+        with atomic_path(path) as temporary:
+            torch.save(
+                {name: value for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}, temporary
+            )
+        return path
+
+    def _claim(self) -> None:
+        """Writes the identity of a new directory, compares that of an old one."""
+        path = self.path / "run.json"
+        if not path.exists():
+            write_json(path, self.identity)
+            return
+        there = dict(_leaves(read_json(path)))
+        here = dict(_leaves(self.identity))
+        differing = [
+            f"{key} is {there.get(key, _MISSING)!r} there and {here.get(key, _MISSING)!r} now"
+            for key in sorted(there.keys() | here.keys())
+            if there.get(key, _MISSING) != here.get(key, _MISSING)
+        ]
+        if differing:
+            raise StateMismatchError(
+                f"{self.path} holds the state of a run with other settings: {'; '.join(differing)}. Nothing was "
+                f"changed. Restore those settings to continue that run, or delete the directory to start anew"
+            )
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _lock(path: Path) -> int:
+    """Takes the lock file; it falls open by itself when the process ends, however it ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(descriptor, 100, 0).decode() or "unknown"
+        os.close(descriptor)
+        raise CheckpointError(
+            f"{path.parent} is in use by another training (process {owner}); wait for it or stop it, then try again"
+        ) from error
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint whose bytes are those that were written; ValueError otherwise."""
+    wanted, found = _sum_path(path).read_text().strip(), sha256_file(path)
+    if found != wanted:
+        raise ValueError(f"its SHA-256 is {found[:12]}, expected {wanted[:12]}")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _sum_path(path: Path) -> Path:
+    return path.with_suffix(".pt.sha256")
+
+
+def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of nested plain data; lists are values."""
+    if isinstance(tree, Mapping) and tree:
+        for key, value in tree.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, tree

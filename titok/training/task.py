@@ -1,0 +1,82 @@
+"""What the loop asks of an objective; tasks own models and losses, the loop owns time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from titok.training.optimizer import Player
+
+MODEL = "model"
+"""The player every task has: its parameters are averaged, evaluated and exported."""
+
+
+class Batch(Protocol):
+    """What the loop itself needs to know of a batch; tasks know more."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(B,) classes; their number is the batch size."""
+
+
+class Batches(Protocol):
+    """A source of batches without memory: the batch of a step depends on the step alone."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of optimizer step ``step``."""
+
+
+class Task(nn.Module, ABC):
+    """One training objective: a model, whoever plays against it, and their losses.
+
+    A module, so that its parts move, switch mode and list their buffers together. Subclasses set the attributes.
+    """
+
+    model: nn.Module
+    """What is trained and exported."""
+    players: dict[str, Player]
+    """Who learns, by name; ``model`` always."""
+    config: dict[str, Any]
+    """From which the exported model can be built again (goes into ``config.json``)."""
+    codebook_size: int | None = None
+    """For tasks that yield ``indices``: how many codes there are."""
+
+    @abstractmethod
+    def updates(self, batch: Any, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """Yields who is to be updated on which terms, in order; the loop updates after each yield.
+
+        Terms are scalars by name, ``loss`` among them; it alone is differentiated, the rest is logged. ``indices``
+        (int64, any shape) may be there too: codes used, for the log and against collapse. Later terms of a step may
+        use earlier tensors, so a discriminator learns from the very reconstructions the model was just judged by.
+
+        ``rng`` (on the CPU) belongs to the step: all draws come from it or, for dropout, from torch's global
+        generators, which the loop seeds per step.
+        """
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return next(self.model.parameters()).device
+
+    def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """State dict and config of the trained model; the loop calls it with averaged weights in place."""
+        return self.model.state_dict(), self.config
+
+    def training_state(self) -> dict[str, Any]:
+        """Everything that training changes: players with their moments, and buffers. Frozen weights are not in it."""
+        return {
+            "players": {name: player.state_dict() for name, player in self.players.items()},
+            "buffers": dict(self.named_buffers()),
+        }
+
+    @torch.no_grad()
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Restores what ``training_state`` gave, for a task built from the same settings."""
+        for name, player in self.players.items():
+            player.load_state_dict(state["players"][name])
+        for name, buffer in self.named_buffers():
+            buffer.copy_(state["buffers"][name])
