@@ -1,0 +1,161 @@
+"""TiTok as a whole at toy size: verbs, kinds, pixel lookup, gradients by stage.
+
+Run: pytest tests/models/test_tokenizer.py
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from titok.config.model import TokenizerModel, TransformerSize, VQGANModel
+from titok.models.quantizer import GaussianPosterior, Quantized
+from titok.models.tokenizer import ImageShapeError, TiTok, TokenizerKindError
+from titok.models.vqgan import VQGAN, to_grid
+
+SIZE = TransformerSize(width=32, depth=2, num_heads=2)
+PROXY = VQGANModel(
+    channels=8, channel_multipliers=(1, 1, 2), num_res_blocks=1, norm_groups=4, code_dim=8, codebook_size=24
+)
+KINDS = {
+    "two_stage": {"head": "proxy_codes", "vqgan": PROXY},
+    "single_stage": {"head": "pixels", "vqgan": None, "use_l2_norm": False},
+    "vae": {"kind": "vae", "head": "pixels", "vqgan": None},
+}
+
+
+def build(kind: str, num_latent_tokens: int = 4, **changes: object) -> TiTok:
+    torch.manual_seed(0)
+    settings = {
+        "image_size": 16, "patch_size": 4, "encoder": SIZE, "decoder": SIZE, "num_latent_tokens": num_latent_tokens,
+        "codebook_size": 16, "code_dim": 6,
+    }  # fmt: skip
+    return TiTok(TokenizerModel(**{**settings, **KINDS[kind], **changes})).eval()
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("num_latent_tokens", [1, 2, 8, 20])
+@pytest.mark.parametrize("kind", KINDS)
+def test_shapes(kind: str, num_latent_tokens: int, images: torch.Tensor) -> None:
+    model = build(kind, num_latent_tokens)
+    reconstruction, bottleneck = model(images)
+    assert reconstruction.shape == images.shape
+    if kind == "vae":
+        assert isinstance(bottleneck, GaussianPosterior)
+        assert bottleneck.mean.shape == (3, num_latent_tokens, 6)
+        return
+    assert isinstance(bottleneck, Quantized)
+    tokens = model.tokenize(images)
+    assert tokens.shape == (3, num_latent_tokens)
+    assert tokens.dtype == torch.int64
+    torch.testing.assert_close(model.detokenize(tokens), reconstruction, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(model.reconstruct(images), reconstruction)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_does_not_depend_on_its_batch(kind: str, images: torch.Tensor) -> None:
+    model = build(kind)
+    torch.testing.assert_close(model.encode(images)[1:2], model.encode(images[1:2]), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(model.reconstruct(images)[1:2], model.reconstruct(images[1:2]), atol=1e-5, rtol=1e-4)
+
+
+def test_pixel_lookup(images: torch.Tensor) -> None:
+    """Stage 1 decodes the best proxy code, stage 2 the expectation of raw codebook rows (pitfall 15)."""
+    model = build("two_stage")
+    logits = model.proxy_logits(model.quantize(model.encode(images)).z_quantized) * 20
+    table = model.pixel_quantize.embedding.weight
+    expected = torch.einsum("bpv,ve->bpe", logits.double().softmax(-1), table.double()).float()
+    torch.testing.assert_close(
+        model.logits_to_images(logits), model.pixel_decoder(to_grid(expected)), atol=1e-4, rtol=1e-4
+    )
+    model.pixel_lookup = "argmax"
+    best = table[logits.argmax(-1)]
+    torch.testing.assert_close(model.logits_to_images(logits), model.pixel_decoder(to_grid(best)))
+    sure = torch.nn.functional.one_hot(torch.randint(24, (2, 16)), 24).float() * 1e4
+    argmax = model.logits_to_images(sure)
+    model.pixel_lookup = "soft"
+    torch.testing.assert_close(model.logits_to_images(sure), argmax)
+
+
+def test_adopted_pixel_decoder_decodes_like_the_vqgan() -> None:
+    model, vqgan = build("two_stage", pixel_lookup="argmax"), VQGAN(PROXY).eval()
+    codes = torch.randint(PROXY.codebook_size, (2, 16))
+    logits = torch.nn.functional.one_hot(codes, PROXY.codebook_size).float()
+    assert not torch.allclose(model.logits_to_images(logits).clamp(0, 1), vqgan.detokenize(codes))
+    model.adopt_pixel_decoder(vqgan)
+    torch.testing.assert_close(model.logits_to_images(logits).clamp(0, 1), vqgan.detokenize(codes))
+    before = vqgan.quantize.embedding.weight.detach().clone()
+    with torch.no_grad():
+        model.pixel_quantize.embedding.weight.add_(1)
+    assert torch.equal(vqgan.quantize.embedding.weight, before)
+
+
+def parts_with_gradient(model: TiTok) -> set[str]:
+    return {name for name, part in model.parts().items() if any(p.grad is not None and p.grad.any() for p in part)}
+
+
+def test_gradients_reach_every_part_of_a_stage(images: torch.Tensor) -> None:
+    stage1 = build("two_stage")
+    quantized = stage1.quantize(stage1.encode(images))
+    (stage1.proxy_logits(quantized.z_quantized).logsumexp(-1).mean() + quantized.loss).backward()
+    assert parts_with_gradient(stage1) == {"encoder", "latent_tokens", "codebook", "decoder"}
+
+    stage2 = build("two_stage")
+    stage2.detokenize(stage2.tokenize(images)).square().mean().backward()
+    assert parts_with_gradient(stage2) >= {"decoder", "pixel_decoder"}
+    assert not parts_with_gradient(stage2) & {"encoder", "latent_tokens"}
+
+    vae = build("vae")
+    reconstruction, posterior = vae(images, noise=torch.randn(3, 4, 6))
+    (reconstruction.square().mean() + posterior.kl().mean()).backward()
+    assert parts_with_gradient(vae) == {"encoder", "latent_tokens", "decoder"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_are_a_partition(kind: str) -> None:
+    model = build(kind)
+    members = [id(parameter) for part in model.parts().values() for parameter in part]
+    assert sorted(members) == sorted(id(parameter) for parameter in model.parameters())
+    assert sum(model.parameter_counts().values()) == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_vae_samples_only_with_given_noise(images: torch.Tensor) -> None:
+    model = build("vae")
+    mean = model.decode(model.posterior(images).mean)
+    torch.testing.assert_close(model.reconstruct(images), mean)
+    zero, noise = torch.zeros(3, 4, 6), torch.randn(3, 4, 6)
+    torch.testing.assert_close(model(images, noise=zero)[0], mean)
+    assert not torch.allclose(model(images, noise=noise)[0], mean)
+
+
+def test_codebook_from_data_is_used_widely(images: torch.Tensor) -> None:
+    """With codes drawn from the encoder's outputs every one of them is somebody's nearest."""
+    model = build("single_stage", 16)
+    z = model.encode(images)
+    model.init_codebook_from(z, torch.Generator().manual_seed(0))
+    assert len(model.tokenize(images).unique()) == 16
+
+
+def test_construction_follows_the_seed() -> None:
+    first, second = build("two_stage").state_dict(), build("two_stage").state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    embedding = first["quantize.embedding.weight"]
+    assert embedding.abs().max() <= 1 / 16
+    assert embedding.abs().max() > 0.9 / 16
+
+
+def test_errors_say_what_to_do(images: torch.Tensor) -> None:
+    with pytest.raises(ImageShapeError, match=r"\(3, 3, 8, 16\).*needs \(B, 3, 16, 16\)"):
+        build("two_stage").encode(images[:, :, :8])
+    with pytest.raises(TokenizerKindError, match="tokenize exists for tokenizers of kind 'vq' only"):
+        build("vae").tokenize(images)
+    with pytest.raises(TokenizerKindError, match="posterior exists for tokenizers of kind 'vae' only"):
+        build("single_stage").posterior(images)
+    with pytest.raises(TokenizerKindError, match="proxy_logits needs head 'proxy_codes'"):
+        build("single_stage").proxy_logits(torch.zeros(1, 4, 6))
+    with pytest.raises(TokenizerKindError, match="they must be equal"):
+        build("two_stage").adopt_pixel_decoder(VQGAN(PROXY.model_copy(update={"codebook_size": 25})))
