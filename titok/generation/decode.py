@@ -3,8 +3,8 @@
 1. All K positions are masked.
 2. The generator predicts every position, guided by the class; logits are divided by the step's softmax temperature.
 3. Each masked position takes the best token of logits + T * Gumbel noise.
-4. Its confidence is the chosen token's logit plus T times a second Gumbel draw. The least confident positions are masked
-   again, as many as the mask schedule says; tokens revealed in earlier steps stay.
+4. Its confidence is the chosen token's logit plus T times a second Gumbel draw. The least confident positions are
+   masked again, as many as the mask schedule says; tokens revealed in earlier steps stay.
 5. Repeat from 2; the last step is greedy and keeps everything.
 
 How many positions stay masked is fixed before the loop. The released code takes it from sample 0 and re-masks all

@@ -35,14 +35,12 @@ class MaskedTokens:
     """(B,) bool, true where the class is dropped."""
 
 
-def draw_masking(batch_size: int, num_tokens: int, generator: torch.Generator) -> MaskingDraws:
-    """Draws on the generator's device, in the released code's order: progress, order, class dropping."""
-    return MaskingDraws(
-        *(
-            torch.rand(shape, generator=generator, device=generator.device)
-            for shape in ((batch_size,), (batch_size, num_tokens), (batch_size,))
-        )
-    )
+def draw_masking(
+    batch_size: int, num_tokens: int, rng: torch.Generator, device: torch.device | str = "cpu"
+) -> MaskingDraws:
+    """Draws from ``rng``, in the released code's order (progress, order, class dropping), moved to ``device``."""
+    shapes = ((batch_size,), (batch_size, num_tokens), (batch_size,))
+    return MaskingDraws(*(torch.rand(shape, generator=rng, device=rng.device).to(device) for shape in shapes))
 
 
 def training_mask(progress: Tensor, order: Tensor, schedule: MaskSchedule) -> Tensor:

@@ -49,7 +49,8 @@ def from_published(state: Mapping[str, Tensor], config: GeneratorModel) -> dict[
 
     Raises `PublishedFormatError` when ``state`` lacks a weight of ``config`` or has one that it has no place for.
     """
-    rest, named = dict(state), {}
+    rest = dict(state)
+    named: dict[str, Tensor] = {}
     for ours, theirs in parameter_names(config):
         parts = [_take(rest, name, config) for name in theirs]
         named[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -59,7 +60,8 @@ def from_published(state: Mapping[str, Tensor], config: GeneratorModel) -> dict[
 
 def to_published(state: Mapping[str, Tensor], config: GeneratorModel) -> dict[str, Tensor]:
     """A released generator's state_dict for ours: the inverse of `from_published`, with the same errors."""
-    rest, named = dict(state), {}
+    rest = dict(state)
+    named: dict[str, Tensor] = {}
     for ours, theirs in parameter_names(config):
         parts = _take(rest, ours, config).chunk(len(theirs))
         named.update(zip(theirs, (part.contiguous() for part in parts), strict=True))

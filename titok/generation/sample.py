@@ -1,0 +1,152 @@
+"""Images for many labels, batch by batch, with the speed at which they came (spec section 10.2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from titok.config.sampling import Sampler
+from titok.generation.decode import decode_tokens
+from titok.generation.guidance import TokenGenerator
+from titok.generation.noise import CounterNoise
+from titok.runtime.progress import progress
+
+Detokenize = Callable[[Tensor], Tensor]
+"""Tokens (B, K) to images (B, 3, H, W), values meant for [0, 1] but not clamped."""
+
+
+class SamplingError(ValueError):
+    """Samples that cannot be made as asked for."""
+
+
+@dataclass(frozen=True)
+class SampleBatch:
+    """One batch of finished samples, on the host."""
+
+    indices: np.ndarray
+    """(B,) int64, the samples' places in the whole set; together with the seed they determine the noise."""
+    labels: np.ndarray
+    """(B,) int64."""
+    images: np.ndarray
+    """(B, H, W, 3) uint8."""
+    seconds: float
+    """From labels on the host to images on the host, de-tokenization included."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A whole set of samples, in the order of their indices."""
+
+    indices: np.ndarray
+    """(N,) int64."""
+    labels: np.ndarray
+    """(N,) int64."""
+    images: np.ndarray
+    """(N, H, W, 3) uint8."""
+    images_per_second: float | None
+    """Without the first batch, which also warms the device up; None if there was no second."""
+
+
+def balanced_labels(num_samples: int, num_classes: int, *, allow_unbalanced: bool = False) -> np.ndarray:
+    """Labels (N,) int64: the classes 0..C-1 in order, over and over, as the published 50 samples per class.
+
+    ``allow_unbalanced`` lets the last round stop early instead of raising `SamplingError`.
+    """
+    if num_samples % num_classes and not allow_unbalanced:
+        raise SamplingError(
+            f"num_samples is {num_samples}, which {num_classes} classes do not divide evenly; take a multiple of "
+            f"{num_classes}, or pass allow_unbalanced to have the first classes once more than the others"
+        )
+    return np.arange(num_samples, dtype=np.int64) % num_classes
+
+
+def sample_images(
+    generator: TokenGenerator,
+    detokenize: Detokenize,
+    labels: np.ndarray,
+    sampler: Sampler,
+    *,
+    seed: int,
+    batch_size: int,
+    device: torch.device,
+    indices: np.ndarray | None = None,
+) -> Iterator[SampleBatch]:
+    """Samples of the classes ``labels`` (N,), in order, ``batch_size`` at a time.
+
+    ``indices`` (N,) are the samples' places in the whole set (default 0..N-1): a process that makes a part of it, or
+    the rest after an interruption, passes the places of its part and gets the same images. The generator and the
+    tokenizer are on ``device`` and in eval mode; an autocast context around the loop applies.
+    """
+    indices = np.arange(len(labels)) if indices is None else indices
+    _check(generator, labels, indices, batch_size)
+    noise = CounterNoise(seed)
+    return (
+        _sample_batch(generator, detokenize, labels[part], indices[part], sampler, noise, device)
+        for part in (slice(start, start + batch_size) for start in range(0, len(labels), batch_size))
+    )
+
+
+def collect_samples(batches: Iterable[SampleBatch], num_samples: int) -> Samples:
+    """All of ``batches`` as one set of ``num_samples`` images, with a progress bar; raises if there are fewer."""
+    images: np.ndarray | None = None
+    indices, labels = np.empty(num_samples, np.int64), np.empty(num_samples, np.int64)
+    done, timed_images, timed_seconds = 0, 0, 0.0
+    with progress(num_samples, desc="sampling", unit="image") as bar:
+        for batch in batches:
+            count = len(batch.labels)
+            if images is None:
+                images = np.empty((num_samples, *batch.images.shape[1:]), np.uint8)
+            else:
+                timed_images, timed_seconds = timed_images + count, timed_seconds + batch.seconds
+            part = slice(done, done + count)
+            images[part], labels[part], indices[part] = batch.images, batch.labels, batch.indices
+            done += count
+            bar.update(count)
+    if images is None or done != num_samples:
+        raise SamplingError(f"expected {num_samples} samples, got {done}; ask for as many as there are labels")
+    return Samples(indices, labels, images, timed_images / timed_seconds if timed_images else None)
+
+
+def _check(generator: TokenGenerator, labels: np.ndarray, indices: np.ndarray, batch_size: int) -> None:
+    if getattr(generator, "training", False):
+        raise SamplingError("the generator is in training mode, so dropout would disturb the samples; call eval() first")
+    if batch_size < 1:
+        raise SamplingError(f"batch_size is {batch_size}; allowed: 1 or more")
+    if indices.shape != labels.shape:
+        raise SamplingError(f"{len(labels)} labels but {len(indices)} indices; give one index per label")
+    num_classes = generator.token_space.num_classes
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        raise SamplingError(f"label {wrong[0]} is no class of this generator; allowed: 0 to {num_classes - 1}")
+
+
+@torch.no_grad()
+def _sample_batch(
+    generator: TokenGenerator,
+    detokenize: Detokenize,
+    labels: np.ndarray,
+    indices: np.ndarray,
+    sampler: Sampler,
+    noise: CounterNoise,
+    device: torch.device,
+) -> SampleBatch:
+    start = time.perf_counter()
+    on_device = [torch.from_numpy(array.astype(np.int64)).to(device) for array in (labels, indices)]
+    images = detokenize(decode_tokens(generator, on_device[0], sampler, noise, on_device[1]))
+    pixels = _to_uint8(images).cpu().numpy()  # waits for the device, so the clock may be read
+    if not torch.isfinite(images).all():
+        raise SamplingError(
+            f"samples {indices[0]} to {indices[-1]} contain values that are not finite; "
+            f"check the weights, or sample without reduced precision"
+        )
+    return SampleBatch(indices, labels, pixels, time.perf_counter() - start)
+
+
+def _to_uint8(images: Tensor) -> Tensor:
+    """(B, 3, H, W) to (B, H, W, 3) uint8; 255 * x is cut off, not rounded, as in the published samples."""
+    return (images.float().clamp(0, 1) * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
