@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from golden.rule import load_golden
+
 from titok.generation.masking import MaskingDraws, draw_masking, mask_tokens, training_mask
 
 SIZES = (16, 32, 64, 128, 256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_arccos_counts_follow_the_official_arithmetic(num_tokens: int, num_steps
 def test_counts_start_full_end_empty_and_never_rise(num_tokens: int, num_steps: int, schedule: str) -> None:
     counts = masked_counts(num_tokens, num_steps, schedule)
     assert (len(counts), counts[0], counts[-1]) == (num_steps + 1, num_tokens, 0)
-    assert all(1 <= after <= before and (after < before or before == 1) for before, after in zip(counts, counts[1:-1], strict=False))
+    assert all(1 <= after <= before and (after < before or before == 1) for before, after in pairwise(counts[:-1]))
 
 
 def test_whole_numbers_are_not_lost_to_rounding() -> None:
@@ -70,7 +71,12 @@ def test_mask_ratio_falls_from_one_to_zero(schedule: str) -> None:
     assert ratio[-1].abs() < 1e-15
     assert (ratio.diff() < 0).all()
     p = progress.numpy()
-    formulas = {"arccos": np.arccos(p) / (np.pi / 2), "cosine": np.cos(p * np.pi / 2), "linear": 1 - p, "root": 1 - p**0.5}
+    formulas = {
+        "arccos": np.arccos(p) / (np.pi / 2),
+        "cosine": np.cos(p * np.pi / 2),
+        "linear": 1 - p,
+        "root": 1 - p**0.5,
+    }
     np.testing.assert_allclose(ratio.numpy(), formulas[schedule], atol=1e-15)
 
 
@@ -88,9 +94,7 @@ def test_guidance_scales() -> None:
 def test_power_cosine_is_the_published_one_minus_one(power: float) -> None:
     """The released code mixes uncond + g * (cond - uncond) with g from 1 to its scale; ours is g - 1 everywhere."""
     published, num_steps = 6.9, 64
-    g = [
-        1 + (published - 1) * (1 - math.cos(math.pi * (step / num_steps) ** power)) / 2 for step in range(num_steps)
-    ]
+    g = [1 + (published - 1) * (1 - math.cos(math.pi * (step / num_steps) ** power)) / 2 for step in range(num_steps)]
     sampler = Sampler(
         num_steps=num_steps, guidance_schedule="power_cosine", guidance_scale=published - 1, guidance_power=power
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from golden.rule import load_golden
+
 from titok.config.training import MaskedTokenLosses
 from titok.losses.masked_token import masked_token_loss
 

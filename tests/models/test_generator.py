@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-
 from golden.tiny_generators import TINY_GENERATORS, tiny_generator
+
 from titok.config.model import GeneratorModel
 from titok.models.generator import MaskGIT, build_generator
 
@@ -61,7 +61,11 @@ def test_every_layer_equals_the_official_one(name: str) -> None:
         length = output.shape[1]
         samples = output[1, [0, 1, length // 2, length - 1], :8]
         torch.testing.assert_close(
-            samples, torch.from_numpy(golden.outputs["trace_samples"][row]), rtol=0, atol=1e-4, msg=lambda m, p=place: p + m
+            samples,
+            torch.from_numpy(golden.outputs["trace_samples"][row]),
+            rtol=0,
+            atol=1e-4,
+            msg=lambda m, p=place: p + m,
         )
         stats = torch.stack([output.mean(), output.std(correction=0), output.abs().max()])
         torch.testing.assert_close(stats, torch.from_numpy(golden.outputs["trace_stats"][row]), rtol=0, atol=1e-4)

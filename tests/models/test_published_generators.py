@@ -7,9 +7,9 @@ import zlib
 
 import pytest
 import torch
-
 from golden.rule import HERE
 from golden.tiny_generators import TINY_GENERATORS, tiny_generator
+
 from titok.config.model import GeneratorModel
 from titok.models.generator import build_generator
 from titok.models.published import PublishedFormatError

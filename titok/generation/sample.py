@@ -114,7 +114,9 @@ def collect_samples(batches: Iterable[SampleBatch], num_samples: int) -> Samples
 
 def _check(generator: TokenGenerator, labels: np.ndarray, indices: np.ndarray, batch_size: int) -> None:
     if getattr(generator, "training", False):
-        raise SamplingError("the generator is in training mode, so dropout would disturb the samples; call eval() first")
+        raise SamplingError(
+            "the generator is in training mode, so dropout would disturb the samples; call eval() first"
+        )
     if batch_size < 1:
         raise SamplingError(f"batch_size is {batch_size}; allowed: 1 or more")
     if indices.shape != labels.shape:
