@@ -39,15 +39,16 @@ DISPLAYS: dict[str, Display] = {
     "recall": Display("recall", 3, better="higher"),
     "linear_probe_top1": Display("linear probe top-1", 1, True, "higher"),
     "parameters": Display("parameters", 0),
-    "sampling_images_per_second": Display("sampling speed", 1, better="higher"),
+    "generator_parameters": Display("generator parameters", 0),
+    "sampling_images_per_second": Display("sampling speed (images/s)", 1, better="higher"),
     "training_images_per_second": Display("training speed", 1, better="higher"),
     "num_latent_tokens": Display("tokens K", 0),
     "codebook_size": Display("codebook", 0),
     "num_steps": Display("steps", 0),
     "guidance_scale": Display("guidance", 1),
-    "samples_per_second_a100": Display("sampling speed", 1, better="higher"),
-    "train_samples_per_second_per_a100": Display("training speed", 1, better="higher"),
-    "generator_params_m": Display("parameters", 0),
+    "samples_per_second_a100": Display("images/s on an A100", 1, better="higher"),
+    "train_samples_per_second_per_a100": Display("images/s per A100", 1, better="higher"),
+    "generator_params_m": Display("generator parameters", 0),
 }
 
 ARROWS = {"lower": " ↓", "higher": " ↑"}
@@ -106,7 +107,7 @@ def number(metric: str, value: float) -> str:
     display = DISPLAYS.get(metric, Display(metric))
     if not math.isfinite(value):
         return "not finite"
-    if metric == "parameters":
+    if metric in ("parameters", "generator_parameters"):
         return count(value)
     scaled = value * 100 if display.is_share else value
     if display.decimals == 0 and scaled != int(scaled):

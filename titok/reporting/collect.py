@@ -186,7 +186,7 @@ def _note_labels(labels: dict[str, MetricLabel], metrics: Mapping[str, Mapping[s
     for name, entry in metrics.items():
         unit = str(entry.get("unit") or "")
         label = MetricLabel(
-            str(entry.get("label") or name), str(entry.get("better") or ""), "" if unit == "%" else unit
+            str(entry.get("label") or name), str(entry.get("better") or ""), "" if unit in ("%", "fraction") else unit
         )
         known = labels.setdefault(name, label)
         if known.label != label.label:
@@ -194,6 +194,26 @@ def _note_labels(labels: dict[str, MetricLabel], metrics: Mapping[str, Mapping[s
                 f"{path}: calls {name} {label.label!r}, files read before call it {known.label!r}; these are two "
                 f"measures: score both the same way"
             )
+
+
+@dataclass(frozen=True)
+class BestGenerator:
+    """Whose samples are the best of a study, and how many of them are read as the class asked for."""
+
+    generator: str
+    sampler: str
+    class_agreement: float
+
+
+def best_generator(scores: Scores, by: Literal["gfid", "class_agreement"]) -> BestGenerator | None:
+    """The generator and sampler that a metric ranks first, seeds averaged; None without such scores."""
+    frame = scores.frame[scores.frame["kind"] == "generation"] if len(scores.frame) else scores.frame
+    if frame.empty or not {"class_agreement", by} <= set(frame):
+        return None
+    scores.require_one_protocol(frame, by)
+    means = frame.groupby(["generator", "sampler"])[["class_agreement", "gfid"]].mean()
+    generator, sampler = means[by].idxmin() if by == "gfid" else means[by].idxmax()
+    return BestGenerator(generator, sampler, float(means.loc[(generator, sampler), "class_agreement"]))
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -208,7 +228,7 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_manifests(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Manifests of training runs: one row each with `file`, `task`, `seed`, `steps`, `wall_seconds`, `provenance`, ..."""
+    """Manifests of training runs: one row each, with its `file` and the manifest's keys."""
     rows = []
     for path in map(Path, paths):
         manifest = read_json(path)

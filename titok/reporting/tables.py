@@ -69,7 +69,7 @@ LAYOUTS: dict[str, Layout] = {
             TOKENS,
             CODEBOOK,
             RFID,
-            Column("parameters", "generation", "generator_params_m", is_fact=True, title="generator parameters"),
+            Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
             GFID,
             INCEPTION_SCORE,
             AGREEMENT,

@@ -27,8 +27,8 @@ _LATEX = {
     "→": r"$\to$",
     "≤": r"$\leq$",
     "≥": r"$\geq$",
-    "×": r"$\times$",
-    "−": "$-$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{MINUS SIGN}": "$-$",
     "é": r"\'e",
 }
 

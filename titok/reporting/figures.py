@@ -1,0 +1,227 @@
+"""The figures: Figure 4 (four panels over K), Figure 2 (quality against speed), codebook use, training curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from titok.reporting.cells import DISPLAYS, heading
+from titok.reporting.collect import MissingScore, Scores, read_metrics_log, read_scores, statistic
+from titok.reporting.grid import PANELS, curve, grid_frame, size_name
+from titok.reporting.labels import place_labels
+from titok.reporting.style import Drawing, figure_style, finish, look, new_axes, outside_legend, save
+
+if TYPE_CHECKING:
+    from titok.config.reporting import FigureName, Reporting
+    from titok.config.rows import CurveRun, Grid, Row
+
+TOKENS_AXIS = "latent tokens K"
+
+
+def make_figure(
+    name: FigureName,
+    reporting: Reporting,
+    prefix: str | Path,
+    *,
+    score_files: Iterable[str | Path] = (),
+    log_files: Iterable[str | Path] = (),
+) -> list[Path]:
+    """Draws one figure from score records or metrics logs; writes ``{prefix}.svg``, ``.png`` and ``.csv``.
+
+    Args:
+        name: `figure4`, `figure2`, `classifier_accuracy`, `codebook` or `training_curves`; the image grids are in
+            ``titok.reporting.grids``.
+
+    Raises:
+        MissingScore: the study does not ask for the figure, or a score it shows is not among the files.
+    """
+    if name not in reporting.figure_names:
+        wanted = ", ".join(reporting.figure_names) or "none"
+        raise MissingScore(f"the study asks for no figure {name!r}; it has: {wanted}; add it to the study's reporting")
+    with figure_style():
+        if name == "training_curves":
+            drawing = training_curves(reporting.figures.training_curves, list(map(Path, log_files)))
+        elif name == "figure2":
+            drawing = figure2(reporting.figures.figure2, read_scores(score_files))
+        else:
+            drawing = _grid_figure(name, reporting, read_scores(score_files))
+    return save(drawing, prefix, reporting.figure_dpi)
+
+
+def _grid_figure(name: FigureName, reporting: Reporting, scores: Scores) -> Drawing:
+    grid = reporting.tables.table4
+    if grid is None or name not in ("figure4", "classifier_accuracy", "codebook"):
+        raise MissingScore(
+            f"{name!r} is no figure of the token-count grid; allowed: figure4, classifier_accuracy, codebook"
+        )
+    frame = grid_frame(grid, scores)
+    if name == "figure4":
+        return figure4(grid, frame, scores)
+    if name == "codebook":
+        return codebook(grid, frame, scores)
+    return classifier_accuracy(grid, frame, scores, reporting.checks.min_classifier_accuracy)
+
+
+def figure4(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
+    """The paper's Figure 4: rFID, linear probe, gFID and sampling speed over K, one line per size."""
+    panels = [(metric, letter) for metric, _, letter, _ in PANELS if metric != "training_images_per_second"]
+    shown = [(metric, letter) for metric, letter in panels if (frame["metric"] == metric).any()]
+    columns = 2 if len(shown) > 1 else 1
+    rows = -(-len(shown) // columns)
+    figure, axes = new_axes(columns, 3.6 * columns, 2.7 * rows + 0.4, rows)
+    for panel, (metric, letter) in zip(axes, shown, strict=False):
+        lines_over_k(panel, grid, frame, metric)
+        finish(panel, f"({letter}) {DISPLAYS[metric].name}", TOKENS_AXIS, axis_label(metric, scores))
+    for unused in axes[len(shown) :]:
+        unused.set_axis_off()
+    outside_legend(figure, axes[0], len(grid.sizes))
+    data = frame[frame["metric"].isin([metric for metric, _ in shown])]
+    return Drawing(figure, data.reset_index(drop=True))
+
+
+def classifier_accuracy(grid: Grid, frame: pd.DataFrame, scores: Scores, threshold: float) -> Drawing:
+    """How many reconstructions a held-out classifier still reads, over K."""
+    figure, (axes,) = new_axes(1, 4.6, 3.3)
+    lines_over_k(axes, grid, frame, "classifier_accuracy")
+    axes.axhline(100 * threshold, color="#777777", linewidth=1, linestyle=(0, (1, 2)))
+    axes.annotate(
+        f"asked for at the largest K: {100 * threshold:g} %",
+        (0.99, 100 * threshold),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7.5,
+        color="#555555",
+    )
+    finish(axes, "Reconstructions read as their label", TOKENS_AXIS, axis_label("classifier_accuracy", scores))
+    outside_legend(figure, axes, len(grid.sizes))
+    return Drawing(figure, frame[frame["metric"] == "classifier_accuracy"].reset_index(drop=True))
+
+
+def codebook(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
+    """Codebook use over K: the share of codes used at all, and how many are used evenly (perplexity)."""
+    figure, axes = new_axes(2, 7.2, 3.1)
+    for panel, metric in zip(axes, ("codebook_usage", "codebook_perplexity"), strict=True):
+        lines_over_k(panel, grid, frame, metric)
+        panel.set_ylim(bottom=0)
+        finish(panel, DISPLAYS[metric].name.capitalize(), TOKENS_AXIS, axis_label(metric, scores))
+    outside_legend(figure, axes[0], len(grid.sizes))
+    data = frame[frame["metric"].isin(["codebook_usage", "codebook_perplexity"])]
+    return Drawing(figure, data.reset_index(drop=True))
+
+
+def lines_over_k(axes: Axes, grid: Grid, frame: pd.DataFrame, metric: str) -> None:
+    """One line per size over K on a log2 axis; the band spans the seeds' smallest and largest value."""
+    scale = 100 if DISPLAYS[metric].is_share else 1
+    for index, size in enumerate(grid.sizes):
+        values = curve(frame, metric, size)
+        style = look(index)
+        axes.plot(
+            values["k"],
+            scale * values["mean"],
+            color=style.color,
+            marker=style.marker,
+            linestyle=style.line,
+            label=size_name(size),
+        )
+        low, high = scale * values["min"].astype(float), scale * values["max"].astype(float)
+        axes.fill_between(values["k"], low, high, color=style.color, alpha=0.18, linewidth=0)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(grid.tokens), [str(k) for k in grid.tokens])
+    axes.set_xticks([], minor=True)
+
+
+def axis_label(metric: str, scores: Scores) -> str:
+    """The records' name of a metric with its unit, without the arrow."""
+    text = heading(metric, scores.label(metric)).rstrip(" ↓↑")
+    return f"{text} (images/s)" if metric.endswith("images_per_second") and "/s" not in text else text
+
+
+def figure2(rows: Sequence[Row], scores: Scores) -> Drawing:
+    """The paper's Figure 2: gFID against sampling speed, labels beside their points."""
+    records = [scores.select("generation", generator=row.generator, sampler=row.sampler) for row in rows]
+    scores.require_one_protocol(pd.concat(records), scores.label("gfid").label)
+    points = []
+    for row, found in zip(rows, records, strict=True):
+        quality = statistic(found["gfid"])
+        speed = statistic(found["sampling_images_per_second"])
+        if quality is None or speed is None:
+            raise MissingScore(
+                f"{found['file'].iloc[0]}: figure2 needs gfid and sampling_images_per_second; score it again"
+            )
+        points.append({"label": row.label, "images_per_second": speed.mean, "gfid": quality.mean, "seeds": quality.n})
+    data = pd.DataFrame(points)
+    figure, (axes,) = new_axes(1, 5.6, 3.8)
+    for index, point in data.iterrows():
+        style = look(int(str(index)))
+        axes.plot(point["images_per_second"], point["gfid"], color=style.color, marker=style.marker, markersize=8)
+    axes.set_xscale("log")
+    _speed_ticks(axes, data["images_per_second"].to_numpy())
+    axes.margins(x=0.18, y=0.18)
+    finish(axes, "Quality against speed (better: lower right)", "sampling speed (images/s)", axis_label("gfid", scores))
+    place_labels(axes, data["images_per_second"].to_numpy(), data["gfid"].to_numpy(), list(data["label"]))
+    return Drawing(figure, data)
+
+
+def _speed_ticks(axes: Axes, speeds: np.ndarray) -> None:
+    """Plain numbers at 1, 2, 5 of every decade: a narrow log axis otherwise has one tick or unreadable powers."""
+    low, high = np.floor(np.log10(speeds.min())) - 1, np.ceil(np.log10(speeds.max())) + 1
+    ticks = [digit * 10.0**power for power in np.arange(low, high + 1) for digit in (1, 2, 5)]
+    axes.set_xticks(ticks, [f"{tick:,.10g}".replace(",", " ") for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(speeds.min() / 1.3, speeds.max() * 1.3)
+
+
+def training_curves(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Drawing:
+    """Loss over steps, a panel per task, a line per run (mean over its seeds, the band spans them)."""
+    logs = _logs_by_run(runs, log_files)
+    tasks = list(dict.fromkeys(run.task for run in runs))
+    columns = min(2, len(tasks))
+    rows = -(-len(tasks) // columns)
+    figure, axes = new_axes(columns, 4.4 * columns, 2.7 * rows, rows)
+    parts = []
+    for panel, task in zip(axes, tasks, strict=False):
+        for index, run in enumerate(run for run in runs if run.task == task):
+            values = _loss_over_seeds(logs[run.label])
+            style = look(index)
+            panel.plot(values["step"], values["mean"], color=style.color, linestyle=style.line, label=run.label)
+            panel.fill_between(values["step"], values["min"], values["max"], color=style.color, alpha=0.18, linewidth=0)
+            parts.append(values.assign(task=task, label=run.label))
+        finish(panel, task, "step (optimiser updates)", "loss")
+        panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=7.5, handlelength=2.6)
+    for unused in axes[len(tasks) :]:
+        unused.set_axis_off()
+    data = pd.concat(parts, ignore_index=True)[["task", "label", "step", "mean", "min", "max"]]
+    return Drawing(figure, data)
+
+
+def _logs_by_run(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Mapping[str, list[pd.DataFrame]]:
+    """Each run's logs among the files given, one per seed, found by the folder they lie in."""
+    found: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        paths = [path for path in log_files if _belongs(run, path)]
+        if not paths:
+            raise MissingScore(
+                f"{run.directory(0)}/metrics.jsonl: no metrics log of curve {run.label!r} is among the "
+                f"{len(log_files)} files given; train that run, or take its curve out of the study"
+            )
+        found[run.label] = [read_metrics_log(path) for path in paths]
+    return found
+
+
+def _belongs(run: CurveRun, path: Path) -> bool:
+    seeds = [int(part.removeprefix("seed")) for part in path.parts if part.startswith("seed") and part[4:].isdigit()]
+    return path.parent.as_posix().endswith(f"/{run.directory(seeds[-1] if seeds else 0)}")
+
+
+def _loss_over_seeds(logs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """step, mean, min, max of the loss at steps that every seed has logged."""
+    losses = pd.concat([log.set_index("step")["loss"] for log in logs], axis="columns", join="inner")
+    spread = {"mean": losses.mean(axis=1), "min": losses.min(axis=1), "max": losses.max(axis=1)}
+    return pd.DataFrame(spread).rename_axis("step").reset_index()

@@ -1,0 +1,180 @@
+"""What the report says in words: the headline, captions, and what the numbers mean. Every number comes from scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from titok.reporting.cells import count, number
+from titok.reporting.collect import Scores, best_generator
+from titok.reporting.grid import curve, grid_frame, size_name
+
+if TYPE_CHECKING:
+    from titok.config.reporting import Checks, Reporting
+    from titok.config.rows import Grid
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A figure's title, what it shows, and what a person who cannot see it should be told."""
+
+    title: str
+    text: str
+    alt: str
+
+
+CAPTIONS: dict[str, Caption] = {
+    "figure4": Caption(
+        "More tokens, larger models",
+        "Reconstruction, linear probe, generation and sampling speed over the number of latent tokens K, after the "
+        "paper's Figure 4. Lines are means over seeds, bands span them; every size has its own marker and line.",
+        "Line charts over the number of latent tokens K, one line per model size; the numbers are in Table 4.",
+    ),
+    "samples": Caption(
+        "Samples",
+        "The first samples of every class in the order they were drawn; none were picked.",
+        "A grid of generated images, one row per class.",
+    ),
+    "reconstructions": Caption(
+        "Reconstructions",
+        "Test images in the first row; below, the same images through each tokenizer.",
+        "A grid of images: originals in the first row, reconstructions by each tokenizer below.",
+    ),
+    "figure2": Caption(
+        "Quality against speed",
+        "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2.",
+        "Scatter plot of generation FID over images per second, one labelled point per system; see Table 1.",
+    ),
+    "classifier_accuracy": Caption(
+        "What survives the bottleneck",
+        "Share of test reconstructions that a classifier, which no tokenizer trained against, reads as their label.",
+        "Line chart of classifier accuracy on reconstructions over the number of latent tokens, one line per size.",
+    ),
+    "codebook": Caption(
+        "Codebook use",
+        "Share of codes that occur on the test images, and perplexity: as how many evenly used codes they count.",
+        "Two line charts over the number of latent tokens: codebook usage and perplexity, one line per size.",
+    ),
+    "training_curves": Caption(
+        "Training curves",
+        "Loss of each task as logged; lines are means over seeds, bands span them. Two tasks have two kinds of loss.",
+        "Line charts of training loss over steps, one panel per task.",
+    ),
+}
+
+
+def headline(reporting: Reporting, scores: Scores) -> list[str]:
+    """One to three sentences that state the main findings with their numbers."""
+    sentences = []
+    grid = reporting.tables.table4
+    if grid is not None and len(grid.tokens) > 1:
+        frame = grid_frame(grid, scores)
+        sentences += [_trend(grid, frame, scores), *_readable(grid, frame)]
+    return [*sentences, *_best_samples(reporting.checks, scores)]
+
+
+def _trend(grid: Grid, frame: pd.DataFrame, scores: Scores) -> str:
+    ends = {size: curve(frame, "rfid", size)["mean"].iloc[[0, -1]].tolist() for size in grid.sizes}
+    falls = all(last < first for first, last in ends.values())
+    moves = "; ".join(f"{size_name(s)} {number('rfid', a)} → {number('rfid', b)}" for s, (a, b) in ends.items())
+    verb = "falls for every size" if falls else "does not fall for every size"
+    name = scores.label("rfid").label
+    return f"From {grid.tokens[0]} to {grid.tokens[-1]} tokens per image, {name} {verb}: {moves}."
+
+
+def _readable(grid: Grid, frame: pd.DataFrame) -> Iterator[str]:
+    at_end = frame[(frame["metric"] == "classifier_accuracy") & (frame["k"] == grid.tokens[-1])]
+    if len(at_end):
+        best = at_end.loc[at_end["mean"].idxmax()]
+        share = number("classifier_accuracy", best["mean"])
+        yield (
+            f"At {grid.tokens[-1]} tokens, a held-out classifier reads {share} % of {size_name(best['size'])}'s test "
+            f"reconstructions as their label."
+        )
+
+
+def _best_samples(checks: Checks, scores: Scores) -> Iterator[str]:
+    best = best_generator(scores, checks.best_generator_by)
+    if best is not None:
+        share = number("class_agreement", best.class_agreement)
+        yield (
+            f"Of the samples of the best generator ({best.generator}, sampler {best.sampler}), {share} % are read as "
+            f"the class asked for."
+        )
+
+
+def facts(scores: Scores, manifests: pd.DataFrame) -> list[tuple[str, str]]:
+    """What ran: models, steps, time, images, machine, versions, commit."""
+    found: list[tuple[str, str]] = []
+    if len(manifests):
+        found.append(("Models trained", str(len(manifests))))
+        for title, column, unit in (("Optimiser steps", "steps", count), ("Training time", "wall_seconds", duration)):
+            if column in manifests:
+                found.append((title, unit(float(manifests[column].sum()))))
+    found.append(("Scores", f"{len(scores.frame)} records"))
+    found += [(title, value) for title, value in _measured(scores) if value]
+    return found
+
+
+def _measured(scores: Scores) -> Iterator[tuple[str, str]]:
+    sources = list(scores.provenance.values())
+    sizes = {str(protocol["num_images"]) for protocol in scores.protocols.values() if "num_images" in protocol}
+    yield "Images per score", ", ".join(sorted(sizes, key=int))
+    yield "Machine", _one_or_more([_machine(source.get("machine") or {}) for source in sources])
+    yield "Device", _one_or_more([str((source.get("device") or {}).get("type") or "") for source in sources])
+    yield "PyTorch", _one_or_more([str((source.get("packages") or {}).get("torch") or "") for source in sources])
+    yield "Commit", _one_or_more([_commit(source.get("code") or {}) for source in sources])
+
+
+def _machine(machine: dict[str, object]) -> str:
+    name, cpus = machine.get("cpu") or machine.get("architecture"), machine.get("cpus")
+    return f"{name}, {cpus} CPUs" if name and cpus else str(name or "")
+
+
+def _commit(code: dict[str, object]) -> str:
+    commit = code.get("commit")
+    return f"{str(commit)[:10]}{' with changes' if code.get('modified') else ''}" if commit else ""
+
+
+def _one_or_more(values: Sequence[str]) -> str:
+    """The value most records have, and how many others there are."""
+    known = pd.Series([value for value in values if value], dtype=str).value_counts()
+    if known.empty:
+        return ""
+    others = len(known) - 1
+    return f"{known.index[0]}{f' (and {others} other)' if others else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 7.2 min, 3.1 h."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def protocol_notes(scores: Scores, own_notes: Sequence[str]) -> list[str]:
+    """What the scores are and are not, in plain words; which of it applies is read from the records' labels."""
+    name = scores.label("rfid").label
+    notes = [
+        "rFID compares reconstructions with the images they were made from, gFID compares generated images with real "
+        "ones. Both are the Fréchet distance between two clouds of features, each described by its mean and "
+        "covariance. Lower is better, and 0 means that this measure cannot tell the two clouds apart."
+    ]
+    if "-" in name:
+        study = name.rpartition("-")[0]
+        notes.append(
+            f"Here the features come from a small classifier trained within this study, so the numbers are called "
+            f"{study}-rFID, {study}-gFID and {study}-IS. They rank the models of this page against each other. They "
+            f"are no ImageNet FIDs, have another scale, and must not be compared with any paper's FIDs. The classifier "
+            f"is a judge that no loss has seen."
+        )
+    notes.append(
+        "± is the sample standard deviation over seeds; where it is missing, there is one seed. Scores that were "
+        "measured in two ways are never put into one column. Speeds were measured on the machine named above, on which "
+        "other jobs may have run at the same time."
+    )
+    return [*notes, *own_notes]

@@ -1,0 +1,162 @@
+"""The study's page: one HTML file that carries everything it shows and links to where every number comes from."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup
+
+from titok.reporting.collect import Scores, read_manifests, read_scores
+from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
+from titok.reporting.paper import read_paper
+from titok.reporting.tables import build_table
+from titok.reporting.writers import html_table
+from titok.runtime.files import FileError, read_json, write_text
+
+if TYPE_CHECKING:
+    from titok.config.reporting import Reporting
+
+LEAD_FIGURES = ("figure4", "samples", "reconstructions")
+"""Shown with the headline, in this order; all others follow further down."""
+
+PIXELS_PER_POINT = 96 / 72
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file beside the page."""
+
+    href: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    uri: str
+    width: int | None
+    links: Sequence[Link]
+
+
+def make_report(
+    reporting: Reporting,
+    output: str | Path,
+    *,
+    title: str,
+    description: str = "",
+    score_files: Iterable[str | Path],
+    paper_file: str | Path,
+    manifest_files: Iterable[str | Path] = (),
+    figure_files: Iterable[str | Path] = (),
+    table_files: Iterable[str | Path] = (),
+    checks_file: str | Path | None = None,
+) -> None:
+    """Writes the page.
+
+    Args:
+        figure_files: the SVG of each figure, drawn before; the CSV and PNG beside it are linked.
+        table_files: CSV, Markdown and LaTeX of the tables, to be linked; what is shown is built from the scores.
+        checks_file: ``checks.json``; null leaves the section out.
+    """
+    output = Path(output)
+    score_paths, manifest_paths = list(map(Path, score_files)), list(map(Path, manifest_files))
+    scores = read_scores(score_paths)
+    pictures = {path.stem: picture(path, output.parent) for path in map(Path, figure_files)}
+    checks = [_shown(check) for check in read_json(checks_file)] if checks_file else []
+    groups = {
+        "Scores": score_paths,
+        "Training runs": manifest_paths,
+        "Checks": [Path(checks_file)] if checks_file else [],
+    }
+    page = {
+        "title": title,
+        "description": description,
+        "css": Markup(_resource("report.css")),
+        "headline": headline(reporting, scores),
+        "lead_figures": [pictures[name] for name in LEAD_FIGURES if name in pictures],
+        "figures": [found for name, found in pictures.items() if name not in LEAD_FIGURES],
+        "facts": facts(scores, read_manifests(manifest_paths)),
+        "tables": _tables(reporting, scores, paper_file, list(map(Path, table_files)), output.parent),
+        "checks": checks,
+        "checks_passed": sum(check["passed"] for check in checks),
+        "notes": protocol_notes(scores, reporting.notes),
+        "protocols": _protocols(scores),
+        "file_groups": [
+            {"name": name, "files": [link(path, output.parent) for path in paths]}
+            for name, paths in groups.items()
+            if paths
+        ],
+    }
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    write_text(output, environment.from_string(_resource("report.html")).render(page))
+
+
+def _resource(name: str) -> str:
+    """Text of a file that lies in this package."""
+    return (files("titok.reporting") / name).read_text(encoding="utf-8")
+
+
+def link(path: Path, page_folder: Path, text: str | None = None) -> Link:
+    """A link that works wherever the results folder is moved to."""
+    relative = Path(os.path.relpath(path, page_folder)).as_posix()
+    return Link(relative, text or relative)
+
+
+def picture(path: Path, page_folder: Path) -> Picture:
+    """An SVG file as part of the page, at most as wide as it was drawn."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FileError(f"{path} does not exist; draw the figure first, or leave it out of the report") from None
+    caption = CAPTIONS[path.stem]
+    found = re.search(rb'width="([0-9.]+)pt"', data)
+    width = round(float(found[1]) * PIXELS_PER_POINT * 1.15) if found else None
+    links = [link(path.with_suffix(f".{end}"), page_folder, end.upper()) for end in ("csv", "svg", "png")]
+    uri = f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
+    return Picture(path.stem, caption.title, caption.text, caption.alt, uri, width, links)
+
+
+def _tables(
+    reporting: Reporting, scores: Scores, paper_file: str | Path, written: Sequence[Path], page_folder: Path
+) -> list[dict[str, Any]]:
+    paper = read_paper(paper_file)
+    shown = []
+    for name in reporting.tables.names:
+        table = build_table(name, reporting.tables, scores, paper)
+        own = [path for path in written if path.stem == name]
+        links = [link(path, page_folder, path.suffix.removeprefix(".").upper()) for path in own]
+        shown.append({"name": name, "title": table.title, "html": Markup(html_table(table)), "links": links})
+    return shown
+
+
+def _protocols(scores: Scores) -> list[dict[str, Any]]:
+    """Each protocol with the kinds of scores it belongs to, as key and value."""
+    kinds = scores.frame.groupby("protocol_id")["kind"].unique() if len(scores.frame) else {}
+    return [
+        {
+            "id": identifier,
+            "kinds": " and ".join(kind.replace("_", " ") for kind in kinds[identifier]),
+            "entries": [(key, str(value)) for key, value in protocol.items()],
+        }
+        for identifier, protocol in scores.protocols.items()
+    ]
+
+
+def _shown(check: dict[str, Any]) -> dict[str, Any]:
+    value = check["value"]
+    return {**check, "shown": "not finite" if value is None else f"{value:.4g}"}
