@@ -125,13 +125,14 @@ class InceptionExtractor:
                 "inception-v3-compat",
                 ["2048"],
                 feature_extractor_weights_path=safe_file,
-                feature_extractor_internal_dtype=dtype,
             )
         except RuntimeError as error:
             raise ExtractorError(
                 f"{weights_path} holds another network than InceptionV3 of FID ({error}); expected {INCEPTION_SOURCE}"
             ) from error
-        self.network = network.to(device)
+        # Set here because torch-fidelity 0.4.0 reads its own setting "float64" as float32.
+        network.feature_extractor_internal_dtype = getattr(torch, dtype)
+        self.network = network.to(device, network.feature_extractor_internal_dtype)
         # torch-fidelity casts its results to float32; the hook sees them before.
         self.network.AvgPool.register_forward_hook(self._keep_pooled)
         self._pooled: Tensor | None = None

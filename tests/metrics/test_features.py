@@ -1,0 +1,196 @@
+"""Feature extractors: the official Inception numbers, torch-fidelity's metrics on our extractor, weights that are wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from golden.rule import load_golden, rule_state_dict, standard_batch
+from torch.utils.data import Dataset
+
+from titok.config.model import ClassifierModel
+from titok.metrics.features import ClassifierExtractor, ExtractorError, InceptionExtractor, register_with_torch_fidelity
+from titok.metrics.frechet import frechet_distance
+from titok.metrics.inception_score import adm_inception_score, inception_score
+from titok.metrics.moments import Moments
+from titok.metrics.precision_recall import precision_recall
+from titok.models.classifier import Classifier
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """InceptionV3's weights made by rule, as the golden numbers' were."""
+    golden = load_golden("evaluator_inception")
+    shapes = {key: tuple(entry["shape"]) for key, entry in golden.keys.items() if not entry.get("buffer")}
+    state = rule_state_dict(shapes, golden.multipliers)
+    for key, entry in golden.keys.items():
+        if entry.get("buffer"):
+            constant = 1 if key.endswith("running_var") else 0
+            dtype = torch.int64 if key.endswith("num_batches_tracked") else torch.float32
+            state[key] = torch.full(entry["shape"], constant, dtype=dtype)
+    path = tmp_path_factory.mktemp("weights") / "inception.pth"
+    torch.save(state, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    """Noise, blocks and one photograph, uint8."""
+    golden = load_golden("evaluator_inception")
+    batch = (standard_batch(golden.inputs["u8"]) * 255).to(torch.uint8)
+    checksums = [zlib.crc32(image.permute(1, 2, 0).contiguous().numpy().tobytes()) for image in batch]
+    channel_first = [zlib.crc32(image.numpy().tobytes()) for image in batch]
+    assert golden.inputs["u8_crc32"].tolist() in (checksums, channel_first)
+    return batch
+
+
+def test_inception_equals_the_official_evaluator(weights: Path, images: torch.Tensor) -> None:
+    golden = load_golden("evaluator_inception").outputs
+    extractor = InceptionExtractor(weights, sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
+    seen = extractor(images)
+    assert seen.features.dtype == torch.float64
+    np.testing.assert_allclose(seen.features, golden["features_2048"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(seen.logits, golden["logits_unbiased"], rtol=1e-9, atol=1e-9)
+    assert (seen.features.shape[1], seen.logits.shape[1]) == (extractor.feature_dim, extractor.num_logits)
+
+
+def test_inception_in_float32_is_close(weights: Path, images: torch.Tensor) -> None:
+    golden = load_golden("evaluator_inception").outputs
+    extractor = InceptionExtractor(weights, dtype="float32")
+    seen = extractor(images[:1])
+    assert seen.features.dtype == torch.float32
+    np.testing.assert_allclose(seen.features, golden["features_2048"][:1], rtol=1e-3, atol=1e-5)
+    assert extractor.identity["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert extractor.identity["dtype"] == "float32"
+
+
+def test_missing_weights_say_which_file_and_where(tmp_path: Path) -> None:
+    with pytest.raises(ExtractorError, match=r"nowhere.pth do not exist.*6726825d.*evaluation\.extractor\.weights"):
+        InceptionExtractor(tmp_path / "nowhere.pth")
+
+
+def test_wrong_hash_is_refused_before_reading(tmp_path: Path) -> None:
+    path = tmp_path / "inception.pth"
+    path.write_bytes(b"not a pickle")
+    with pytest.raises(ExtractorError, match="have SHA-256 .* but 0{64} was expected"):
+        InceptionExtractor(path, sha256="0" * 64)
+
+
+def test_hash_in_the_files_name_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "pt_inception-2015-12-05-6726825d.pth"
+    path.write_bytes(b"damaged")
+    with pytest.raises(ExtractorError, match="but 6726825d was expected"):
+        InceptionExtractor(path)
+
+
+def test_pickles_that_run_code_are_refused(tmp_path: Path) -> None:
+    path, mark = tmp_path / "evil.pth", tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (mark,)
+
+    torch.save({"weight": Evil()}, path)
+    with pytest.raises(ExtractorError, match="no PyTorch weights file"):
+        InceptionExtractor(path)
+    assert not mark.exists()
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ExtractorError, match="another network than InceptionV3"):
+        InceptionExtractor(path)
+
+
+def classifier() -> Classifier:
+    """A fixed untrained classifier whose features and logits are spread out."""
+    torch.manual_seed(0)
+    model = Classifier(ClassifierModel(channels=(8, 16), feature_dim=12, num_classes=10))
+    with torch.no_grad():
+        for layer in (model.to_features[0], model.to_logits):
+            layer.weight *= 30
+    return model
+
+
+class Stored(Dataset):
+    """Images as torch-fidelity wants them: one uint8 tensor per item."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.images[index]
+
+
+def toy_images(seed: int, contrast: float) -> torch.Tensor:
+    noise = torch.rand(200, 3, 4, 4, generator=torch.Generator().manual_seed(seed)).repeat_interleave(4, 2)
+    return (noise.repeat_interleave(4, 3) * contrast * 255).to(torch.uint8)
+
+
+def test_classifier_extractor_gives_what_the_classifier_gives() -> None:
+    model = classifier()
+    extractor = ClassifierExtractor(model, "judge", sha256="ab" * 32)
+    images = toy_images(0, 1.0)[:5]
+    seen = extractor(images)
+    assert not model.training
+    torch.testing.assert_close(seen.features, model.features(images / 255))
+    torch.testing.assert_close(seen.logits, model(images / 255))
+    assert (extractor.feature_dim, extractor.num_logits) == (12, 10)
+    assert extractor.identity == {"kind": "classifier", "name": "judge", "sha256": "ab" * 32, "dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def registered() -> tuple[str, ClassifierExtractor]:
+    extractor = ClassifierExtractor(classifier(), "judge")
+    register_with_torch_fidelity("toy-judge", extractor)
+    return "toy-judge", extractor
+
+
+@pytest.mark.parametrize("splits", [1, 10])
+def test_metrics_equal_torch_fidelitys_on_the_same_extractor(
+    registered: tuple[str, ClassifierExtractor], splits: int
+) -> None:
+    import torch_fidelity
+
+    name, extractor = registered
+    fake, real = toy_images(1, 0.8), toy_images(2, 1.0)
+    theirs = torch_fidelity.calculate_metrics(
+        input1=Stored(fake),
+        input2=Stored(real),
+        feature_extractor=name,
+        isc=True,
+        fid=True,
+        prc=True,
+        isc_splits=splits,
+        samples_shuffle=False,
+        cuda=False,
+        cache=False,
+        save_cpu_ram=True,
+        verbose=False,
+    )
+    seen_fake, seen_real = extractor(fake), extractor(real)
+    moments = [Moments(12), Moments(12)]
+    moments[0].update(seen_fake.features)
+    moments[1].update(seen_real.features)
+    ours = frechet_distance(moments[0].mean, moments[0].covariance, moments[1].mean, moments[1].covariance)
+    score = inception_score(seen_fake.logits) if splits == 1 else adm_inception_score(seen_fake.logits, 20)
+    manifold = precision_recall(seen_real.features, seen_fake.features)
+    # torch-fidelity averages features in float32.
+    assert ours.value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
+    assert score == pytest.approx(theirs["inception_score_mean"], rel=1e-6)
+    assert score > 1.5
+    assert manifold.precision == pytest.approx(theirs["precision"], abs=1e-6)
+    assert manifold.recall == pytest.approx(theirs["recall"], abs=1e-6)
+
+
+def test_a_name_can_be_registered_once(registered: tuple[str, ClassifierExtractor]) -> None:
+    with pytest.raises(ExtractorError, match="already has a feature extractor 'toy-judge'"):
+        register_with_torch_fidelity(*registered)
