@@ -8,6 +8,9 @@ output. Both kinds take and give the same shapes:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -20,8 +23,8 @@ _BERT_NORM_EPS = 1e-12
 _UVIT_NORM_EPS = 1e-5
 
 
-class MaskGIT(nn.Module):
-    """What both kinds share: the id space, the conditioning and the embedding table."""
+class MaskGIT(nn.Module, ABC):
+    """What both kinds share: the id space, the conditioning, the embedding table and the way to initialise."""
 
     def __init__(self, config: GeneratorModel) -> None:
         super().__init__()
@@ -47,9 +50,17 @@ class MaskGIT(nn.Module):
         sequence = torch.cat([condition[:, None], tokens], dim=1)
         return self.head_logits(self.token_embedding(sequence))
 
+    @abstractmethod
     def head_logits(self, embedded: Tensor) -> Tensor:
         """Logits (B, K, V) of the embedded sequence (B, 1 + K, D)."""
-        raise NotImplementedError(f"{type(self).__name__} is the shared part; build a MaskGITViT or a MaskGITUViT")
+
+    def initialize_weights(self, draw: Callable[[Tensor], Tensor]) -> None:
+        """Fills matrices and tables by ``draw`` (in place) and biases with 0; norms keep their 1 and 0."""
+        for name, parameter in self.named_parameters():
+            if parameter.ndim >= 2:
+                draw(parameter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
 
 class MaskGITViT(MaskGIT):
@@ -74,17 +85,8 @@ class MaskGITViT(MaskGIT):
             for _ in range(config.depth)
         )
         self.head = nn.Linear(config.width, config.codebook_size)
-        self.initialize_weights()
-
-    def initialize_weights(self) -> None:
-        """Published init: every weight normal with std 0.02, biases 0, norms 1 and 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=_INIT_STD)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(self.position_embedding, std=_INIT_STD)
-        nn.init.normal_(self.token_type_embedding, std=_INIT_STD)
+        # BERT's own: a plain normal everywhere.
+        self.initialize_weights(lambda tensor: nn.init.normal_(tensor, std=_INIT_STD))
 
     def head_logits(self, embedded: Tensor) -> Tensor:
         """As `MaskGIT.head_logits`."""
@@ -111,16 +113,8 @@ class MaskGITUViT(MaskGIT):
         self.out_blocks = nn.ModuleList(block() for _ in range(half))
         self.norm = nn.LayerNorm(width, eps=_UVIT_NORM_EPS)
         self.head = nn.Linear(width, config.codebook_size)
-        self.initialize_weights()
-
-    def initialize_weights(self) -> None:
-        """Published init: every weight truncated normal with std 0.02, biases 0, norms 1 and 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.trunc_normal_(module.weight, std=_INIT_STD)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
-        nn.init.trunc_normal_(self.position_embedding, std=_INIT_STD)
+        # Published: truncated at -2 and 2, so in effect a plain normal, too.
+        self.initialize_weights(lambda tensor: nn.init.trunc_normal_(tensor, std=_INIT_STD))
 
     def head_logits(self, embedded: Tensor) -> Tensor:
         """As `MaskGIT.head_logits`."""
