@@ -22,6 +22,11 @@ class MaskingDraws:
     drop: Tensor
     """(B,) decides whose class is dropped."""
 
+    def to(self, device: torch.device) -> MaskingDraws:
+        """The same numbers on ``device``."""
+        parts = (self.progress, self.order, self.drop)
+        return MaskingDraws(*(part.to(device, non_blocking=True) for part in parts))
+
 
 @dataclass(frozen=True)
 class MaskedTokens:
@@ -35,12 +40,10 @@ class MaskedTokens:
     """(B,) bool, true where the class is dropped."""
 
 
-def draw_masking(
-    batch_size: int, num_tokens: int, rng: torch.Generator, device: torch.device | str = "cpu"
-) -> MaskingDraws:
-    """Draws from ``rng``, in the released code's order (progress, order, class dropping), moved to ``device``."""
+def draw_masking(batch_size: int, num_tokens: int, rng: torch.Generator) -> MaskingDraws:
+    """Draws on the device of ``rng``, in the released code's order: progress, order, class dropping."""
     shapes = ((batch_size,), (batch_size, num_tokens), (batch_size,))
-    return MaskingDraws(*(torch.rand(shape, generator=rng, device=rng.device).to(device) for shape in shapes))
+    return MaskingDraws(*(torch.rand(shape, generator=rng, device=rng.device) for shape in shapes))
 
 
 def training_mask(progress: Tensor, order: Tensor, schedule: MaskSchedule) -> Tensor:
