@@ -51,7 +51,7 @@ def test_entropy_of_uneven_use() -> None:
 
 @pytest.mark.parametrize("token", [-1, 8, 100])
 def test_ids_outside_the_codebook_are_refused(token: int) -> None:
-    with pytest.raises(CodebookError, match="1 token ids are outside.*0 to 7"):
+    with pytest.raises(CodebookError, match=r"1 token ids are outside.*0 to 7"):
         _ = used(torch.tensor([0, 1, token]), 8).usage
 
 

@@ -1,4 +1,4 @@
-"""Feature extractors: the official Inception numbers, torch-fidelity's metrics on our extractor, weights that are wrong."""
+"""Feature extractors: official Inception numbers, torch-fidelity's metrics on our extractor, weights that are wrong."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_missing_weights_say_which_file_and_where(tmp_path: Path) -> None:
 def test_wrong_hash_is_refused_before_reading(tmp_path: Path) -> None:
     path = tmp_path / "inception.pth"
     path.write_bytes(b"not a pickle")
-    with pytest.raises(ExtractorError, match="have SHA-256 .* but 0{64} was expected"):
+    with pytest.raises(ExtractorError, match=r"have SHA-256 .* but 0{64} was expected"):
         InceptionExtractor(path, sha256="0" * 64)
 
 

@@ -40,7 +40,9 @@ def slow_ssim(image: np.ndarray, reference: np.ndarray, data_range: float, side:
 
 def test_psnr_equals_its_definition_image_by_image() -> None:
     images, references = pair()
-    expected = [10 * np.log10(1 / ((a - b) ** 2).mean()) for a, b in zip(images.numpy(), references.numpy(), strict=True)]
+    expected = [
+        10 * np.log10(1 / ((a - b) ** 2).mean()) for a, b in zip(images.numpy(), references.numpy(), strict=True)
+    ]
     np.testing.assert_allclose(psnr(images, references), expected, rtol=1e-6)
 
 

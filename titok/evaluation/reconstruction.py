@@ -71,19 +71,21 @@ def score_reconstructions(
         ScoreError: no images, a reconstruction that is not finite or has another shape, labels that do not match, or
             fewer images than a covariance of the features needs.
     """
-    running = _Running(extractor, codebook_size, torch.device(device))
+    running = _Running(extractor, codebook_size, labels, rounding, num_examples, torch.device(device))
     with torch.inference_mode():
         for batch in batches:
             images = batch.to(device, non_blocking=True)
             output, tokens = reconstruct(images)
-            running.update(images, output, tokens, labels, rounding, num_examples)
+            running.update(images, output, tokens)
+    if running.count == 0:
+        raise ScoreError("no images to score; the split is empty")
     if labels is not None and len(labels) != running.count:
         raise ScoreError(f"{len(labels)} labels came with {running.count} images; give one label per image")
     refuse(rank_findings(running.count, extractor.feature_dim, "images"), allow)
     originals, reconstructions = running.examples()
     return ReconstructionScores(
         metrics=running.metrics(),
-        protocol=running.protocol() | {"rounding": rounding, "allow": sorted(allow)},
+        protocol=running.protocol() | {"allow": sorted(allow)},
         num_images=running.count,
         originals=originals,
         reconstructions=reconstructions,
@@ -96,6 +98,9 @@ class _Running:
 
     extractor: FeatureExtractor
     codebook_size: int | None
+    labels: Tensor | None
+    rounding: Literal["round", "truncate"]
+    num_examples: int
     device: torch.device
     count: int = 0
     window: int = 0
@@ -106,29 +111,19 @@ class _Running:
         self.real, self.fake = Moments(dim, self.device), Moments(dim, self.device)
         self.inception = InceptionScore(num_logits, epsilon=OFFICIAL_EPSILON, device=self.device)
         self.codebook = CodebookUse(self.codebook_size, self.device) if self.codebook_size else None
-        self.psnr, self.ssim = self._zero(), self._zero()
-        self.correct: Tensor | None = None
-        self.broken = self._zero()
+        self.psnr, self.ssim, self.correct, self.broken = (self._zero() for _ in range(4))
 
     def _zero(self) -> Tensor:
         return torch.zeros((), dtype=torch.float64, device=self.device)
 
-    def update(
-        self,
-        images: Tensor,
-        output: Tensor,
-        tokens: Tensor | None,
-        labels: Tensor | None,
-        rounding: Literal["round", "truncate"],
-        num_examples: int,
-    ) -> None:
+    def update(self, images: Tensor, output: Tensor, tokens: Tensor | None) -> None:
         if output.shape != images.shape:
             raise ScoreError(f"reconstructions have shape {tuple(output.shape)}, their images {tuple(images.shape)}")
         start, self.count = self.count, self.count + len(images)
         self.broken += (~torch.isfinite(output)).flatten(1).any(dim=1).sum()
         # Images are multiples of 1/255, so either rounding gives their 8-bit values back.
-        originals = to_uint8(images.float(), "round")
-        restored = to_uint8(output.float().nan_to_num(), rounding)
+        originals = to_uint8(images, "round")
+        restored = to_uint8(output.nan_to_num(), self.rounding)
         seen = self.extractor(restored)
         self.real.update(self.extractor(originals).features)
         self.fake.update(seen.features)
@@ -138,13 +133,13 @@ class _Running:
         self.window = ssim_window(*images.shape[2:])
         if self.codebook is not None and tokens is not None:
             self.codebook.update(tokens)
-        if labels is not None and self.extractor.reads_classes:
-            wanted = labels[start : self.count].to(self.device, non_blocking=True)
-            if len(wanted) == len(images):  # Too few labels are reported at the end, with both numbers.
-                right = (seen.logits.argmax(dim=1) == wanted).sum()
-                self.correct = right if self.correct is None else self.correct + right
-        if start < num_examples:
-            self.kept.append((originals[: num_examples - start], restored[: num_examples - start]))
+        if self.labels is not None:
+            wanted = self.labels[start : self.count].to(self.device, non_blocking=True)
+            # Labels that run short are reported at the end, together with the number of images.
+            self.correct += (seen.logits[: len(wanted)].argmax(dim=1) == wanted).sum()
+        if start < self.num_examples:
+            room = self.num_examples - start
+            self.kept.append((originals[:room], restored[:room]))
 
     def metrics(self) -> dict[str, float]:
         broken = int(self.broken)
@@ -164,13 +159,14 @@ class _Running:
             metrics["codebook_usage"] = self.codebook.usage
             metrics["codebook_entropy_bits"] = self.codebook.entropy_bits
             metrics["codebook_perplexity"] = self.codebook.perplexity
-        if self.correct is not None:
-            metrics["classifier_accuracy"] = int(self.correct) / self.count
+        if self.labels is not None and self.extractor.reads_classes:
+            metrics["classifier_accuracy"] = float(self.correct) / self.count
         return metrics
 
     def protocol(self) -> dict[str, Any]:
         return {
             "num_images": self.count,
+            "rounding": self.rounding,
             "extractor": self.extractor.identity,
             "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
             "inception_score": {"splits": 1, "epsilon": OFFICIAL_EPSILON},

@@ -102,7 +102,7 @@ class Samples:
                 try:
                     content = member.read(count * image_bytes)
                 except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                    raise ScoreError(f"{path} is damaged after image {start} ({error}); sample again") from error
+                    raise ScoreError(f"{path} is damaged ({error}); sample again") from error
                 if len(content) != count * image_bytes:
                     raise ScoreError(f"{path} ends inside image {start + len(content) // image_bytes}; sample again")
                 yield np.frombuffer(bytearray(content), dtype=np.uint8).reshape(count, *self.shape[1:])

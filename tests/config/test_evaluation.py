@@ -1,0 +1,48 @@
+"""Settings of an evaluation: the official defaults, and contradictions that are named."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from titok.config.evaluation import Evaluation, Extractor, LinearProbe
+
+
+def test_defaults_are_the_official_protocol() -> None:
+    settings = Evaluation(extractor=Extractor(weights="inception.pth"))
+    assert settings.extractor.kind == "inception"
+    assert settings.extractor.dtype == "float64"
+    assert settings.rounding == "round"
+    assert settings.num_samples == 50_000
+    assert settings.num_samples // settings.inception_score_split_size == 10
+    assert settings.checks.allow == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "classifier"}, "no classifier is named; set extractor.classifier"),
+        ({"kind": "inception"}, "weights is null; set extractor.weights"),
+        ({"kind": "inception", "weights": "w.pth", "classifier": "judge"}, "classifier is 'judge'; remove it"),
+        ({"kind": "classifier", "classifier": "judge", "weights": "w.pth"}, "remove extractor.weights"),
+        ({"weights": "w.pth", "sha256": "abc"}, "sha256"),
+        ({"weights": "w.pth", "weight": "w.pth"}, "weight"),
+    ],
+)
+def test_contradictions_are_named(values: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        Extractor(**values)
+
+
+def test_allowances_are_a_closed_list() -> None:
+    with pytest.raises(ValidationError, match="duplicates"):
+        Evaluation.model_validate({"extractor": {"weights": "w.pth"}, "checks": {"allow": ["everything"]}})
+
+
+def test_probe_is_a_training_with_features() -> None:
+    probe = LinearProbe(steps=10, features="concatenate")
+    assert (probe.features, probe.steps, probe.schedule.warmup_steps) == ("concatenate", 10, 0)
+    with pytest.raises(ValidationError, match="features"):
+        LinearProbe(features="first")

@@ -1,0 +1,147 @@
+"""Scores of reconstructions: each against its definition on all images at once, and what must be refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from titok.evaluation.findings import ScoreError
+from titok.evaluation.reconstruction import ReconstructionScores, score_reconstructions
+from titok.metrics.features import ClassifierExtractor, ImageFeatures
+from titok.metrics.frechet import frechet_distance
+from titok.metrics.inception_score import inception_score
+from titok.metrics.pixel import psnr, ssim
+
+TOKENS = torch.randint(0, 16, (100, 4), generator=torch.Generator().manual_seed(2))
+
+
+class Tokenizer:
+    """Gives every image back darker, shifted out of range at places, with the next stored tokens."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = TOKENS[self.seen : self.seen + len(images)]
+        self.seen += len(images)
+        return restore(images), tokens
+
+
+def restore(images: torch.Tensor) -> torch.Tensor:
+    return images * 1.3 - 0.2
+
+
+def score(images: torch.Tensor, judge: ClassifierExtractor, batch_size: int = 32, **options) -> ReconstructionScores:
+    return score_reconstructions(Tokenizer(), images.split(batch_size), judge, **options)
+
+
+def test_scores_equal_their_definitions(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    labels = torch.arange(100) % 10
+    scores = score(images, judge, labels=labels, codebook_size=16)
+    restored = (restore(images).clamp(0, 1) * 255).round()
+    real, fake = judge((images * 255).to(torch.uint8)), judge(restored.to(torch.uint8))
+    distance = frechet_distance(
+        real.features.mean(0).double(),
+        np.cov(real.features.double().numpy(), rowvar=False),
+        fake.features.mean(0).double(),
+        np.cov(fake.features.double().numpy(), rowvar=False),
+    )
+    frequencies = np.bincount(TOKENS.flatten(), minlength=16) / TOKENS.numel()
+    entropy = -(frequencies * np.log2(frequencies)).sum()
+    expected = {
+        "rfid": distance.value,
+        "inception_score": inception_score(fake.logits),
+        "psnr": psnr(restored / 255, images).mean().item(),
+        "ssim": ssim(restored / 255, images).mean().item(),
+        "codebook_usage": (frequencies > 0).mean(),
+        "codebook_entropy_bits": entropy,
+        "codebook_perplexity": 2**entropy,
+        "classifier_accuracy": (fake.logits.argmax(1) == labels).double().mean().item(),
+    }
+    assert scores.metrics == pytest.approx(expected, rel=1e-5)
+    assert scores.num_images == 100
+    assert scores.protocol["num_images"] == 100
+    assert scores.protocol["extractor"] == judge.identity
+
+
+@pytest.mark.parametrize("batch_size", [1, 33, 100])
+def test_batches_do_not_change_scores(images: torch.Tensor, judge: ClassifierExtractor, batch_size: int) -> None:
+    options = {"labels": torch.arange(100) % 10, "codebook_size": 16}
+    whole = score(images, judge, **options).metrics
+    assert score(images, judge, batch_size, **options).metrics == pytest.approx(whole, rel=1e-5)
+
+
+def test_perfect_reconstructions(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    metrics = score_reconstructions(lambda batch: (batch, None), images.split(40), judge).metrics
+    assert metrics["rfid"] == pytest.approx(0.0, abs=1e-9)
+    assert metrics["psnr"] == pytest.approx(100.0)
+    assert metrics["ssim"] == pytest.approx(1.0)
+    assert set(metrics) == {"rfid", "inception_score", "psnr", "ssim"}
+
+
+def test_rounding_matters_and_is_recorded(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    rounded = score_reconstructions(lambda batch: (batch + 0.6 / 255, None), [images * 0.9], judge, rounding="round")
+    truncated = score_reconstructions(
+        lambda batch: (batch + 0.6 / 255, None), [images * 0.9], judge, rounding="truncate"
+    )
+    assert rounded.metrics["psnr"] < truncated.metrics["psnr"]
+    assert (rounded.protocol["rounding"], truncated.protocol["rounding"]) == ("round", "truncate")
+
+
+def test_labels_are_ignored_if_the_extractor_reads_no_classes(images: torch.Tensor) -> None:
+    class Embedding:
+        """Features that are no verdicts."""
+
+        feature_dim, num_logits, reads_classes = 3, 3, False
+        identity = {"kind": "inception"}  # noqa: RUF012
+
+        def __call__(self, batch: torch.Tensor) -> ImageFeatures:
+            means = batch.float().mean(dim=(2, 3))
+            return ImageFeatures(means, means)
+
+    scores = score_reconstructions(Tokenizer(), images.split(32), Embedding(), labels=torch.zeros(100).long())
+    assert "classifier_accuracy" not in scores.metrics
+
+
+def test_examples_are_the_first_images(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    scores = score(images, judge, batch_size=8, num_examples=13)
+    np.testing.assert_array_equal(scores.originals, (images[:13] * 255).round().permute(0, 2, 3, 1))
+    expected = (restore(images[:13]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(scores.reconstructions, expected)
+    assert scores.originals.dtype == scores.reconstructions.dtype == np.uint8
+    assert len(score(images, judge).originals) == 0
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_broken_reconstructions_are_counted_and_refused(
+    images: torch.Tensor, judge: ClassifierExtractor, value: float
+) -> None:
+    def broken(batch: torch.Tensor) -> tuple[torch.Tensor, None]:
+        output = batch.clone()
+        output[:2, 0, 0, 0] = value
+        return output, None
+
+    with pytest.raises(ScoreError, match="4 of 100 reconstructions hold NaN"):
+        score_reconstructions(broken, images.split(50), judge)
+
+
+@pytest.mark.parametrize("count", [99, 101])
+def test_labels_must_match_images(images: torch.Tensor, judge: ClassifierExtractor, count: int) -> None:
+    with pytest.raises(ScoreError, match=f"{count} labels came with 100 images"):
+        score(images, judge, labels=torch.zeros(count).long())
+
+
+def test_too_few_images_for_the_features(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    with pytest.raises(ScoreError, match=r"12 images cannot fill .* 12 features.*allow: too_few_for_features"):
+        score(images[:12], judge)
+    scores = score(images[:12], judge, allow=("too_few_for_features",))
+    assert scores.protocol["allow"] == ["too_few_for_features"]
+    assert np.isfinite(scores.metrics["rfid"])
+
+
+def test_other_mistakes_are_named(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    with pytest.raises(ScoreError, match="no images"):
+        score_reconstructions(Tokenizer(), [], judge)
+    with pytest.raises(ScoreError, match=r"\(100, 3, 8, 8\).*\(100, 3, 16, 16\)"):
+        score_reconstructions(lambda batch: (batch[..., :8, :8], None), [images], judge)

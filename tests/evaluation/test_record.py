@@ -1,0 +1,117 @@
+"""Score records: labels, protocol ids, refusals, and files that were edited."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from titok.evaluation.record import (
+    METRICS,
+    RecordError,
+    check_record,
+    protocol_id,
+    read_record,
+    score_record,
+    write_record,
+)
+from titok.runtime.files import FileError
+
+PROTOCOL = {"num_images": 500, "rounding": "round", "extractor": {"kind": "classifier", "name": "judge"}}
+
+
+def record(**changes) -> dict:
+    parts = {
+        "kind": "reconstruction",
+        "study": "digits",
+        "subject": {"tokenizer": "l2", "stage": "stage2", "seed": 0},
+        "metrics": {"rfid": 1.25, "psnr": 20, "codebook_usage": 0.5},
+        "protocol": PROTOCOL,
+        "provenance": {"code": {"commit": "abc"}},
+    }
+    return score_record(**(parts | changes))
+
+
+def test_metrics_are_described() -> None:
+    metrics = record()["metrics"]
+    assert metrics["rfid"] == {"value": 1.25, "label": "digits-rFID", "better": "lower", "unit": ""}
+    assert metrics["psnr"] == {"value": 20, "label": "PSNR", "better": "higher", "unit": "dB"}
+    assert metrics["codebook_usage"]["unit"] == "fraction"
+
+
+@pytest.mark.parametrize(
+    ("key", "label"), [("rfid", "rFID"), ("gfid", "gFID"), ("inception_score", "IS"), ("ssim", "SSIM")]
+)
+def test_only_inception_gives_bare_names(key: str, label: str) -> None:
+    inception = record(metrics={key: 1.0}, protocol=PROTOCOL | {"extractor": {"kind": "inception"}})
+    assert inception["metrics"][key]["label"] == label
+    own = record(metrics={key: 1.0})["metrics"][key]["label"]
+    assert own == (label if key == "ssim" else f"digits-{label}")
+
+
+def test_protocol_id_follows_the_protocol_and_nothing_else() -> None:
+    reordered = dict(reversed(PROTOCOL.items()))
+    assert protocol_id(reordered) == protocol_id(PROTOCOL) == record(metrics={"psnr": 1.0})["protocol_id"]
+    assert len(protocol_id(PROTOCOL)) == 12
+    assert protocol_id(PROTOCOL | {"rounding": "truncate"}) != protocol_id(PROTOCOL)
+
+
+def test_labels_of_metrics_are_unambiguous() -> None:
+    assert len({metric.label for metric in METRICS.values()}) == len(METRICS)
+
+
+def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    write_record(tmp_path / "scores" / "seed0.json", record())
+    assert read_record(tmp_path / "scores" / "seed0.json") == record()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "1.0", True])
+def test_only_finite_numbers_are_scores(value: object) -> None:
+    with pytest.raises(RecordError, match=r"metric rfid is .*finite"):
+        record(metrics={"rfid": value})
+
+
+def test_other_mistakes_are_named() -> None:
+    with pytest.raises(RecordError, match="metric 'fid' is unknown; allowed: rfid, gfid"):
+        record(metrics={"fid": 1.0})
+    with pytest.raises(RecordError, match="kind is 'other'; allowed: reconstruction, linear_probe, generation"):
+        record(kind="other")
+    with pytest.raises(RecordError, match=r"metrics is \{\}"):
+        record(metrics={})
+    with pytest.raises(RecordError, match=r"rFID needs protocol\['extractor'\]"):
+        record(protocol={"num_images": 500})
+    assert record(metrics={"linear_probe_top1": 0.5}, protocol={"features": "mean"}, kind="linear_probe")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("protocol", "rounding"), "truncate", "protocol_id is"),
+        (("metrics", "rfid", "label"), "rFID", "expected label 'digits-rFID'"),
+        (("metrics", "rfid", "better"), "higher", "better 'lower'"),
+        (("extra",), 1, r"unknown keys \['extra'\]"),
+    ],
+)
+def test_edited_files_are_noticed(tmp_path: Path, path: tuple[str, ...], value: object, message: str) -> None:
+    edited = copy.deepcopy(record())
+    target = edited
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    (tmp_path / "edited.json").write_text(json.dumps(edited))
+    with pytest.raises(RecordError, match=rf"edited\.json: .*{message}"):
+        read_record(tmp_path / "edited.json")
+
+
+def test_a_bad_record_does_not_replace_a_good_one(tmp_path: Path) -> None:
+    path = tmp_path / "seed0.json"
+    write_record(path, record())
+    bad = record()
+    del bad["protocol_id"]
+    with pytest.raises(RecordError, match=r"missing keys \['protocol_id'\]"):
+        write_record(path, bad)
+    check_record(read_record(path))
+    with pytest.raises(FileError):
+        read_record(tmp_path / "nowhere.json")
