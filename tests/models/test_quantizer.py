@@ -5,6 +5,10 @@ Run: pytest tests/models/test_quantizer.py
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -96,6 +100,33 @@ def test_reanchoring_is_a_matter_of_training() -> None:
     assert torch.equal(quantizer.embedding.weight, before)
     quantizer.train()(torch.randn(2, 3, 4)).loss.backward()
     assert not torch.equal(quantizer.embedding.weight, before)
+
+
+TWO_PROCESSES = """
+import sys, torch, torch.distributed as dist
+from titok.models.quantizer import VectorQuantizer
+
+def trained(z):
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(16, 4, reanchor=True).train()
+    for _ in range(3):
+        quantizer(z)
+    return quantizer.embedding.weight.detach()
+
+rank = int(sys.argv[1])
+z = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0))
+alone = trained(z)
+dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
+together = trained(z.chunk(2)[rank])
+dist.destroy_process_group()
+sys.exit(not torch.equal(alone, together))
+"""
+
+
+def test_reanchoring_in_two_processes_equals_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TWO_PROCESSES]
+    workers = [subprocess.Popen([*command, str(rank), str(tmp_path / "rendezvous")]) for rank in range(2)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
 
 
 def test_posterior_is_the_released_one(golden: Golden) -> None:

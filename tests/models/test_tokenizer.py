@@ -148,6 +148,13 @@ def test_construction_follows_the_seed() -> None:
     assert embedding.abs().max() > 0.9 / 16
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiles_without_graph_breaks(kind: str, images: torch.Tensor) -> None:
+    model = build(kind)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(images)[0], model(images)[0])
+
+
 def test_errors_say_what_to_do(images: torch.Tensor) -> None:
     with pytest.raises(ImageShapeError, match=r"\(3, 3, 8, 16\).*needs \(B, 3, 16, 16\)"):
         build("two_stage").encode(images[:, :, :8])

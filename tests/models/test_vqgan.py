@@ -67,7 +67,7 @@ def test_published_names_and_size(golden: Golden) -> None:
 
 
 def test_changed_channels_drop_the_block_input() -> None:
-    """The published shortcut quirk: zero second convolutions erase the input where channels change, keep it elsewhere."""
+    """The published shortcut quirk: with a zero second convolution nothing is left where the channels change."""
     vqgan = VQGAN(TINY)
     same, changed = vqgan.encoder.down[0].block[0], vqgan.encoder.down[1].block[0]
     for block in (same, changed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from titok.config.model import TokenizerModel
@@ -10,7 +12,7 @@ from titok.models.backbone import Backbone, scaled_normal
 
 def unpatchify(patches: Tensor, patch_size: int) -> Tensor:
     """Patches (B, P, p * p * 3), colour fastest, then column, then row, to images (B, 3, H, W)."""
-    grid_size = int(patches.shape[1] ** 0.5)
+    grid_size = math.isqrt(patches.shape[1])
     grid = patches.view(len(patches), grid_size, grid_size, patch_size, patch_size, 3)
     return grid.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), 3, grid_size * patch_size, grid_size * patch_size)
 

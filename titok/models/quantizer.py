@@ -1,7 +1,7 @@
 """The bottleneck: nearest codebook entries (vq) or a Gaussian posterior (vae).
 
 Paper section 3.2; details in the specification's section 2. Both always compute in float32, whatever autocast says:
-half precision moves tokens to other codes.
+half precision moves tokens to other codes. So does TF32 where the device settings allow it.
 """
 
 from __future__ import annotations
