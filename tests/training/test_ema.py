@@ -28,8 +28,8 @@ def test_shadow_matches_a_released_run() -> None:
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(value))
         ema.update()
-        # One unit in the last place of 1.0: the released code rounds in another order.
-        np.testing.assert_allclose(ema.shadow["w"].numpy(), expected, rtol=0, atol=1.2e-7)
+        # Two units in the last place of 1.0: lerp rounds in another order than the released three operations.
+        np.testing.assert_allclose(ema.shadow["w"].numpy(), expected, rtol=0, atol=2.4e-7)
 
 
 def test_averaged_swaps_and_restores_even_after_an_error() -> None:

@@ -1,9 +1,10 @@
-"""Five optimizer steps of a tiny generator against the official training code."""
+"""Five steps of a tiny generator, through the loop itself, against the official training code."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,72 +12,87 @@ import torch
 from golden.rule import HERE, Golden, load_golden, rule_state_dict
 from torch import Tensor
 
-from titok.config.training import MaskedTokenLosses, Optimizer, Schedule
+from titok.config.training import MaskedTokenLosses, Optimizer, Schedule, Training
+from titok.data.tokens import TokenBatch
 from titok.generation.masking import MaskingDraws, mask_tokens
-from titok.losses.masked_token import masked_token_loss
 from titok.models.generator import MaskGIT, build_generator
 from titok.models.published_generators import from_published, generator_model, to_published
-from titok.training.ema import Ema
-from titok.training.optimizer import Player
+from titok.runtime.weights import load_model
+from titok.training.generator import GeneratorTask
+from titok.training.loop import train
 
 FOLDER = "train_steps_generator_vit_tiny"
 NUM_STEPS = 5
 
 
+class Recorded:
+    """The official run's batches and random numbers, handed out step by step."""
+
+    def __init__(self, golden: Golden) -> None:
+        self.arrays = {key: torch.from_numpy(values) for key, values in golden.inputs.items()}
+        self.step = 0
+
+    def batch(self, step: int) -> TokenBatch:
+        self.step = step
+        return TokenBatch(self.arrays["tokens"][step].long(), self.arrays["conditions"][step].long())
+
+    def draw(self, batch_size: int, num_tokens: int, rng: torch.Generator) -> MaskingDraws:
+        return MaskingDraws(*(self.arrays[name][self.step] for name in ("u_timestep", "u_perm", "u_label")))
+
+
 @dataclass(frozen=True)
 class Run:
-    """What our pieces made of the golden inputs."""
+    """What our loop made of the golden inputs."""
 
     golden: Golden
+    recorded: Recorded
     model: MaskGIT
-    ema: Ema
-    masks: list[Tensor]
-    losses: list[list[float]]
-    grad_norms: list[float]
-    learning_rates: list[float]
+    exported: dict[str, Tensor]
+    log: list[dict[str, float]]
 
 
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     golden = load_golden(FOLDER)
     config = generator_model(json.loads((HERE / FOLDER / "config.json").read_text()))
-    model = build_generator(config).train()
+    model = build_generator(config)
     shapes = {key: tuple(entry["shape"]) for key, entry in golden.keys.items()}
     model.load_state_dict(from_published(rule_state_dict(shapes, golden.multipliers), config))
-    player = Player(
-        model,
-        Optimizer(learning_rate=2e-4, betas=(0.9, 0.96), weight_decay=0.03),
-        Schedule(warmup_steps=2, end_learning_rate=1e-5),
-        total_steps=NUM_STEPS,
-        max_grad_norm=1.0,
+    training = Training(
+        steps=NUM_STEPS,
+        batch_size=8,
+        optimizer=Optimizer(learning_rate=2e-4, betas=(0.9, 0.96), weight_decay=0.03),
+        schedule=Schedule(warmup_steps=2, end_learning_rate=1e-5),
+        log_every=1,
     )
-    result = Run(golden, model, Ema(player.parameters, 0.999), [], [], [], [])
-    given = {key: torch.from_numpy(values) for key, values in golden.inputs.items()}
-    for step in range(NUM_STEPS):
-        draws = MaskingDraws(given["u_timestep"][step], given["u_perm"][step], given["u_label"][step])
-        tokens = given["tokens"][step].long()
-        masked = mask_tokens(tokens, model.token_space.mask_id, draws, "arccos", config.class_dropout_prob)
-        logits = model(masked.tokens, given["conditions"][step].long(), masked.drop)
-        loss, accuracy = masked_token_loss(logits, tokens, masked.mask, MaskedTokenLosses())
-        result.grad_norms.append(float(player.update(loss, step)))
-        result.ema.update()
-        result.masks.append(masked.mask)
-        result.losses.append([loss.item(), accuracy.item()])
-        result.learning_rates.append(player.learning_rate(step))
-    return result
+    recorded = Recorded(golden)
+    task = GeneratorTask(model, "arccos", MaskedTokenLosses(), training, draw=recorded.draw)
+    folder: Path = tmp_path_factory.mktemp("golden_steps")
+    train(task, recorded, training, seed=0, config={}, state_dir=folder / "state", output_dir=folder / "out")
+    log = [json.loads(line) for line in (folder / "out" / "metrics.jsonl").read_text().splitlines()]
+    return Run(golden, recorded, model, load_model(folder / "out")[0], log)
+
+
+def column(run: Run, name: str) -> list[float]:
+    return [line[name] for line in run.log]
 
 
 def test_masks(run: Run) -> None:
-    np.testing.assert_array_equal(torch.stack(run.masks), run.golden.outputs["masks"])
+    generator = torch.Generator()
+    for step, expected in enumerate(run.golden.outputs["masks"]):
+        tokens = run.recorded.batch(step).tokens
+        masked = mask_tokens(tokens, 64, run.recorded.draw(*tokens.shape, generator), "arccos", 0.3)
+        np.testing.assert_array_equal(masked.mask, expected)
 
 
 def test_losses_and_gradient_norms(run: Run) -> None:
-    np.testing.assert_allclose(run.losses, run.golden.outputs["loss_log"], rtol=1e-5)
-    np.testing.assert_allclose(run.grad_norms, run.golden.outputs["grad_norms"], rtol=1e-5)
+    losses = list(zip(column(run, "loss"), column(run, "accuracy"), strict=True))
+    np.testing.assert_allclose(losses, run.golden.outputs["loss_log"], rtol=1e-5)
+    np.testing.assert_allclose(column(run, "grad_norm"), run.golden.outputs["grad_norms"], rtol=1e-5)
 
 
 def test_learning_rates(run: Run) -> None:
-    np.testing.assert_allclose(run.learning_rates, run.golden.outputs["lr_used"], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(column(run, "learning_rate"), run.golden.outputs["lr_used"], rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("which", ["final", "ema_final"])
@@ -85,9 +101,7 @@ def test_weights_after_the_last_step(run: Run, which: str) -> None:
 
     Except for key biases: softmax ignores them, so their gradient is rounding noise that Adam blows up to full steps.
     """
-    ours = {name: value.detach() for name, value in run.model.named_parameters()}
-    if which == "ema_final":
-        ours = dict(run.ema.shadow)
+    ours = run.exported if which == "ema_final" else run.model.state_dict()
     published = to_published(ours, run.model.config)
     for row, name in enumerate(run.golden.extra["param_names"]):
         value = published[name]

@@ -118,7 +118,7 @@ def test_manifest_says_what_was_run(tmp_path: Path) -> None:
     table.write_text("data")
     output = run(tmp_path, ToyTask(toy_training()), evaluate=evaluate, inputs={"data": table})
     manifest = json.loads((output / "manifest.json").read_text())
-    assert manifest["task"] == "ToyTask"
+    assert manifest["task"] == "toy"
     assert manifest["steps"] == 12
     assert manifest["parameters"] == manifest["trainable_parameters"] == 65
     assert manifest["final"]["accuracy"] == 0.5

@@ -8,15 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from titok.config.training import Optimizer, Schedule
+from titok.config.training import Optimizer, Schedule, Training
 from titok.training.optimizer import Player, is_decayed, parameter_groups
 
-CONSTANT = Schedule(kind="constant", warmup_steps=0)
 
-
-def player(module: nn.Module, max_grad_norm: float = 1.0, **options: int) -> Player:
-    settings = Optimizer(learning_rate=0.01, betas=(0.9, 0.99), weight_decay=0.1)
-    return Player(module, settings, CONSTANT, total_steps=10, max_grad_norm=max_grad_norm, **options)
+def player(module: nn.Module, max_grad_norm: float = 1.0) -> Player:
+    training = Training(
+        steps=10,
+        optimizer=Optimizer(learning_rate=0.01, betas=(0.9, 0.99), weight_decay=0.1),
+        schedule=Schedule(kind="constant", warmup_steps=0),
+        max_grad_norm=max_grad_norm,
+    )
+    return Player(module, training)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +93,8 @@ def test_a_non_finite_loss_updates_nothing_then_or_later(poison: float) -> None:
 
 
 def test_a_late_player_has_its_own_clock() -> None:
-    schedule = Schedule(warmup_steps=2, end_learning_rate=0.0)
-    late = Player(
-        nn.Linear(1, 1), Optimizer(learning_rate=1.0), schedule, total_steps=12, max_grad_norm=1.0, start_step=6
-    )
+    training = Training(steps=12, schedule=Schedule(warmup_steps=2, end_learning_rate=0.0))
+    late = Player(nn.Linear(1, 1), training, learning_rate=1.0, start_step=6)
     assert [late.learning_rate(step) for step in (6, 7, 8, 10)] == pytest.approx([0.0, 0.5, 1.0, 0.5])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,7 @@ from titok.training.optimizer import Player
 from titok.training.task import Task
 
 
-@dataclass(frozen=True)
-class ToyBatch:
+class ToyBatch(NamedTuple):
     x: Tensor
     labels: Tensor
 
@@ -36,6 +35,8 @@ class ToyBatches:
 class ToyTask(Task):
     """Regression with dropout, batch norm (buffers), draws from the step's generator and an optional adversary."""
 
+    name = "toy"
+
     def __init__(self, training: Training, *, adversary: bool = False, constant_codes: bool = False) -> None:
         super().__init__()
         torch.manual_seed(0)
@@ -44,18 +45,9 @@ class ToyTask(Task):
         self.codebook_size = 16
         self.constant_codes = constant_codes
         self.config = {"kind": "toy", "width": 8}
-        modules = {"model": self.model, **({"adversary": self.adversary} if self.adversary is not None else {})}
-        self.players = {
-            name: Player(
-                module,
-                training.optimizer,
-                training.schedule,
-                total_steps=training.steps,
-                max_grad_norm=training.max_grad_norm,
-                start_step=0 if name == "model" else 3,
-            )
-            for name, module in modules.items()
-        }
+        self.players = {"model": Player(self.model, training)}
+        if self.adversary is not None:
+            self.players["adversary"] = Player(self.adversary, training, learning_rate=1e-3, start_step=3)
 
     def updates(self, batch: ToyBatch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
         noise = torch.rand(len(batch.x), 1, generator=rng)

@@ -127,13 +127,11 @@ class StateDirectory:
             )
         return None
 
-    def keep_batch(self, step: int, batch: Any) -> Path:
+    def keep_batch(self, step: int, batch: Mapping[str, torch.Tensor]) -> Path:
         """Stores the batch of a step that went wrong, for inspection with ``torch.load``."""
         path = self.path / f"batch-of-step-{step:08d}.pt"
         with atomic_path(path) as temporary:
-            torch.save(
-                {name: value for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}, temporary
-            )
+            torch.save(dict(batch), temporary)
         return path
 
     def _claim(self) -> None:

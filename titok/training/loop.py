@@ -63,7 +63,8 @@ def train(
         try:
             run.loop(batches, state, signals)
         except NonFiniteError as error:
-            error.add_note(f"The batch of that step is in {state.keep_batch(error.step, batches.batch(error.step))}")
+            path = state.keep_batch(error.step, batches.batch(error.step)._asdict())
+            error.add_note(f"The batch of that step is in {path}")
             raise
         finally:
             run.log.close()
@@ -106,7 +107,7 @@ class _Run:
         look_every = 1 if self.task.device.type == "cpu" else training.log_every
         shown = self.step
         self.task.train()
-        with progress(training.steps, self.step, type(self.task).__name__) as bar:
+        with progress(training.steps, self.step, self.task.name) as bar:
             while self.step < training.steps and signals.received is None:
                 self.train_one_step(batches)
                 is_last = self.step == training.steps
@@ -174,7 +175,7 @@ class _Run:
             shutil.copyfile(state.metrics_path, temporary)
         steps, batch_size = self.training.steps, self.training.batch_size
         manifest = {
-            "task": type(self.task).__name__,
+            "task": self.task.name,
             "steps": steps,
             "seed": self.seed,
             "wall_seconds": round(self.seconds, 3),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from titok.config.training import Optimizer, Schedule
+from titok.config.training import Training
 from titok.training.schedule import learning_rate
 
 _SPARED = ("ln", "bias", "latent_tokens", "mask_token", "embedding", "norm", "gamma", "embed")
@@ -44,32 +44,24 @@ def trainable_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
 class Player:
     """The trainable parameters of one module, with the optimizer that owns them.
 
-    ``total_steps`` is the length of the whole run; a player that joins at ``start_step`` has its own warm-up there and
+    ``learning_rate`` replaces the settings' own. A player that joins at ``start_step`` has its own warm-up there and
     ends together with the others.
     """
 
     def __init__(
-        self,
-        module: nn.Module,
-        optimizer: Optimizer,
-        schedule: Schedule,
-        *,
-        total_steps: int,
-        max_grad_norm: float,
-        start_step: int = 0,
+        self, module: nn.Module, training: Training, *, learning_rate: float | None = None, start_step: int = 0
     ) -> None:
         self.parameters = trainable_parameters(module)
         if not self.parameters:
             raise ValueError(f"{type(module).__name__} has no trainable parameter for an optimizer to own")
-        self.base_learning_rate = optimizer.learning_rate
-        self.schedule = schedule
-        self.total_steps = total_steps
+        self.training = training
         self.start_step = start_step
-        self.max_grad_norm = max_grad_norm
+        optimizer = training.optimizer
+        self._base = optimizer.learning_rate if learning_rate is None else learning_rate
         # One fused kernel: three times as fast as the default for a hundred small tensors, on CPUs too.
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.parameters, optimizer.weight_decay),
-            lr=optimizer.learning_rate,
+            lr=self._base,
             betas=optimizer.betas,
             eps=optimizer.eps,
             fused=True,
@@ -79,9 +71,8 @@ class Player:
 
     def learning_rate(self, step: int) -> float:
         """Learning rate at ``step`` of the run."""
-        return learning_rate(
-            step - self.start_step, self.base_learning_rate, self.total_steps - self.start_step, self.schedule
-        )
+        own_steps = self.training.steps - self.start_step
+        return learning_rate(step - self.start_step, self._base, own_steps, self.training.schedule)
 
     def update(self, loss: Tensor, step: int) -> Tensor:
         """One backward pass and one AdamW update; returns the gradient norm before clipping.
@@ -93,7 +84,7 @@ class Player:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         # With several processes, this is the one place where gradients are averaged over them.
-        norm = clip_grad_norm_(self._list, self.max_grad_norm, foreach=True)
+        norm = clip_grad_norm_(self._list, self.training.max_grad_norm, foreach=True)
         finite = torch.isfinite(norm + loss.detach())
         torch.maximum(self._stopped, 1.0 - finite.float(), out=self._stopped)
         self.optimizer.found_inf = self._stopped  # type: ignore[attr-defined]

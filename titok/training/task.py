@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,14 @@ MODEL = "model"
 
 
 class Batch(Protocol):
-    """What the loop itself needs to know of a batch; tasks know more."""
+    """What the loop itself needs to know of a batch, a named tuple of tensors; tasks know more."""
 
     @property
     def labels(self) -> Tensor:
         """(B,) classes; their number is the batch size."""
+
+    def _asdict(self) -> dict[str, Tensor]:
+        """All tensors by name."""
 
 
 class Batches(Protocol):
@@ -36,6 +39,8 @@ class Task(nn.Module, ABC):
     A module, so that its parts move, switch mode and list their buffers together. Subclasses set the attributes.
     """
 
+    name: ClassVar[str]
+    """As in the study's files: `stage1`, `generator`, ..."""
     model: nn.Module
     """What is trained and exported."""
     players: dict[str, Player]

@@ -1,0 +1,179 @@
+"""Every real task at a size that trains in milliseconds, with batches to match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from titok.config.model import (
+    ClassifierModel,
+    DiscriminatorModel,
+    GeneratorModel,
+    TokenizerModel,
+    TransformerSize,
+    VQGANModel,
+)
+from titok.config.training import (
+    Adversarial,
+    MaskedTokenLosses,
+    Optimizer,
+    Perceptual,
+    ProxyCodeLosses,
+    ReconstructionLosses,
+    Schedule,
+    Training,
+)
+from titok.data.images import TrainingImages, image_set
+from titok.data.tokens import TokenSet, TrainingTokens
+from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
+from titok.models.classifier import Classifier
+from titok.models.generator import build_generator
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.training.classifier import ClassifierTask
+from titok.training.generator import GeneratorTask
+from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
+from titok.training.proxy_vqgan import ProxyVQGANTask
+from titok.training.single_stage import SingleStageTask
+from titok.training.stage1 import Stage1Task
+from titok.training.stage2 import Stage2Task
+from titok.training.task import Batches, Task
+
+SIZE = TransformerSize(width=16, depth=1, num_heads=2)
+VQGAN_MODEL = VQGANModel(
+    channels=8, channel_multipliers=(1, 1, 2), num_res_blocks=1, code_dim=8, codebook_size=16, norm_groups=4
+)
+CLASSIFIER = ClassifierModel(channels=(8, 8), feature_dim=8, num_classes=3, dropout=0.1)
+GENERATOR = GeneratorModel(width=16, depth=2, num_heads=2, mlp_ratio=2.0, num_tokens=6, codebook_size=16, num_classes=3)
+
+
+def training(steps: int = 10) -> Training:
+    """Ten steps of batch 8."""
+    return Training(
+        steps=steps,
+        batch_size=8,
+        optimizer=Optimizer(learning_rate=3e-3),
+        schedule=Schedule(warmup_steps=2, end_learning_rate=1e-4),
+        log_every=1,
+    )
+
+
+def tokenizer(**changes: Any) -> TokenizerModel:
+    """16 x 16 pixels, 4 x 4 patches of 4 pixels, 4 latent tokens."""
+    settings: dict[str, Any] = {
+        "image_size": 16,
+        "patch_size": 4,
+        "encoder": SIZE,
+        "decoder": SIZE,
+        "num_latent_tokens": 4,
+        "codebook_size": 16,
+        "code_dim": 4,
+        "vqgan": VQGAN_MODEL,
+        "pixel_lookup": "argmax",
+        "codebook_init": "data",
+    }
+    return TokenizerModel(**{**settings, **changes})
+
+
+def pixel_losses(quantizer_weight: float, start_step: int = 4) -> ReconstructionLoss:
+    """All terms: pixels, a classifier's features, the quantizer and a discriminator that joins at ``start_step``."""
+    config = ReconstructionLosses(
+        quantizer_weight=quantizer_weight,
+        perceptual=Perceptual(kind="classifier", classifier="critic", weight=0.1),
+        adversarial=Adversarial(
+            weight=0.1,
+            start_step=start_step,
+            learning_rate=1e-3,
+            discriminator=DiscriminatorModel(channels=8, num_stages=2, pool_size=2, norm_groups=4),
+        ),
+    )
+    return build_reconstruction_loss(config, classifier=Classifier(CLASSIFIER))
+
+
+def vqgan_task(settings: Training) -> Task:
+    return ProxyVQGANTask(VQGAN(VQGAN_MODEL), pixel_losses(1.0), settings)
+
+
+def stage1_task(settings: Training) -> Stage1Task:
+    return Stage1Task(TiTok(tokenizer()), VQGAN(VQGAN_MODEL), ProxyCodeLosses(), settings)
+
+
+def stage2_task(settings: Training) -> Stage2Task:
+    return Stage2Task(TiTok(tokenizer(pixel_lookup="soft")), pixel_losses(0.0), settings)
+
+
+def single_stage_vq_task(settings: Training) -> Task:
+    model = TiTok(tokenizer(head="pixels", vqgan=None, use_l2_norm=False, reanchor_codes=True))
+    return SingleStageTask(model, pixel_losses(1.0), settings)
+
+
+def single_stage_vae_task(settings: Training) -> Task:
+    return SingleStageTask(TiTok(tokenizer(head="pixels", vqgan=None, kind="vae")), pixel_losses(0.0), settings)
+
+
+def generator_task(settings: Training) -> Task:
+    return GeneratorTask(build_generator(GENERATOR), "arccos", MaskedTokenLosses(), settings)
+
+
+def uvit_task(settings: Training) -> Task:
+    model = build_generator(GENERATOR.model_copy(update={"kind": "uvit"}))
+    return GeneratorTask(model, "cosine", MaskedTokenLosses(), settings)
+
+
+def classifier_task(settings: Training) -> Task:
+    return ClassifierTask(Classifier(CLASSIFIER), CLASSIFIER, settings)
+
+
+def probe_task(settings: Training) -> Task:
+    return ProbeTask(LinearProbe(5, 3), settings)
+
+
+def images() -> Batches:
+    """40 smooth images of 18 x 18 pixels, cropped to 16 and flipped."""
+    numbers = np.random.default_rng(0)
+    coarse = torch.from_numpy(numbers.integers(0, 256, (40, 3, 6, 6), dtype=np.uint8))
+    pixels = coarse.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
+    labels = torch.from_numpy(numbers.integers(0, 3, 40))
+    keys = np.array([f"{index:02d}" for index in range(40)])
+    return TrainingImages(image_set(pixels, labels, keys), crop=16, batch_size=8, seed=0)
+
+
+def tokens() -> Batches:
+    """40 images, two views of six tokens that depend on the class."""
+    numbers = np.random.default_rng(1)
+    labels = numbers.integers(0, 3, 40)
+    ids = (numbers.integers(0, 4, (40, 2, 6)) + 4 * labels[:, None, None]).astype(np.uint16)
+    return TrainingTokens(TokenSet(ids, labels, "none", ("a", "b"), {}), batch_size=8, seed=0)
+
+
+def features() -> Batches:
+    """40 rows of five features, the first three telling the class."""
+    numbers = np.random.default_rng(2)
+    labels = numbers.integers(0, 3, 40)
+    rows = numbers.normal(size=(40, 5)).astype(np.float32)
+    rows[np.arange(40), labels] += 3
+    return TrainingFeatures(torch.from_numpy(100 * rows), torch.from_numpy(labels), batch_size=8, seed=0)
+
+
+TASKS: dict[str, tuple[Callable[[Training], Task], Callable[[], Batches]]] = {
+    "vqgan": (vqgan_task, images),
+    "stage1": (stage1_task, images),
+    "stage2": (stage2_task, images),
+    "single_stage_vq": (single_stage_vq_task, images),
+    "single_stage_vae": (single_stage_vae_task, images),
+    "generator_vit": (generator_task, tokens),
+    "generator_uvit": (uvit_task, tokens),
+    "classifier": (classifier_task, images),
+    "probe": (probe_task, features),
+}
+
+
+def build(name: str, steps: int = 10) -> tuple[Task, Batches, Training]:
+    """A named task with fresh weights (always the same), its batches and its settings."""
+    settings = training(steps)
+    make_task, make_batches = TASKS[name]
+    torch.manual_seed(0)
+    return make_task(settings), make_batches(), settings

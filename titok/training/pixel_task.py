@@ -1,0 +1,65 @@
+"""What stage 2, single-stage tokenizers and the proxy VQGAN share: images in, images out, judged by a discriminator."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from titok.config.training import Training
+from titok.data.images import Batch
+from titok.losses.reconstruction import ReconstructionLoss
+from titok.models.quantizer import Quantized
+from titok.training.optimizer import Player
+from titok.training.task import MODEL, Task
+
+DISCRIMINATOR = "discriminator"
+"""The second player, from the adversarial start step on."""
+
+
+class Reconstruction(NamedTuple):
+    """A batch through the model, with what its losses and its log need."""
+
+    images: Tensor
+    """(B, 3, H, W), not clamped."""
+    quantized: Quantized | None = None
+    """Where the codebook learns."""
+    kl: Tensor | None = None
+    """(B, K) nats per token of a vae."""
+    indices: Tensor | None = None
+    """Codes used, for the log."""
+
+
+class PixelTask(Task):
+    """Reconstruct, update the model; then, once it is time, update the discriminator on the same reconstructions."""
+
+    def __init__(self, model: nn.Module, losses: ReconstructionLoss, training: Training) -> None:
+        super().__init__()
+        self.model = model
+        self.losses = losses
+        self.players = {MODEL: Player(model, training)}
+        if losses.adversarial is not None:
+            settings = losses.adversarial.config
+            self.players[DISCRIMINATOR] = Player(
+                losses.adversarial, training, learning_rate=settings.learning_rate, start_step=settings.start_step
+            )
+
+    @abstractmethod
+    def reconstruct(self, images: Tensor, step: int, rng: torch.Generator) -> Reconstruction:
+        """Images (B, 3, H, W) in [0, 1] through the model."""
+
+    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """The model's turn, then the discriminator's (spec section 8.6)."""
+        images = batch.images.to(self.device, non_blocking=True)
+        result = self.reconstruct(images, step, rng)
+        terms = self.losses(images, result.images, step, quantized=result.quantized, kl=result.kl)
+        if result.indices is not None:
+            terms["indices"] = result.indices
+        yield MODEL, terms
+        adversarial = self.losses.adversarial
+        if adversarial is not None and adversarial.is_active(step):
+            terms = adversarial.discriminator_terms(images, result.images, step)
+            yield DISCRIMINATOR, {"loss": terms.pop("discriminator_loss"), **terms}

@@ -1,0 +1,36 @@
+"""Single-stage training: everything at once from pixels, for discrete and continuous tokenizers (spec section 7.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from titok.config.training import Training
+from titok.losses.reconstruction import ReconstructionLoss
+from titok.models.tokenizer import TiTok
+from titok.training.codebook import place_codebook
+from titok.training.pixel_task import PixelTask, Reconstruction
+
+
+class SingleStageTask(PixelTask):
+    """Trains a whole tokenizer with the pixels head."""
+
+    name = "single_stage"
+    model: TiTok
+
+    def __init__(self, model: TiTok, losses: ReconstructionLoss, training: Training) -> None:
+        super().__init__(model, losses, training)
+        self.codebook_size = model.config.codebook_size if model.config.kind == "vq" else None
+        self.config = {"kind": "tokenizer", "model": model.config.resolved()}
+
+    def reconstruct(self, images: Tensor, step: int, rng: torch.Generator) -> Reconstruction:
+        """vq: through the codebook, which learns. vae: through a sample of the posterior."""
+        if self.model.config.kind == "vq":
+            place_codebook(self.model, images, step, rng)
+            quantized = self.model.quantize(self.model.encode(images))
+            return Reconstruction(
+                self.model.decode(quantized.z_quantized), quantized=quantized, indices=quantized.indices
+            )
+        posterior = self.model.posterior(images)
+        noise = torch.randn(posterior.mean.shape, generator=rng).to(images.device)
+        return Reconstruction(self.model.decode(posterior.sample(noise)), kl=posterior.kl())

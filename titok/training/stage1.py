@@ -1,0 +1,50 @@
+"""Stage 1: TiTok learns to predict the codes of a frozen proxy VQGAN (paper section 3.2, spec sections 7.1, 8.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from titok.config.training import ProxyCodeLosses, Training
+from titok.data.images import Batch
+from titok.losses.perceptual import Frozen
+from titok.losses.proxy_code import proxy_code_losses
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.training.codebook import place_codebook
+from titok.training.optimizer import Player
+from titok.training.task import MODEL, Task
+
+
+class Stage1Task(Task):
+    """Trains encoder, latent tokens, codebook and decoder.
+
+    The VQGAN's decoder is copied into the model, frozen, so that what is exported turns tokens into images by itself:
+    with the likeliest proxy codes until stage 2 refines it.
+    """
+
+    name = "stage1"
+
+    def __init__(self, model: TiTok, vqgan: VQGAN, losses: ProxyCodeLosses, training: Training) -> None:
+        super().__init__()
+        model.adopt_pixel_decoder(vqgan)
+        model.pixel_quantize.requires_grad_(False)
+        model.pixel_decoder.requires_grad_(False)
+        self.model: TiTok = model
+        self.vqgan = Frozen(vqgan)
+        self.losses = losses
+        self.players = {MODEL: Player(model, training)}
+        self.codebook_size = model.config.codebook_size
+        self.config = {"kind": "tokenizer", "model": model.config.resolved()}
+
+    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """Proxy codes of the augmented images, then one update."""
+        images = batch.images.to(self.device, non_blocking=True)
+        proxy_codes = self.vqgan.network.tokenize(images)
+        place_codebook(self.model, images, step, rng)
+        quantized = self.model.quantize(self.model.encode(images))
+        logits = self.model.proxy_logits(quantized.z_quantized)
+        terms = proxy_code_losses(logits, proxy_codes, quantized, self.losses)
+        yield MODEL, {**terms, "indices": quantized.indices}
