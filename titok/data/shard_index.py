@@ -78,6 +78,11 @@ def read_index(directory: Path, split: str) -> tuple[dict[str, Any], np.ndarray]
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         given = head.get("format") if isinstance(head, dict) else type(head).__name__
         raise ShardError(f"{head_path}: format is {given!r}, this version reads {FORMAT!r}; prepare the dataset again")
+    missing = {"samples", "fingerprint", "columns_sha256", "class_names", "source", "shards"} - head.keys()
+    if missing:
+        raise ShardError(
+            f"{head_path}: {', '.join(sorted(missing))} missing, so its format is not {FORMAT!r}; {REPAIR}"
+        )
     if found != head["columns_sha256"]:
         raise ShardError(
             f"{columns_path} does not belong to {head_path.name} (SHA-256 {found[:12]}, expected "

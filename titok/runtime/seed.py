@@ -36,11 +36,6 @@ def generator(seed: int, *stream: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(seed, *stream))
 
 
-def numpy_generator(seed: int, *stream: int | str) -> np.random.Generator:
-    """A fresh numpy generator (PCG64) for one stream, for code that does without torch."""
-    return np.random.Generator(np.random.PCG64(derive_seed(seed, *stream)))
-
-
 def seed_everything(seed: int, *stream: int | str) -> None:
     """Seeds the global generators of ``random``, numpy and torch.
 

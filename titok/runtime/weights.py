@@ -32,7 +32,8 @@ def save_model(directory: str | Path, state_dict: Mapping[str, torch.Tensor], co
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state_dict.items()}
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     with atomic_path(directory / WEIGHTS_FILE, expected_bytes=size) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt", _CONFIG_SUM: sha256_json(config)})
+        # A single entry: safetensors writes several in random order, and equal weights should give equal files.
+        save_file(tensors, temporary, metadata={_CONFIG_SUM: sha256_json(config)})
     write_json(directory / CONFIG_FILE, config)
 
 

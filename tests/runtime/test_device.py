@@ -1,0 +1,60 @@
+"""The choice of device, its flags and its description."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from titok.runtime.device import DeviceError, describe_device, select_device
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    threads, flags = torch.get_num_threads(), (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    yield
+    torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = flags
+
+
+def test_auto_takes_a_gpu_if_there_is_one():
+    assert select_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert select_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_tf32_is_one_decision(allow):
+    select_device("cpu", allow_tf32=allow)
+    assert torch.backends.cuda.matmul.allow_tf32 is allow
+    assert torch.backends.cudnn.allow_tf32 is allow
+    torch.get_float32_matmul_precision()  # torch.compile asks; mixed flag styles make it raise.
+
+
+def test_threads_are_set_and_described():
+    select_device("cpu", num_threads=1)
+    assert describe_device("cpu") == {"type": "cpu", "num_threads": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gpu", "device is 'gpu'; allowed: auto, cpu, cuda"),
+        ("meta", "device is 'meta'; allowed"),
+        ("cuda:99", r"device is 'cuda:99', but torch sees \d+ CUDA devices"),
+    ],
+)
+def test_other_devices_are_refused(name, message):
+    with pytest.raises(DeviceError, match=message):
+        select_device(name)
+
+
+def test_thread_counts_are_checked():
+    with pytest.raises(DeviceError, match="num_threads is 0"):
+        select_device("cpu", num_threads=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_is_described():
+    description = describe_device(select_device("cuda", allow_tf32=True))
+    assert description["name"] == torch.cuda.get_device_name()
+    assert description["tf32"] is True
+    assert description["memory_gib"] > 1
