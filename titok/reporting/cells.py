@@ -40,7 +40,7 @@ DISPLAYS: dict[str, Display] = {
     "linear_probe_top1": Display("linear probe top-1", 1, True, "higher"),
     "parameters": Display("parameters", 0),
     "generator_parameters": Display("generator parameters", 0),
-    "sampling_images_per_second": Display("sampling speed (images/s)", 1, better="higher"),
+    "sampling_images_per_second": Display("sampling speed", 1, better="higher"),
     "training_images_per_second": Display("training speed", 1, better="higher"),
     "num_latent_tokens": Display("tokens K", 0),
     "codebook_size": Display("codebook", 0),
@@ -63,6 +63,11 @@ class Cell:
 
 
 EMPTY = Cell("", "empty")
+
+PAPER_NOTE = (
+    "Numbers marked 'paper (ImageNet)' are the published ones, on another dataset, with another feature network and on "
+    "another machine: compare orderings, not values. A number in grey with '?' was never confirmed."
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,13 @@ class Table:
     blocks: Sequence[Block]
     data: pd.DataFrame
     notes: Sequence[str] = ()
+    has_paper: bool = False
+    """Whether numbers of the paper stand in it, so that :data:`PAPER_NOTE` must be read with it."""
+
+    @property
+    def all_notes(self) -> list[str]:
+        """What to print below a table that stands alone."""
+        return [*self.notes, *([PAPER_NOTE] if self.has_paper else [])]
 
 
 def heading(metric: str, label: MetricLabel | None = None) -> str:
@@ -112,7 +124,9 @@ def number(metric: str, value: float) -> str:
     scaled = value * 100 if display.is_share else value
     if display.decimals == 0 and scaled != int(scaled):
         return f"{scaled:g}"
-    return f"{scaled:,.{display.decimals}f}".replace(",", " ")
+    # Large values are known to fewer decimals than small ones.
+    decimals = min(display.decimals, 1) if abs(scaled) >= 100 else display.decimals
+    return f"{scaled:,.{decimals}f}".replace(",", " ")
 
 
 def count(value: float) -> str:

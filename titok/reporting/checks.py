@@ -126,8 +126,9 @@ def _codebooks_in_use(scores: Scores, checks: Checks) -> Iterator[Check]:
     worst = used.iloc[0]
     low = used[used["codebook_usage"] < checks.min_codebook_usage]
     said = (
-        f"Every tokenizer must use a share of its codebook on the test images; a collapsed one uses a few codes. "
-        f"The least used is that of {worst['file']}; {len(low)} of {len(used)} lie below."
+        f"Every tokenizer must use a share of its codebook on the test images; a collapsed one uses a few codes. The "
+        f"least used is that of {worst['tokenizer']} ({worst['stage']}, seed {worst['seed']}); {len(low)} of "
+        f"{len(used)} lie below."
     )
     value = float(worst["codebook_usage"])
     threshold = f">= {checks.min_codebook_usage:g}"

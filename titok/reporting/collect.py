@@ -212,8 +212,8 @@ def best_generator(scores: Scores, by: Literal["gfid", "class_agreement"]) -> Be
         return None
     scores.require_one_protocol(frame, by)
     means = frame.groupby(["generator", "sampler"])[["class_agreement", "gfid"]].mean()
-    generator, sampler = means[by].idxmin() if by == "gfid" else means[by].idxmax()
-    return BestGenerator(generator, sampler, float(means.loc[(generator, sampler), "class_agreement"]))
+    best = means.sort_values(by, ascending=by == "gfid").reset_index().iloc[0]
+    return BestGenerator(str(best["generator"]), str(best["sampler"]), float(best["class_agreement"]))
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

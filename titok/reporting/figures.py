@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 TOKENS_AXIS = "latent tokens K"
 
+TITLES = {
+    "rfid": "Reconstruction",
+    "linear_probe_top1": "Linear probing",
+    "gfid": "Generation",
+    "sampling_images_per_second": "Sampling speed",
+}
+"""What Figure 4's panels show; the axes name the measure."""
+
 
 def make_figure(
     name: FigureName,
@@ -73,10 +81,10 @@ def figure4(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
     shown = [(metric, letter) for metric, letter in panels if (frame["metric"] == metric).any()]
     columns = 2 if len(shown) > 1 else 1
     rows = -(-len(shown) // columns)
-    figure, axes = new_axes(columns, 3.6 * columns, 2.7 * rows + 0.4, rows)
+    figure, axes = new_axes(columns, 3.2 * columns, 2.5 * rows + 0.4, rows)
     for panel, (metric, letter) in zip(axes, shown, strict=False):
         lines_over_k(panel, grid, frame, metric)
-        finish(panel, f"({letter}) {DISPLAYS[metric].name}", TOKENS_AXIS, axis_label(metric, scores))
+        finish(panel, f"({letter}) {TITLES[metric]}", TOKENS_AXIS, axis_label(metric, scores))
     for unused in axes[len(shown) :]:
         unused.set_axis_off()
     outside_legend(figure, axes[0], len(grid.sizes))
@@ -88,25 +96,16 @@ def classifier_accuracy(grid: Grid, frame: pd.DataFrame, scores: Scores, thresho
     """How many reconstructions a held-out classifier still reads, over K."""
     figure, (axes,) = new_axes(1, 4.6, 3.3)
     lines_over_k(axes, grid, frame, "classifier_accuracy")
-    axes.axhline(100 * threshold, color="#777777", linewidth=1, linestyle=(0, (1, 2)))
-    axes.annotate(
-        f"asked for at the largest K: {100 * threshold:g} %",
-        (0.99, 100 * threshold),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        fontsize=7.5,
-        color="#555555",
-    )
+    asked = f"asked for at K = {grid.tokens[-1]}: {100 * threshold:g} %"
+    axes.axhline(100 * threshold, color="#777777", linewidth=1, linestyle=(0, (1, 2)), label=asked)
     finish(axes, "Reconstructions read as their label", TOKENS_AXIS, axis_label("classifier_accuracy", scores))
-    outside_legend(figure, axes, len(grid.sizes))
+    outside_legend(figure, axes, 2)
     return Drawing(figure, frame[frame["metric"] == "classifier_accuracy"].reset_index(drop=True))
 
 
 def codebook(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
     """Codebook use over K: the share of codes used at all, and how many are used evenly (perplexity)."""
-    figure, axes = new_axes(2, 7.2, 3.1)
+    figure, axes = new_axes(2, 6.4, 2.9)
     for panel, metric in zip(axes, ("codebook_usage", "codebook_perplexity"), strict=True):
         lines_over_k(panel, grid, frame, metric)
         panel.set_ylim(bottom=0)
@@ -184,7 +183,7 @@ def training_curves(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Draw
     tasks = list(dict.fromkeys(run.task for run in runs))
     columns = min(2, len(tasks))
     rows = -(-len(tasks) // columns)
-    figure, axes = new_axes(columns, 4.4 * columns, 2.7 * rows, rows)
+    figure, axes = new_axes(columns, 4.1 * columns, 2.5 * rows, rows)
     parts = []
     for panel, task in zip(axes, tasks, strict=False):
         for index, run in enumerate(run for run in runs if run.task == task):

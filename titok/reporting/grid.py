@@ -91,9 +91,8 @@ def build_grid_table(grid: Grid, scores: Scores, paper: Paper) -> Table:
             blocks.append(_block(title, frame, metric, grid))
     blocks += [_paper_rfid(paper), _paper_speed(paper)]
     data = frame[frame["metric"].isin([metric for metric, *_ in PANELS])].reset_index(drop=True)
-    return Table(
-        "table4", grid.title or "Table 4. Token counts and model sizes", blocks, data, _notes(grid, frame, paper)
-    )
+    title = grid.title or "Table 4. Token counts and model sizes"
+    return Table("table4", title, blocks, data, _notes(grid, frame, paper), has_paper=True)
 
 
 def _block(title: str, frame: pd.DataFrame, metric: str, grid: Grid) -> Block:
@@ -108,8 +107,8 @@ def _block(title: str, frame: pd.DataFrame, metric: str, grid: Grid) -> Block:
 def _cell(by_k: pd.DataFrame, metric: str, k: int) -> Cell:
     if k not in by_k.index:
         return EMPTY
-    line = by_k.loc[k]
-    return our_cell(metric, Statistic(int(line["n"]), line["mean"], line["std"], line["min"], line["max"]))
+    n, *numbers = by_k.loc[[k], ["n", "mean", "std", "min", "max"]].to_numpy(dtype=float)[0].tolist()
+    return our_cell(metric, Statistic(int(n), *numbers))
 
 
 def _paper_grid(paper: Paper) -> dict[str, list[int]]:

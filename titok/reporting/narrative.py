@@ -88,11 +88,11 @@ def _trend(grid: Grid, frame: pd.DataFrame, scores: Scores) -> str:
 def _readable(grid: Grid, frame: pd.DataFrame) -> Iterator[str]:
     at_end = frame[(frame["metric"] == "classifier_accuracy") & (frame["k"] == grid.tokens[-1])]
     if len(at_end):
-        best = at_end.loc[at_end["mean"].idxmax()]
-        share = number("classifier_accuracy", best["mean"])
+        best = at_end.sort_values("mean").iloc[-1]
+        name, share = size_name(str(best["size"])), number("classifier_accuracy", float(best["mean"]))
         yield (
-            f"At {grid.tokens[-1]} tokens, a held-out classifier reads {share} % of {size_name(best['size'])}'s test "
-            f"reconstructions as their label."
+            f"At {grid.tokens[-1]} tokens, a held-out classifier reads {share} % of {name}'s test reconstructions as "
+            f"their label."
         )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from titok.reporting.cells import PAPER_NOTE
 from titok.reporting.collect import Scores, read_manifests, read_scores
 from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
 from titok.reporting.paper import read_paper
@@ -28,6 +29,10 @@ LEAD_FIGURES = ("figure4", "samples", "reconstructions")
 """Shown with the headline, in this order; all others follow further down."""
 
 PIXELS_PER_POINT = 96 / 72
+ENLARGED = 1.15
+"""Screens show figures a little larger than paper does."""
+WIDE = 6 * 72
+"""Points; a figure wider than this scrolls on phones instead of shrinking."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Picture:
     alt: str
     uri: str
     width: int | None
+    """CSS pixels it is shown with at most."""
+    is_wide: bool
+    """Whether its letters become too small on a phone."""
     links: Sequence[Link]
 
 
@@ -92,6 +100,7 @@ def make_report(
         "tables": _tables(reporting, scores, paper_file, list(map(Path, table_files)), output.parent),
         "checks": checks,
         "checks_passed": sum(check["passed"] for check in checks),
+        "paper_note": PAPER_NOTE,
         "notes": protocol_notes(scores, reporting.notes),
         "protocols": _protocols(scores),
         "file_groups": [
@@ -125,10 +134,11 @@ def picture(path: Path, page_folder: Path) -> Picture:
         raise FileError(f"{path} does not exist; draw the figure first, or leave it out of the report") from None
     caption = CAPTIONS[path.stem]
     found = re.search(rb'width="([0-9.]+)pt"', data)
-    width = round(float(found[1]) * PIXELS_PER_POINT * 1.15) if found else None
+    points = float(found[1]) if found else 0.0
+    width = round(points * PIXELS_PER_POINT * ENLARGED) if found else None
     links = [link(path.with_suffix(f".{end}"), page_folder, end.upper()) for end in ("csv", "svg", "png")]
     uri = f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
-    return Picture(path.stem, caption.title, caption.text, caption.alt, uri, width, links)
+    return Picture(path.stem, caption.title, caption.text, caption.alt, uri, width, points > WIDE, links)
 
 
 def _tables(
@@ -146,11 +156,11 @@ def _tables(
 
 def _protocols(scores: Scores) -> list[dict[str, Any]]:
     """Each protocol with the kinds of scores it belongs to, as key and value."""
-    kinds = scores.frame.groupby("protocol_id")["kind"].unique() if len(scores.frame) else {}
+    kinds = scores.frame.drop_duplicates(["protocol_id", "kind"])
     return [
         {
             "id": identifier,
-            "kinds": " and ".join(kind.replace("_", " ") for kind in kinds[identifier]),
+            "kinds": " and ".join(kinds.loc[kinds["protocol_id"] == identifier, "kind"].str.replace("_", " ")),
             "entries": [(key, str(value)) for key, value in protocol.items()],
         }
         for identifier, protocol in scores.protocols.items()
@@ -159,4 +169,6 @@ def _protocols(scores: Scores) -> list[dict[str, Any]]:
 
 def _shown(check: dict[str, Any]) -> dict[str, Any]:
     value = check["value"]
-    return {**check, "shown": "not finite" if value is None else f"{value:.4g}"}
+    # Long names may break after these signs, on narrow screens.
+    name = Markup(re.sub(r"([_/])", r"\1<wbr>", str(Markup.escape(check["name"]))))
+    return {**check, "breakable_name": name, "shown": "not finite" if value is None else f"{value:.4g}"}

@@ -152,8 +152,10 @@ def _build_listed(name: str, wanted: TableRows, scores: Scores, paper: Paper) ->
         [Cell(row.label), *(cell for column in filled for cell in _cells(column, index))]
         for index, row in enumerate(wanted.rows)
     ]
-    notes = [*_ordering_note(filled, layout.ordered_by), *paper_notes(any(column.has_theirs for column in filled))]
-    return Table(name, wanted.title or layout.title, [Block("", heads, rows)], _data(wanted.rows, filled), notes)
+    notes = _ordering_note(filled, layout.ordered_by)
+    has_paper = any(column.has_theirs for column in filled)
+    title = wanted.title or layout.title
+    return Table(name, title, [Block("", heads, rows)], _data(wanted.rows, filled), notes, has_paper)
 
 
 def _fill(column: Column, rows: Sequence[Row], scores: Scores, paper: Paper) -> _Filled:
@@ -185,14 +187,21 @@ def row_subject(kind: Kind, row: Row) -> dict[str, Any]:
 
 
 def _heads(filled: _Filled) -> list[str]:
+    if filled.column.is_fact:
+        return [f"{filled.head} (paper)" if filled.has_theirs else filled.head] if filled.has_ours else []
     ours = [filled.head] if filled.has_ours else []
-    return ours + [f"{heading(filled.column.paper or '')}, paper (ImageNet)" for _ in range(filled.has_theirs)]
+    return ours + [f"paper (ImageNet) {heading(filled.column.paper or '')}" for _ in range(filled.has_theirs)]
 
 
 def _cells(filled: _Filled, index: int) -> list[Cell]:
-    ours = [our_cell(filled.column.metric, filled.ours[index])] if filled.has_ours else []
+    """Ours and the paper's in two cells; counts in one, `8 (64)`, because they need no protocol."""
     theirs = filled.theirs[index]
-    return ours + [paper_cell(filled.column.paper or "", theirs) if theirs else EMPTY for _ in range(filled.has_theirs)]
+    ours = our_cell(filled.column.metric, filled.ours[index])
+    beside = paper_cell(filled.column.paper or "", theirs) if theirs else EMPTY
+    if filled.column.is_fact:
+        text = " ".join(part for part in (ours.text, f"({beside.text})" if beside.text else "") if part)
+        return [Cell(text) if text else EMPTY] if filled.has_ours else []
+    return [*([ours] if filled.has_ours else []), *([beside] if filled.has_theirs else [])]
 
 
 def _data(rows: Sequence[Row], filled: Sequence[_Filled]) -> pd.DataFrame:
@@ -232,13 +241,3 @@ def _ordering_note(filled: Sequence[_Filled], metric: str | None) -> list[str]:
         if pairs:
             return [f"Order of the rows by {column.head.rstrip(' ↓↑')}: {agreeing} of {pairs} pairs as in the paper."]
     return []
-
-
-def paper_notes(has_paper: bool) -> list[str]:
-    """What a reader must know before looking from our column to the paper's."""
-    if not has_paper:
-        return []
-    return [
-        "Columns headed 'paper (ImageNet)' are the published numbers on another dataset, with another feature network "
-        "and on another machine: compare orderings, not values. A number in grey with '?' was never confirmed."
-    ]

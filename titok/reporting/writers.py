@@ -56,8 +56,8 @@ def markdown(table: Table) -> str:
         if block.title:
             parts.append(f"**{_markdown_escape(block.title)}**")
         parts.append(_markdown_block(block))
-    if table.notes:
-        parts.append("\n".join(f"- {_markdown_escape(note)}" for note in table.notes))
+    if table.all_notes:
+        parts.append("\n".join(f"- {_markdown_escape(note)}" for note in table.all_notes))
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,7 +96,7 @@ def latex(table: Table) -> str:
     ]
     for block in table.blocks:
         lines += _latex_block(block)
-    lines += [rf"\par\smallskip{{\footnotesize {latex_escape(note)}}}" for note in table.notes]
+    lines += [rf"\par\smallskip{{\footnotesize {latex_escape(note)}}}" for note in table.all_notes]
     return "\n".join([*lines, r"\end{table}", ""])
 
 
@@ -128,7 +128,10 @@ def latex_escape(text: str) -> str:
 
 
 def html_table(table: Table) -> str:
-    """Each block in a scrolling container, with row and column heads for screen readers."""
+    """Each block in a scrolling container, with row and column heads for screen readers.
+
+    The page says once for all tables what the paper's numbers are, so :data:`PAPER_NOTE` is not repeated here.
+    """
     blocks = "\n".join(_html_block(table, block) for block in table.blocks)
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
     return blocks + (f'\n<ul class="notes">{notes}</ul>' if notes else "")
@@ -137,10 +140,11 @@ def html_table(table: Table) -> str:
 def _html_block(table: Table, block: Block) -> str:
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in block.columns)
     rows = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in block.rows)
-    caption = html.escape(block.title or table.title)
+    name = html.escape(block.title or table.title)
+    caption = f"<caption>{name}</caption>\n" if block.title else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table>'
-        f"<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>'
+        f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
     )
 
 
