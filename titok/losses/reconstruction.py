@@ -28,8 +28,8 @@ class ReconstructionLoss(nn.Module):
         super().__init__()
         if (perceptual is None) != (config.perceptual.kind == "none"):
             raise ValueError(
-                f"perceptual.kind is {config.perceptual.kind!r} but the perceptual loss given is {perceptual}; "
-                f"give None exactly when kind is 'none'"
+                f"perceptual.kind is {config.perceptual.kind!r} but the perceptual loss given is "
+                f"{type(perceptual).__name__}; give None exactly when kind is 'none'"
             )
         if adversarial is None and config.adversarial.weight > 0:
             raise ValueError(
