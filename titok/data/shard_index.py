@@ -1,19 +1,20 @@
 """The index beside tar shards: where every sample is, and what its bytes were.
 
-``<split>.index.npy``   one record per sample, a ``numpy`` structured array that readers memory-map
-``<split>.index.json``  the head, written last: shard names, sizes and counts, class names, source, fingerprint
+``<split>.index.npz`` holds one array per column (N samples each) and ``about``, a JSON text with the names, sizes and
+counts of the shards, class names, source and fingerprint. It is written last: a split without index is unfinished.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from titok.runtime.files import FileError, atomic_path, existing_file, read_json, sha256_file, write_json
+from titok.runtime.files import FileError, load_npz, save_npz
 
 FORMAT = "titok-shards-1"
 REPAIR = "delete the split and prepare the dataset again"
@@ -43,6 +44,32 @@ class Record(NamedTuple):
     """Pillow's mode before conversion to RGB."""
 
 
+_COLUMNS = {
+    "key": f"S{MAX_KEY_LENGTH}",
+    "shard": "<u4",
+    "offset": "<i8",
+    "length": "<i8",
+    "sha1": "V20",  # Not "S20": that type would drop trailing zero bytes.
+    "label": "<i4",
+    "width": "<i4",
+    "height": "<i4",
+    "mode": "S8",
+}
+"""Types of the columns. Keys are stored as short as they allow: about 80 bytes a sample, 0.1 GB for ImageNet."""
+
+
+class ShardIndex(NamedTuple):
+    """An index in memory: ``columns`` maps the fields of ``Record`` to arrays (N,)."""
+
+    about: dict[str, Any]
+    columns: dict[str, np.ndarray]
+
+
+def index_path(directory: Path, split: str) -> Path:
+    """Where the index of a split is."""
+    return directory / f"{split}.index.npz"
+
+
 def write_index(
     directory: Path,
     split: str,
@@ -50,85 +77,61 @@ def write_index(
     shards: Sequence[Mapping[str, Any]],
     about: Mapping[str, Any],
 ) -> None:
-    """Writes records and head; ``shards`` lists name, bytes and samples of each, ``about`` is kept in the head."""
-    table = np.array(records, dtype=_record_type(max(len(record.key) for record in records)))
-    columns = directory / f"{split}.index.npy"
-    with atomic_path(columns, expected_bytes=table.nbytes) as temporary:
-        np.save(temporary, table)
+    """Writes the index; ``shards`` lists name, bytes and samples of each, ``about`` (plain data) is kept with them."""
+    columns = {
+        name: np.array(values, dtype=kind)
+        for (name, kind), values in zip(_COLUMNS.items(), zip(*records, strict=True), strict=True)
+    }
     head = {
         "format": FORMAT,
         "split": split,
-        "samples": len(table),
-        "fingerprint": _fingerprint(table),
-        "columns_sha256": sha256_file(columns),
+        "samples": len(records),
+        "fingerprint": _fingerprint(columns),
         **about,
         "shards": list(shards),
     }
-    write_json(directory / f"{split}.index.json", head)
+    columns["key"] = columns["key"].astype(f"S{max(len(record.key) for record in records)}")
+    save_npz(index_path(directory, split), about=np.array(json.dumps(head, sort_keys=True)), **columns)
 
 
-def read_index(directory: Path, split: str) -> tuple[dict[str, Any], np.ndarray]:
-    """The head and the memory-mapped records, checked against each other and against the sizes of the shards."""
-    head_path, columns_path = directory / f"{split}.index.json", directory / f"{split}.index.npy"
+def read_index(directory: Path, split: str) -> ShardIndex:
+    """The index of a split, checked against itself and against the sizes of the shards."""
+    path = index_path(directory, split)
     try:
-        head = read_json(head_path)
-        found = sha256_file(existing_file(columns_path))
+        arrays = load_npz(path)
     except FileError as error:
         raise ShardError(f"split {split!r} of {directory} has no usable index: {error}") from error
-    if not isinstance(head, dict) or head.get("format") != FORMAT:
-        given = head.get("format") if isinstance(head, dict) else type(head).__name__
-        raise ShardError(f"{head_path}: format is {given!r}, this version reads {FORMAT!r}; prepare the dataset again")
-    missing = {"samples", "fingerprint", "columns_sha256", "class_names", "source", "shards"} - head.keys()
-    if missing:
+    missing = {"about", *_COLUMNS} - arrays.keys()
+    about = json.loads(str(arrays.pop("about"))) if not missing else {}
+    if missing or about.get("format") != FORMAT:
         raise ShardError(
-            f"{head_path}: {', '.join(sorted(missing))} missing, so its format is not {FORMAT!r}; {REPAIR}"
+            f"{path} is no index of format {FORMAT!r}, the one this version reads; prepare the dataset again"
         )
-    if found != head["columns_sha256"]:
-        raise ShardError(
-            f"{columns_path} does not belong to {head_path.name} (SHA-256 {found[:12]}, expected "
-            f"{head['columns_sha256'][:12]}); copy both files of one preparation, or {REPAIR}"
-        )
-    records = np.load(columns_path, mmap_mode="r", allow_pickle=False)
-    if not _fits(head, records):
-        raise ShardError(f"{head_path}: its shard list does not fit the {len(records)} records beside it; {REPAIR}")
-    for shard in head["shards"]:
+    index = ShardIndex(about, arrays)
+    if not _fits(index):
+        raise ShardError(f"{path}: its list of shards does not fit its {len(arrays['key'])} samples; {REPAIR}")
+    for shard in about["shards"]:
         _check_size(directory / shard["name"], shard["bytes"])
-    return head, records
+    return index
 
 
-def _record_type(key_length: int) -> np.dtype[Any]:
-    """Columns of the index: about 90 bytes a sample, 115 MB for the 1.28 million of ImageNet."""
-    return np.dtype(
-        [
-            ("key", f"S{key_length}"),
-            ("shard", "<u4"),
-            ("offset", "<i8"),
-            ("length", "<i8"),
-            ("sha1", "V20"),
-            ("label", "<i4"),
-            ("width", "<i4"),
-            ("height", "<i4"),
-            ("mode", "S8"),
-        ]
-    )
-
-
-def _fingerprint(records: np.ndarray) -> str:
+def _fingerprint(columns: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over keys, contents and labels in order: the same images in other shards have the same fingerprint."""
-    columns = np.empty(len(records), dtype=[("key", f"S{MAX_KEY_LENGTH}"), ("sha1", "V20"), ("label", "<i4")])
+    digest = hashlib.sha256()
     for name in ("key", "sha1", "label"):
-        columns[name] = records[name]
-    return hashlib.sha256(columns.tobytes()).hexdigest()
+        digest.update(columns[name].tobytes())
+    return digest.hexdigest()
 
 
-def _fits(head: Mapping[str, Any], records: np.ndarray) -> bool:
-    """Whether every record lies inside a shard of the head and the counts agree."""
-    ends = np.array([shard["bytes"] for shard in head["shards"]], dtype=np.int64)
-    counts = np.array([shard["samples"] for shard in head["shards"]], dtype=np.int64)
+def _fits(index: ShardIndex) -> bool:
+    """Whether the columns are equally long, every sample lies inside a listed shard, and the counts agree."""
+    about, columns = index
+    ends = np.array([shard["bytes"] for shard in about["shards"]], dtype=np.int64)
+    counts = np.array([shard["samples"] for shard in about["shards"]], dtype=np.int64)
     return (
-        len(records) == head["samples"]
-        and np.array_equal(np.bincount(records["shard"], minlength=len(ends)), counts)
-        and bool(np.all(records["offset"] + records["length"] <= ends[records["shard"]]))
+        {len(column) for column in columns.values()} == {about["samples"]}
+        and np.array_equal(np.bincount(columns["shard"], minlength=len(ends)), counts)
+        and bool(np.all(columns["offset"] + columns["length"] <= ends[columns["shard"]]))
     )
 
 

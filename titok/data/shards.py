@@ -34,7 +34,7 @@ class ShardWriter:
     """Writes one split; a context manager that writes the index when its block ends well.
 
     A shard is closed when the next sample would take it over ``max_samples`` or ``max_bytes``. ``source`` (plain data:
-    where the images come from, their licence) and ``class_names`` are kept in the index head.
+    where the images come from, their licence) and ``class_names`` are kept in the index.
     """
 
     def __init__(
@@ -168,44 +168,44 @@ class ShardReader:
         self._split = split
         self._verify = verify
         self._descriptors: dict[int, int] = {}
-        self._head, self._records = read_index(self._directory, split)
-        self._paths = [self._directory / shard["name"] for shard in self._head["shards"]]
+        self._about, self._columns = read_index(self._directory, split)
+        self._paths = [self._directory / shard["name"] for shard in self._about["shards"]]
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._columns["key"])
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over keys, contents and labels of the split."""
-        return str(self._head["fingerprint"])
+        return str(self._about["fingerprint"])
 
     @property
     def class_names(self) -> list[str]:
-        return list(self._head["class_names"])
+        return list(self._about["class_names"])
 
     @property
     def keys(self) -> np.ndarray:
         """(N,) names of the samples, as text."""
-        return self._records["key"].astype(str)
+        return self._columns["key"].astype(str)
 
     @property
     def labels(self) -> np.ndarray:
         """(N,) int64 classes."""
-        return self._records["label"].astype(np.int64)
+        return self._columns["label"].astype(np.int64)
 
     def read(self, index: int) -> bytes:
         """The original file bytes of sample ``index``; raises ``ShardError`` when they are not those written."""
-        record = self._records[index]
-        shard, length = int(record["shard"]), int(record["length"])
-        data = os.pread(self._descriptor(shard), length, int(record["offset"]))
+        shard, offset, length = (int(self._columns[name][index]) for name in ("shard", "offset", "length"))
+        data = os.pread(self._descriptor(shard), length, offset)
         if len(data) != length:
             raise ShardError(
                 f"{self._where(index)}: {length} bytes expected, {len(data)} found; the shard was cut short: {REPAIR}"
             )
-        if self._verify and hashlib.sha1(data).digest() != record["sha1"].tobytes():
+        expected = self._columns["sha1"][index].tobytes()
+        if self._verify and hashlib.sha1(data).digest() != expected:
             raise ShardError(
                 f"{self._where(index)}: its {length} bytes are not those that were written (SHA-1 "
-                f"{hashlib.sha1(data).hexdigest()[:12]}, expected {record['sha1'].tobytes().hex()[:12]}); "
+                f"{hashlib.sha1(data).hexdigest()[:12]}, expected {expected.hex()[:12]}); "
                 f"the shard was altered: {REPAIR}"
             )
         return data
@@ -254,8 +254,8 @@ class ShardReader:
         return kept
 
     def _where(self, index: int) -> str:
-        record = self._records[index]
-        return f"{self._paths[int(record['shard'])]}: sample {index} ({record['key'].decode()})"
+        path, key = self._paths[int(self._columns["shard"][index])], self._columns["key"][index].decode()
+        return f"{path}: sample {index} ({key})"
 
 
 def _describe_image(key: str, data: bytes) -> tuple[str, int, int, str]:
