@@ -78,6 +78,20 @@ def tokenizer(**changes: Any) -> TokenizerModel:
     return TokenizerModel(**{**settings, **changes})
 
 
+def titok(**changes: Any) -> TiTok:
+    """A tokenizer whose tokens differ from image to image from the start.
+
+    The published initialisation is meant for widths of 512 and more; at width 16 it makes all latents alike, and
+    rounding would decide which code is nearest.
+    """
+    model = TiTok(tokenizer(**changes))
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            if parameter.ndim >= 2:
+                parameter.mul_(8.0)
+    return model
+
+
 def pixel_losses(quantizer_weight: float, start_step: int = 4) -> ReconstructionLoss:
     """All terms: pixels, a classifier's features, the quantizer and a discriminator that joins at ``start_step``."""
     config = ReconstructionLosses(
@@ -98,20 +112,20 @@ def vqgan_task(settings: Training) -> Task:
 
 
 def stage1_task(settings: Training) -> Stage1Task:
-    return Stage1Task(TiTok(tokenizer()), VQGAN(VQGAN_MODEL), ProxyCodeLosses(), settings)
+    return Stage1Task(titok(), VQGAN(VQGAN_MODEL), ProxyCodeLosses(), settings)
 
 
 def stage2_task(settings: Training) -> Stage2Task:
-    return Stage2Task(TiTok(tokenizer(pixel_lookup="soft")), pixel_losses(0.0), settings)
+    return Stage2Task(titok(pixel_lookup="soft"), pixel_losses(0.0), settings)
 
 
 def single_stage_vq_task(settings: Training) -> Task:
-    model = TiTok(tokenizer(head="pixels", vqgan=None, use_l2_norm=False, reanchor_codes=True))
+    model = titok(head="pixels", vqgan=None, use_l2_norm=False, reanchor_codes=True)
     return SingleStageTask(model, pixel_losses(1.0), settings)
 
 
 def single_stage_vae_task(settings: Training) -> Task:
-    return SingleStageTask(TiTok(tokenizer(head="pixels", vqgan=None, kind="vae")), pixel_losses(0.0), settings)
+    return SingleStageTask(titok(head="pixels", vqgan=None, kind="vae"), pixel_losses(0.0), settings)
 
 
 def generator_task(settings: Training) -> Task:
@@ -132,11 +146,12 @@ def probe_task(settings: Training) -> Task:
 
 
 def images() -> Batches:
-    """40 smooth images of 18 x 18 pixels, cropped to 16 and flipped."""
+    """40 images of 18 x 18 pixels in blocks of 3, one colour brighter by class, cropped to 16 and flipped."""
     numbers = np.random.default_rng(0)
-    coarse = torch.from_numpy(numbers.integers(0, 256, (40, 3, 6, 6), dtype=np.uint8))
-    pixels = coarse.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
     labels = torch.from_numpy(numbers.integers(0, 3, 40))
+    coarse = torch.from_numpy(numbers.integers(0, 128, (40, 3, 6, 6), dtype=np.uint8))
+    coarse[torch.arange(40), labels] += 127
+    pixels = coarse.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
     keys = np.array([f"{index:02d}" for index in range(40)])
     return TrainingImages(image_set(pixels, labels, keys), crop=16, batch_size=8, seed=0)
 
