@@ -116,7 +116,7 @@ def test_one_metric_under_two_names_is_refused(tree):
     record = json.loads(path.read_text())
     record["metrics"]["rfid"]["label"] = "rFID"
     path.write_text(json.dumps(record))
-    with pytest.raises(ScoreError, match="'rFID'.*'digits-rFID'"):
+    with pytest.raises(ScoreError, match=r"'rFID'.*'digits-rFID'"):
         read_scores(tree.scores)
 
 

@@ -23,7 +23,7 @@ def test_values_and_confidence(paper_file):
 
 def test_unknown_rows_are_refused_with_those_there_are(paper_file):
     paper = read_paper(paper_file)
-    with pytest.raises(PaperError, match="'table1/titok-xl'.*titok-l-32"):
+    with pytest.raises(PaperError, match=r"'table1/titok-xl'.*titok-l-32"):
         paper.value("table1/titok-xl", "rfid")
     with pytest.raises(PaperError, match="tables: table1, table2"):
         paper.value("table99/x", "rfid")

@@ -126,7 +126,7 @@ def test_mixed_protocols_stop_the_table(reporting, tree, paper):
     other = {"num_images": 100}
     subject = {"tokenizer": "b4", "stage": "stage2", "seed": 0}
     tree.score("reconstruction/b4/stage2/seed0", "reconstruction", subject, {"rfid": 1.0}, other)
-    with pytest.raises(ProtocolMismatch, match="column 'digits-rFID ↓'.*num_images"):
+    with pytest.raises(ProtocolMismatch, match=r"column 'digits-rFID ↓'.*num_images"):
         build_table("table1", reporting.tables, read_scores(tree.scores), paper)
 
 

@@ -62,6 +62,14 @@ class Reconstructions(Section):
     seed: NonNegativeInt = 0
     """Which seed's tokenizers."""
 
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Example files below `examples/`, one per row: `l2/stage2/seed0`, `vqgan`."""
+        return tuple(
+            PROXY_TOKENIZER if row.tokenizer == PROXY_TOKENIZER else f"{row.tokenizer}/{row.stage}/seed{self.seed}"
+            for row in self.rows
+        )
+
     @model_validator(mode="after")
     def _rows_reconstruct(self) -> Self:
         for row in self.rows:

@@ -60,6 +60,7 @@ def run_checks(scores: Scores, reporting: Reporting) -> list[Check]:
         grid = reporting.tables.table4
         if grid is not None:
             found += _grid_checks(grid, scores, checks)
+            found += _variants_readable(reporting, scores)
         found += _samples_are_read(scores, checks)
     return found
 
@@ -205,11 +206,25 @@ def _readable_at_largest_k(grid: Grid, frame: pd.DataFrame, size: str, scores: S
     values = curve(frame, "classifier_accuracy", size)
     at_k = values.loc[values["k"] == k, "mean"]
     found = float(at_k.iloc[0]) if len(at_k) else float("nan")
-    said = f"{size_name(size)}'s test reconstructions at K = {k} that the held-out classifier reads as their label."
+    return _readable(size, f"{size_name(size)} at K = {k}", found, _grid_files(grid, scores, [size], [k]), checks)
+
+
+def _variants_readable(reporting: Reporting, scores: Scores) -> Iterator[Check]:
+    """The final tokenizers of Table 1 that have the grid's largest K, after decoder fine-tuning."""
+    grid, table = reporting.tables.table4, reporting.tables.table1
+    largest = {cell.row.tokenizer for cell in grid.cells() if cell.k == grid.tokens[-1]} if grid else set()
+    for row in table.rows if table else ():
+        if row.tokenizer in largest and row.stage == "stage2":
+            own = scores.select("reconstruction", tokenizer=row.tokenizer, stage=row.stage)
+            found = float(own["classifier_accuracy"].mean(skipna=False))
+            yield _readable(f"{row.tokenizer}-final", row.label, found, list(own["file"]), reporting.checks)
+
+
+def _readable(name: str, shown: str, found: float, files: list[str], checks: Checks) -> Check:
+    said = f"Test reconstructions of {shown} that the held-out classifier reads as their label (mean over seeds)."
     passed = found >= checks.min_classifier_accuracy
     threshold = f">= {checks.min_classifier_accuracy:g}"
-    files = _grid_files(grid, scores, [size], [k])
-    return Check(f"readable_at_largest_k/{size}", passed, _or_none(found), threshold, said, files)
+    return Check(f"readable_at_largest_k/{name}", passed, _or_none(found), threshold, said, files)
 
 
 def _samples_are_read(scores: Scores, checks: Checks) -> Iterator[Check]:

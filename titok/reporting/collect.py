@@ -134,7 +134,8 @@ def statistic(values: pd.Series) -> Statistic | None:
     if values.isna().all():
         return None
     array = values.to_numpy(dtype=np.float64)
-    spread = float(array.std(ddof=1)) if len(array) > 1 else math.nan
+    with np.errstate(invalid="ignore"):  # an infinite score has no spread; the checks name it
+        spread = float(array.std(ddof=1)) if len(array) > 1 else math.nan
     return Statistic(len(array), float(array.mean()), spread, float(array.min()), float(array.max()))
 
 

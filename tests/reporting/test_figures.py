@@ -1,0 +1,190 @@
+"""Figures: the numbers behind them, a mark per number, labelled axes, no legend over data, equal bytes when redrawn.
+
+Run: pytest tests/reporting/test_figures.py; after a meant change of the synthetic study, delete the file in
+snapshots/ that differs and run again: it is written anew, and the test fails once so that nobody overlooks it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from titok.config.rows import CurveRun
+from titok.reporting.collect import MissingScore, ProtocolMismatch, read_scores
+from titok.reporting.figures import classifier_accuracy, codebook, figure2, figure4, make_figure, training_curves
+from titok.reporting.grid import curve, grid_frame, rank_correlation
+from titok.reporting.labels import place_labels
+from titok.reporting.style import LOOKS, figure_style, new_axes
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+SVG = "{http://www.w3.org/2000/svg}"
+CHARTS = ("figure4", "figure2", "classifier_accuracy", "codebook", "training_curves")
+
+
+def texts(path: Path) -> list[str]:
+    """Every text of an SVG."""
+    return ["".join(node.itertext()) for node in ElementTree.parse(path).iter(f"{SVG}text")]
+
+
+@pytest.fixture
+def drawn(tree, reporting, tmp_path):
+    """Draws a chart by name and returns its paths by suffix."""
+
+    def draw(name: str, folder: str = "figures") -> dict[str, Path]:
+        prefix = tmp_path / folder / name
+        paths = make_figure(name, reporting, prefix, score_files=tree.scores, log_files=tree.logs)
+        return {path.suffix: path for path in paths}
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        (
+            "figure4",
+            ["latent tokens K"] * 4
+            + ["digits-rFID", "linear probe top-1 (%)", "digits-gFID", "sampling speed (images/s)"]
+            + ["TiTok-S", "TiTok-B", "TiTok-L"],
+        ),
+        ("figure2", ["sampling speed (images/s)", "digits-gFID", "TiTok-L-1", "TiTok-L-8"]),
+        ("classifier_accuracy", ["latent tokens K", "read as their label (%)", "asked for at K = 8: 90 %"]),
+        ("codebook", ["latent tokens K"] * 2 + ["codebook usage (%)", "codebook perplexity (codes)"]),
+        ("training_curves", ["step (optimiser updates)", "loss"] * 3 + ["stage 1", "proxy VQGAN", "generator"]),
+    ],
+)
+def test_every_axis_is_labelled_and_the_data_is_as_before(drawn, name, labels):
+    paths = drawn(name)
+    found = texts(paths[".svg"])
+    for label in set(labels):
+        assert found.count(label) >= labels.count(label), f"{label!r} in {found}"
+    snapshot = SNAPSHOTS / f"{name}.csv"
+    if not snapshot.exists():
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_bytes(paths[".csv"].read_bytes())
+        pytest.fail(f"{snapshot} was missing and is now written; look at it and commit it")
+    pd.testing.assert_frame_equal(pd.read_csv(paths[".csv"]), pd.read_csv(snapshot), rtol=1e-9)
+    assert paths[".png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_redrawing_gives_the_same_bytes(drawn):
+    first, second = drawn("classifier_accuracy"), drawn("classifier_accuracy", "again")
+    for suffix in (".svg", ".png", ".csv"):
+        assert first[suffix].read_bytes() == second[suffix].read_bytes()
+    assert b"<dc:date>" not in first[".svg"].read_bytes()
+
+
+def test_figure4_has_a_line_with_a_mark_per_k_and_size(tree, reporting):
+    scores = read_scores(tree.scores)
+    grid = reporting.tables.table4
+    drawing = figure4(grid, grid_frame(grid, scores), scores)
+    panels = drawing.figure.axes
+    assert [len(panel.get_lines()) for panel in panels] == [3, 3, 3, 3]
+    lowest = panels[0].get_lines()[2]
+    assert lowest.get_xdata().tolist() == [1, 2, 4, 8]
+    assert np.allclose(lowest.get_ydata(), [18.0, 10.7844, 6.4171, 3.7972], atol=1e-3)
+    assert panels[0].get_xscale() == "log"
+    assert [tick.get_text() for tick in panels[0].get_xticklabels()] == ["1", "2", "4", "8"]
+    band = panels[0].collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == pytest.approx(24 / 8**0.8 - 0.2)
+    assert band[:, 1].max() == pytest.approx(24.2)
+
+
+def test_legends_lie_outside_the_panels(tree, reporting):
+    scores = read_scores(tree.scores)
+    grid = reporting.tables.table4
+    frame = grid_frame(grid, scores)
+    with figure_style():
+        drawings = [
+            figure4(grid, frame, scores),
+            codebook(grid, frame, scores),
+            classifier_accuracy(grid, frame, scores, 0.9),
+            training_curves(reporting.figures.training_curves, tree.logs),
+        ]
+        for drawing in drawings:
+            drawing.figure.draw_without_rendering()
+            legends = [*drawing.figure.legends, *(axes.get_legend() for axes in drawing.figure.axes)]
+            boxes = [legend.get_window_extent() for legend in legends if legend]
+            assert boxes
+            for axes in drawing.figure.axes:
+                panel = axes.get_window_extent()
+                assert not any(panel.overlaps(box) for box in boxes if axes.axison)
+
+
+def test_figure2_labels_cover_neither_points_nor_each_other(tree, reporting):
+    with figure_style():
+        drawing = figure2(reporting.figures.figure2, read_scores(tree.scores))
+        drawing.figure.draw_without_rendering()
+    (axes,) = drawing.figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    points = [axes.transData.transform(line.get_xydata()[0]) for line in axes.get_lines()]
+    assert len(boxes) == len(points) == 4
+    assert not any(box.contains(*point) for box in boxes for point in points)
+    assert not any(one.overlaps(two) for i, one in enumerate(boxes) for two in boxes[:i])
+
+
+def test_labels_of_crowded_points_avoid_each_other():
+    x, y = np.array([1.0, 1.02, 1.04, 1.0]), np.array([1.0, 1.01, 1.0, 1.03])
+    with figure_style():
+        figure, (axes,) = new_axes(1, 5, 4)
+        axes.plot(x, y, "o")
+        axes.set_xlim(0.8, 1.3)
+        axes.set_ylim(0.8, 1.3)
+        place_labels(axes, x, y, ["one long label", "two long label", "three long label", "four long label"])
+        figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(two) for i, one in enumerate(boxes) for two in boxes[:i])
+    assert all(
+        axes.get_window_extent().containsx(box.x0) and axes.get_window_extent().containsx(box.x1) for box in boxes
+    )
+
+
+def test_sizes_differ_in_grey_in_marker_and_in_line():
+    grey = [np.dot(to_rgb(look.color), (0.299, 0.587, 0.114)) for look in LOOKS[:3]]
+    assert grey[0] - grey[1] > 0.05
+    assert grey[1] - grey[2] > 0.15
+    assert len({look.marker for look in LOOKS[:3]}) == 3
+    assert len({look.line for look in LOOKS[:3]}) == 3
+
+
+def test_rank_correlation_agrees_with_scipy(tree, reporting):
+    from scipy.stats import spearmanr
+
+    frame = grid_frame(reporting.tables.table4, read_scores(tree.scores))
+    assert rank_correlation(curve(frame, "rfid", "b")) == pytest.approx(-1.0)
+    shuffled = pd.DataFrame({"k": [1, 2, 4, 8], "mean": [3.0, 4.0, 1.0, 2.0]})
+    assert rank_correlation(shuffled) == pytest.approx(spearmanr(shuffled["k"], shuffled["mean"]).statistic)
+    assert np.isnan(rank_correlation(shuffled.head(1)))
+
+
+def test_what_is_missing_is_named(tree, reporting, tmp_path):
+    with pytest.raises(MissingScore, match=r"scores/reconstruction/s1/stage1/seed"):
+        make_figure("figure4", reporting, tmp_path / "x", score_files=[])
+    with pytest.raises(MissingScore, match=r"tokenizers/l2/seed0/stage1/metrics\.jsonl.*'TiTok-L-2'"):
+        make_figure("training_curves", reporting, tmp_path / "x")
+    without = reporting.model_copy(update={"tables": reporting.tables.model_copy(update={"table4": None})})
+    with pytest.raises(MissingScore, match="no figure 'figure4'; it has: samples"):
+        make_figure("figure4", without, tmp_path / "x", score_files=tree.scores)
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_mixed_protocols_stop_the_figure(tree, reporting, tmp_path):
+    subject = {"tokenizer": "s1", "stage": "stage1", "seed": 0}
+    tree.score("reconstruction/s1/stage1/seed0", "reconstruction", subject, {"rfid": 1.0}, {"num_images": 1})
+    with pytest.raises(ProtocolMismatch, match="num_images"):
+        make_figure("figure4", reporting, tmp_path / "x", score_files=tree.scores)
+
+
+def test_a_curve_reads_only_its_own_runs(tree):
+    other = CurveRun(label="VQGAN", tokenizer="vqgan")
+    drawing = training_curves([other], tree.logs)
+    assert drawing.data["label"].unique().tolist() == ["VQGAN"]
+    assert (drawing.data["min"] == drawing.data["max"]).all(), "one seed"
+    both = training_curves([CurveRun(label="S", tokenizer="s2")], tree.logs).data
+    assert np.allclose(both["max"] - both["min"], 0.1), "two seeds"

@@ -1,0 +1,99 @@
+"""Image grids: the right images in the right places, enlarged without smoothing, labels at the left, bad input named.
+
+Run: pytest tests/reporting/test_grids.py
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from titok.reporting.grids import GAP, GridError, make_reconstructions, make_samples, tile
+from titok.runtime.files import save_npz
+
+
+@pytest.fixture
+def example_files(images, tmp_path):
+    """One npz per row: originals and darkened copies."""
+    paths = []
+    for index in range(3):
+        path = tmp_path / f"examples{index}.npz"
+        stacked = np.stack([images, images // (index + 2)])
+        save_npz(path, images=stacked, row_labels=np.array(["original", f"t{index}"]))
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def sample_file(images, tmp_path):
+    path = tmp_path / "samples.npz"
+    save_npz(path, arr_0=images.repeat(2, axis=0), labels=np.arange(10).repeat(8))
+    return path
+
+
+def test_tile_places_and_repeats_pixels(images):
+    rows = [images[:3], images[3:6]]
+    canvas, pitch = tile(rows, smallest_side=48)
+    assert pitch == 48 + GAP
+    assert canvas.shape == (2 * pitch, 3 * pitch, 3)
+    for row in range(2):
+        for column in range(3):
+            shown = canvas[row * pitch : row * pitch + 48, column * pitch : column * pitch + 48]
+            assert (shown[::3, ::3] == rows[row][column]).all()
+            assert (shown[1::3, 2::3] == rows[row][column]).all()
+    assert (canvas[48:pitch] == 255).all()
+
+
+def test_large_images_are_not_enlarged():
+    canvas, pitch = tile([np.zeros((1, 64, 64, 3), np.uint8)])
+    assert canvas.shape == (64 + GAP, 64 + GAP, 3)
+    assert pitch == 64 + GAP
+
+
+def test_reconstructions(reporting, example_files, tmp_path):
+    svg, png, csv = make_reconstructions(reporting.figures.reconstructions, example_files, tmp_path / "r", dpi=80)
+    texts = ["".join(node.itertext()) for node in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert "test images, each above its reconstructions" in texts
+    assert [text for text in texts if text.startswith(("original", "TiTok"))] == [
+        "original",
+        "TiTok-L-2",
+        "TiTok-B-4",
+        "TiTok-S-8",
+    ]
+    assert next(ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}image")) is not None
+    index = pd.read_csv(csv)
+    assert index["label"].value_counts().to_dict() == {"original": 6, "TiTok-L-2": 6, "TiTok-B-4": 6, "TiTok-S-8": 6}
+    assert Image.open(png).size[0] > 200
+
+
+def test_samples_show_the_first_of_each_class(reporting, sample_file, tmp_path):
+    svg, _, csv = make_samples(reporting.figures.samples, sample_file, tmp_path / "s", dpi=80)
+    index = pd.read_csv(csv)
+    assert index.groupby("label").size().to_dict() == {f"class {label}": 5 for label in range(10)}
+    texts = {"".join(node.itertext()) for node in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")}
+    assert {f"class {label}" for label in range(10)} <= texts
+
+
+def test_too_few_samples_are_refused(reporting, sample_file, tmp_path):
+    greedy = reporting.figures.samples.model_copy(update={"per_class": 9})
+    with pytest.raises(GridError, match=r"class 0 has 8 samples, 9 are wanted"):
+        make_samples(greedy, sample_file, tmp_path / "s")
+
+
+def test_bad_arrays_are_refused(reporting, images, example_files, tmp_path):
+    wanted = reporting.figures.reconstructions
+    with pytest.raises(GridError, match="3 rows of reconstructions are wanted, 2 files"):
+        make_reconstructions(wanted, example_files[:2], tmp_path / "r")
+    save_npz(tmp_path / "float.npz", images=np.zeros((2, 3, 8, 8, 3)))
+    with pytest.raises(GridError, match=r"float\.npz: images is float64"):
+        make_reconstructions(wanted, [tmp_path / "float.npz", *example_files[1:]], tmp_path / "r")
+    save_npz(tmp_path / "other.npz", something=images)
+    with pytest.raises(GridError, match=r"other\.npz: holds something, but no images"):
+        make_reconstructions(wanted, [tmp_path / "other.npz", *example_files[1:]], tmp_path / "r")
+    save_npz(tmp_path / "shifted.npz", images=np.stack([images[::-1], images]))
+    with pytest.raises(GridError, match=r"shifted\.npz: its originals are not those of"):
+        make_reconstructions(wanted, [example_files[0], tmp_path / "shifted.npz", example_files[2]], tmp_path / "r")
