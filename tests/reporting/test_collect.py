@@ -169,3 +169,17 @@ def test_manifests(tree):
 
 def test_flatten():
     assert flatten({"a": {"b": {"c": 1}, "d": 2}, "e": [3]}) == {"a.b.c": 1, "a.d": 2, "e": [3]}
+
+
+def test_reads_what_the_evaluation_writes(tmp_path):
+    from titok.evaluation.record import score_record, write_record
+
+    protocol = {"num_images": 500, "extractor": {"kind": "classifier"}}
+    subject = {"tokenizer": "l2", "stage": "stage2", "seed": 0}
+    metrics = {"rfid": 3.5, "classifier_accuracy": 0.9, "psnr": 20.0}
+    path = tmp_path / "seed0.json"
+    write_record(path, score_record("reconstruction", "digits", subject, metrics, protocol, {"seed": 0}))
+    scores = read_scores([path])
+    assert scores.label("rfid").label == "digits-rFID"
+    assert scores.label("classifier_accuracy").unit == ""
+    assert scores.frame.loc[0, ["rfid", "classifier_accuracy"]].tolist() == [3.5, 0.9]

@@ -138,7 +138,7 @@ def html_table(table: Table) -> str:
 
 
 def _html_block(table: Table, block: Block) -> str:
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in block.columns)
+    head = "".join(f'<th scope="col">{_unbreakable_arrow(html.escape(column))}</th>' for column in block.columns)
     rows = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in block.rows)
     name = html.escape(block.title or table.title)
     caption = f"<caption>{name}</caption>\n" if block.title else ""
@@ -146,6 +146,10 @@ def _html_block(table: Table, block: Block) -> str:
         f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>'
         f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
     )
+
+
+def _unbreakable_arrow(text: str) -> str:
+    return text.replace(" ↓", "\N{NO-BREAK SPACE}↓").replace(" ↑", "\N{NO-BREAK SPACE}↑")
 
 
 def _html_row(row: Sequence[Cell]) -> str:
