@@ -139,6 +139,28 @@ def test_signals_save_and_leave(tmp_path: Path, number: signal.Signals, capsys: 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_second_interrupt_while_saving_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Interrupted):
+        run(tmp_path, ToyTask(toy_training()), Stopper(2))
+
+    def impatient(state: object, path: Path) -> None:
+        path.write_bytes(b"half a checkpoint")
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", impatient)
+        with pytest.raises(Interrupted) as caught:
+            run(tmp_path, ToyTask(toy_training()), Stopper(5))
+    assert caught.value.code == 130
+    assert [path.name for path in (tmp_path / "run-state").glob("*.pt")] == ["step-00000003.pt"]
+    assert not list((tmp_path / "run-state").glob("*.partial*"))
+    cut = load_model(run(tmp_path, ToyTask(toy_training())))[0]
+    whole = load_model(run(tmp_path, ToyTask(toy_training()), name="whole"))[0]
+    assert all(torch.equal(whole[key], cut[key]) for key in whole)
+
+
 def test_a_non_finite_step_changes_nothing_and_keeps_its_batch(tmp_path: Path) -> None:
     healthy = ToyTask(toy_training())
     with pytest.raises(Interrupted):

@@ -129,6 +129,7 @@ class _Run:
         step = self.step
         _seed_dropout(derive_seed(self.seed, "dropout", step), self.task.device)
         batch = batches.batch(step)
+        # The forward passes run in here, one player's after another's update: the place for torch.autocast.
         for name, terms in self.task.updates(batch, step, generator(self.seed, "step", step)):
             grad_norm = self.task.players[name].update(terms["loss"], step)
             self.window.add(step, name, terms, grad_norm)
