@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from titok.config.data import Dataset
-from titok.config.evaluation import Evaluation
+from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.sampling import MaskSchedule, Sampler
 from titok.config.section import PositiveInt, Section
@@ -93,8 +93,17 @@ class SampleJob(Section):
     batch_size: PositiveInt
 
 
+class ProbeJob(Section):
+    """`titok score probe`: a linear classifier on frozen latents."""
+
+    study: str
+    dataset: Dataset
+    batch_size: PositiveInt
+    probe: LinearProbe
+
+
 class ScoreJob(Section):
-    """`titok score ...`: how anything is measured."""
+    """`titok score reconstruction` and `titok score generation`: how images are measured."""
 
     study: str
     dataset: Dataset
@@ -102,7 +111,7 @@ class ScoreJob(Section):
 
 
 JobKind = Literal[
-    "data", "classifier", "vqgan", "stage1", "stage2", "single_stage", "tokens", "generator", "sample", "score"
+    "data", "classifier", "vqgan", "stage1", "stage2", "single_stage", "tokens", "generator", "sample", "score", "probe"
 ]
 
 
@@ -186,6 +195,11 @@ def _score(study: Study, name: str) -> Section:
     return ScoreJob(study=study.study, dataset=study.dataset, evaluation=study.evaluation)
 
 
+def _probe(study: Study, name: str) -> Section:
+    batch_size = study.evaluation.batch_size
+    return ProbeJob(study=study.study, dataset=study.dataset, batch_size=batch_size, probe=study.probe)
+
+
 _BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {
     "data": _data,
     "classifier": _classifier,
@@ -197,6 +211,7 @@ _BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {
     "generator": _generator,
     "sample": _sample,
     "score": _score,
+    "probe": _probe,
 }
 
 
@@ -213,7 +228,7 @@ def job(study: Study, kind: JobKind, name: str) -> Section:
 
 def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
     """(kind, name) of every job of a study; `all` where there is only one."""
-    yield from (("data", "all"), ("tokens", "all"), ("score", "all"))
+    yield from ((kind, "all") for kind in ("data", "tokens", "score", "probe"))
     if study.vqgan:
         yield "vqgan", "all"
     yield from (("classifier", name) for name in study.classifiers)

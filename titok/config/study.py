@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from titok.config.data import Dataset
-from titok.config.evaluation import Evaluation
+from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import ClassifierModel, GeneratorShape, TransformerSize, VQGANModel
 from titok.config.reporting import Reporting
 from titok.config.sampling import MaskSchedule, Sampler
@@ -144,6 +144,7 @@ class Study(Section):
     generators: dict[Name, Generator] = {}
     samplers: dict[Name, Sampler] = {}
     evaluation: Evaluation
+    probe: LinearProbe = LinearProbe()
     reporting: Reporting = Reporting()
 
     def tokenizer_seeds(self, tokenizer: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from titok.config.jobs import JobKind, job
+from titok.config.reporting import FigureName, TableName
 from titok.config.section import fingerprint
 from titok.config.study import Study
 
@@ -47,12 +48,8 @@ class Targets:
         return [f"{self.root}/scores/reconstruction/{tokenizer}/{stage}/seed{seed}.json" for seed in seeds]
 
     def probe_scores(self, tokenizer: str) -> list[str]:
-        """Linear-probe scores of a tokenizer, one per seed; the encoder is the first stage's in all later ones."""
-        stage = self.study.tokenizers[tokenizer].stages[0]
-        return [
-            f"{self.root}/scores/probe/{tokenizer}/{stage}/seed{seed}.json"
-            for seed in self.study.tokenizer_seeds(tokenizer)
-        ]
+        """Linear-probe scores of a tokenizer, one per seed."""
+        return [f"{self.root}/scores/probe/{tokenizer}/seed{s}.json" for s in self.study.tokenizer_seeds(tokenizer)]
 
     def generation_scores(self, generator: str, sampler: str) -> list[str]:
         """Generation scores of a generator with a sampler, one per seed."""
@@ -74,10 +71,10 @@ class Targets:
             *(path for name, entry in generators for s in entry.samplers for path in self.generation_scores(name, s)),
         ]
 
-    def training_logs(self) -> list[str]:
-        """Metrics logs of every training run."""
-        models = [*self.tokenizer_models(), *self.first_stages(), *self.generator_models(), *self.support_models()]
-        return [path.replace("model.safetensors", "metrics.jsonl") for path in models]
+    def manifests(self) -> list[str]:
+        """Manifests of every training run."""
+        models = [*self.support_models(), *self.first_stages(), *self.tokenizer_models(), *self.generator_models()]
+        return [path.replace("model.safetensors", "manifest.json") for path in models]
 
     def first_stages(self) -> list[str]:
         """Stage-1 models of tokenizers that have a second stage."""
@@ -131,25 +128,68 @@ class Targets:
         return [*self.all_scores(), *self.products()]
 
     def products(self) -> list[str]:
-        """Tables, figures, checks and the report."""
-        reporting = self.study.reporting
-        return [
-            *(f"{self.root}/tables/{name}.{ending}" for name in reporting.table_names() for ending in ("csv", "md", "tex")),
-            *(f"{self.root}/figures/{name}.{e}" for name in reporting.figure_names() for e in ("svg", "png", "csv")),
-            f"{self.root}/checks.json",
-            f"{self.root}/report.html",
-        ]
+        """Tables, figures, checks, the report and the verdict."""
+        tables = [path for ending in ("csv", "md", "tex") for path in self.tables(ending)]
+        figures = [path for ending in ("svg", "png", "csv") for path in self.figures(ending)]
+        return [*tables, *figures, *(f"{self.root}/{name}" for name in ("checks.json", "report.html", "verdict.txt"))]
 
-    def scores_of(self, rows: Iterable[object]) -> list[str]:
-        """Scores behind rows of a table or points of a figure (anything with tokenizer, stage, generator, sampler)."""
-        paths: dict[str, None] = {}
-        for row in rows:
-            tokenizer, stage = getattr(row, "tokenizer", None), getattr(row, "stage", None)
-            generator, sampler = getattr(row, "generator", None), getattr(row, "sampler", None)
-            if tokenizer == "vqgan":
-                paths |= dict.fromkeys(self.vqgan_score())
-            elif tokenizer and stage:
-                paths |= dict.fromkeys(self.reconstruction_scores(tokenizer, stage))
-            if generator and sampler:
-                paths |= dict.fromkeys(self.generation_scores(generator, sampler))
-        return list(paths)
+    def tables(self, ending: str) -> list[str]:
+        """Every table the study wants."""
+        return [f"{self.root}/tables/{name}.{ending}" for name in self.study.reporting.tables.names]
+
+    def figures(self, ending: str) -> list[str]:
+        """Every figure the study wants."""
+        return [f"{self.root}/figures/{name}.{ending}" for name in self.study.reporting.figure_names]
+
+    def table_scores(self, table: TableName) -> list[str]:
+        """Scores behind a table."""
+        return self.score_files(self.study.reporting.tables.scores(table))
+
+    def figure_scores(self, figure: FigureName) -> list[str]:
+        """Scores behind a figure."""
+        return self.score_files(self.study.reporting.figure_scores(figure))
+
+    def figure_logs(self, figure: FigureName) -> list[str]:
+        """Training logs behind a figure: the first seed of each run."""
+        if figure != "training_curves":
+            return []
+        seed = self.study.seeds[0]
+        runs = self.study.reporting.figures.training_curves
+        return [f"{self.root}/{run.directory(seed)}/metrics.jsonl" for run in runs]
+
+    def figure_images(self, figure: FigureName) -> list[str]:
+        """Files with the images that a grid shows."""
+        wanted = self.study.reporting.figures
+        if figure == "reconstructions" and wanted.reconstructions:
+            return [f"{self.root}/examples/{name}.npz" for name in wanted.reconstructions.examples]
+        if figure == "samples" and wanted.samples:
+            chosen = wanted.samples
+            return [f"{self.root}/samples/{chosen.generator}/{chosen.sampler}/seed{chosen.seed}.npz"]
+        return []
+
+    def report_settings(self, table: TableName | None = None, figure: FigureName | None = None) -> str:
+        """Fingerprint of what a table, a figure or (without either) the whole report is told by the study."""
+        reporting = self.study.reporting
+        settings: object = {"title": self.study.title, "about": self.study.description, **reporting.resolved()}
+        if table is not None:
+            settings = reporting.tables.resolved()[table]
+        elif figure is not None:
+            own = reporting.figures.resolved().get(figure, reporting.tables.resolved()["table4"])
+            settings = [own, reporting.figure_dpi]
+        return fingerprint(settings)
+
+    def score_files(self, stems: Iterable[str]) -> list[str]:
+        """Files behind score stems such as `reconstruction/l2/stage2` (below `scores/`, without seed), all seeds."""
+        return [path for stem in dict.fromkeys(stems) for path in self._seeded(stem)]
+
+    def _seeded(self, stem: str) -> list[str]:
+        match stem.split("/"):
+            case ["reconstruction", "vqgan"]:
+                return self.vqgan_score()
+            case ["reconstruction", tokenizer, stage]:
+                return self.reconstruction_scores(tokenizer, stage)
+            case ["probe", tokenizer]:
+                return self.probe_scores(tokenizer)
+            case ["generation", generator, sampler]:
+                return self.generation_scores(generator, sampler)
+        raise ValueError(f"{stem!r} is no score; allowed: reconstruction/..., probe/..., generation/...")

@@ -82,6 +82,26 @@ def eval_images(images: ImageSet, crop: int, batch_size: int = 256) -> Iterator[
         yield Batch(from_uint8(window[chosen]), images.labels[chosen])
 
 
+def view_images(
+    images: ImageSet, crop: int, view: int, *, random_flip: bool = False, batch_size: int = 256
+) -> Iterator[Batch]:
+    """Every image once, in order, as its view number ``view``: 0 is the centre crop, others are random crops.
+
+    A view's crops depend on its number alone, so tokens of another day or machine are of the same crops.
+    """
+    if view == 0:
+        yield from eval_images(images, crop, batch_size)
+        return
+    draws = generator(view, "view")
+    top, left = torch.randint(0, images.side - crop + 1, (2, len(images)), generator=draws)
+    flip = torch.rand(len(images), generator=draws) < 0.5 if random_flip else torch.zeros(len(images), dtype=torch.bool)
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        chosen = torch.arange(len(images))[part]
+        windows = _windows(images.pixels, chosen, top[part], left[part], flip[part], crop)
+        yield Batch(from_uint8(windows), images.labels[part])
+
+
 class TrainingImages:
     """Endless augmented batches, each a function of the step number alone.
 

@@ -8,6 +8,8 @@ from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.load import ConfigError, load_study
 from titok.config.targets import Targets
 
+# With `--sdm conda` every job runs in the environment of this name, made from environment.yml.
+ENVIRONMENT = "titok"
 STUDY_FILE = config.get("study", "config/digits.yaml")
 
 try:
@@ -39,13 +41,17 @@ def claim_results():
 def critic(losses):
     """Path of the classifier that a perceptual loss needs, as a list for `input:` (empty if none)."""
     name = losses.perceptual.classifier
-    return [f"results/{study.study}/classifiers/{name}/model.safetensors"] if name else []
+    return (
+        [f"results/{study.study}/classifiers/{name}/model.safetensors"] if name else []
+    )
 
 
 def judge():
     """Path of the classifier whose features the scores use (empty with Inception)."""
     name = study.evaluation.extractor.classifier
-    return [f"results/{study.study}/classifiers/{name}/model.safetensors"] if name else []
+    return (
+        [f"results/{study.study}/classifiers/{name}/model.safetensors"] if name else []
+    )
 
 
 def tokenizer_of(wildcards, stage=None):
@@ -60,3 +66,9 @@ def tokens_of(wildcards):
     entry = study.generators[wildcards.generator]
     stage = study.generator_stage(wildcards.generator)
     return f"results/{study.study}/tokens/{entry.tokenizer}/seed{wildcards.seed}/{stage}.npz"
+
+
+def first_stage_of(wildcards):
+    """Path of a tokenizer's first stage, whose encoder all later stages keep."""
+    stage = study.tokenizers[wildcards.tokenizer].stages[0]
+    return f"results/{study.study}/tokenizers/{wildcards.tokenizer}/seed{wildcards.seed}/{stage}/model.safetensors"

@@ -2,12 +2,14 @@ rule write_config:
     """The resolved settings of one job; only a changed document makes its rule run again."""
     output:
         "results/{study}/configs/{kind}/{name}.yaml",
-    params:
-        study_file=STUDY_FILE,
-        settings=lambda wildcards: targets.settings(wildcards.kind, wildcards.name),
     log:
         "logs/{study}/write_config/{kind}/{name}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        study_file=STUDY_FILE,
+        settings=lambda wildcards: targets.settings(wildcards.kind, wildcards.name),
     shell:
         "python -m titok resolve {params.study_file} {wildcards.kind} {wildcards.name}"
         " --output {output} > {log} 2>&1"
@@ -19,13 +21,15 @@ rule prepare_data:
     output:
         train="results/{study}/data/train.index.npz",
         test="results/{study}/data/test.index.npz",
-    params:
-        directory="results/{study}/data",
     log:
         "logs/{study}/prepare_data.log",
     benchmark:
         "benchmarks/{study}/prepare_data.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
+    params:
+        directory="results/{study}/data",
     shell:
         "python -m titok prepare --config {input.config} --output {params.directory} > {log} 2>&1"
 
@@ -39,16 +43,18 @@ rule train_classifier:
         config="results/{study}/classifiers/{classifier}/config.json",
         metrics="results/{study}/classifiers/{classifier}/metrics.jsonl",
         manifest="results/{study}/classifiers/{classifier}/manifest.json",
+    log:
+        "logs/{study}/train_classifier/{classifier}.log",
+    benchmark:
+        "benchmarks/{study}/train_classifier/{classifier}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
     params:
         # Undeclared on purpose: Snakemake deletes a failed job's outputs, and training must survive that.
         state="results/{study}/training/classifiers/{classifier}",
         # Judge and critic differ by their seed, so that no loss ever sees the network that measures.
         seed=lambda wildcards: targets.classifier_seed(wildcards.classifier),
-    log:
-        "logs/{study}/train_classifier/{classifier}.log",
-    benchmark:
-        "benchmarks/{study}/train_classifier/{classifier}.tsv"
-    threads: 1
     shell:
         "python -m titok train classifier --config {input.config} --data {input.data} --seed {params.seed}"
         " --state {params.state} --output {output.model} > {log} 2>&1"

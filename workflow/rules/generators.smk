@@ -8,13 +8,15 @@ rule train_generator:
         config="results/{study}/generators/{generator}/seed{seed}/config.json",
         metrics="results/{study}/generators/{generator}/seed{seed}/metrics.jsonl",
         manifest="results/{study}/generators/{generator}/seed{seed}/manifest.json",
-    params:
-        state="results/{study}/training/generators/{generator}/seed{seed}",
     log:
         "logs/{study}/train_generator/{generator}-seed{seed}.log",
     benchmark:
         "benchmarks/{study}/train_generator/{generator}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
+    params:
+        state="results/{study}/training/generators/{generator}/seed{seed}",
     shell:
         "python -m titok train generator --config {input.config} --tokens {input.tokens}"
         " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
@@ -33,6 +35,8 @@ rule sample_generator:
         "logs/{study}/sample_generator/{generator}-{sampler}-seed{seed}.log",
     benchmark:
         "benchmarks/{study}/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     shell:
         "python -m titok sample --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"

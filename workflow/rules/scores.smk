@@ -7,16 +7,18 @@ rule score_reconstruction:
     output:
         score="results/{study}/scores/reconstruction/{tokenizer}/{stage}/seed{seed}.json",
         examples="results/{study}/examples/{tokenizer}/{stage}/seed{seed}.npz",
+    log:
+        "logs/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.log",
+    benchmark:
+        "benchmarks/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
     params:
         subject=lambda wildcards: targets.subject(
             tokenizer=wildcards.tokenizer, stage=wildcards.stage, seed=wildcards.seed
         ),
         judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
-    log:
-        "logs/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.log",
-    benchmark:
-        "benchmarks/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.tsv"
-    threads: 1
     shell:
         "python -m titok score reconstruction --config {input.config} --data {input.data} --model {input.tokenizer}"
         " {params.judge} --subject {params.subject:q} --examples {output.examples} --output {output.score} > {log} 2>&1"
@@ -31,36 +33,39 @@ use rule score_reconstruction as score_vqgan with:
     output:
         score="results/{study}/scores/reconstruction/vqgan.json",
         examples="results/{study}/examples/vqgan.npz",
-    params:
-        subject=lambda wildcards: targets.vqgan_subject(),
-        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
     log:
         "logs/{study}/score_vqgan.log",
     benchmark:
         "benchmarks/{study}/score_vqgan.tsv"
+    params:
+        subject=lambda wildcards: targets.vqgan_subject(),
+        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
 
 
 rule score_probe:
     """Linear probe on the frozen encoder's latents (paper Figure 4b)."""
     input:
-        config="results/{study}/configs/score/all.yaml",
+        config="results/{study}/configs/probe/all.yaml",
         train="results/{study}/data/train.index.npz",
         test="results/{study}/data/test.index.npz",
-        tokenizer="results/{study}/tokenizers/{tokenizer}/seed{seed}/{stage}/model.safetensors",
+        tokenizer=first_stage_of,
     output:
-        score="results/{study}/scores/probe/{tokenizer}/{stage}/seed{seed}.json",
+        score="results/{study}/scores/probe/{tokenizer}/seed{seed}.json",
+    log:
+        "logs/{study}/score_probe/{tokenizer}-seed{seed}.log",
+    benchmark:
+        "benchmarks/{study}/score_probe/{tokenizer}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
     params:
         subject=lambda wildcards: targets.subject(
-            tokenizer=wildcards.tokenizer, stage=wildcards.stage, seed=wildcards.seed
+            tokenizer=wildcards.tokenizer, stage="encoder", seed=wildcards.seed
         ),
-    log:
-        "logs/{study}/score_probe/{tokenizer}-{stage}-seed{seed}.log",
-    benchmark:
-        "benchmarks/{study}/score_probe/{tokenizer}-{stage}-seed{seed}.tsv"
-    threads: 1
+        state="results/{study}/training/probe/{tokenizer}/seed{seed}",
     shell:
         "python -m titok score probe --config {input.config} --train {input.train} --test {input.test}"
-        " --model {input.tokenizer} --subject {params.subject:q} --output {output.score} > {log} 2>&1"
+        " --model {input.tokenizer} --subject {params.subject:q} --state {params.state} --output {output.score} > {log} 2>&1"
 
 
 rule score_generation:
@@ -73,16 +78,20 @@ rule score_generation:
         judge=judge(),
     output:
         score="results/{study}/scores/generation/{generator}/{sampler}/seed{seed}.json",
-    params:
-        subject=lambda wildcards: targets.subject(
-            generator=wildcards.generator, sampler=wildcards.sampler, seed=wildcards.seed
-        ),
-        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
     log:
         "logs/{study}/score_generation/{generator}-{sampler}-seed{seed}.log",
     benchmark:
         "benchmarks/{study}/score_generation/{generator}-{sampler}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
+    params:
+        subject=lambda wildcards: targets.subject(
+            generator=wildcards.generator,
+            sampler=wildcards.sampler,
+            seed=wildcards.seed,
+        ),
+        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
     shell:
         "python -m titok score generation --config {input.config} --data {input.data} --samples {input.samples}"
         " --training {input.training} {params.judge} --subject {params.subject:q} --output {output.score} > {log} 2>&1"

@@ -9,14 +9,18 @@ rule train_vqgan:
         config="results/{study}/vqgan/config.json",
         metrics="results/{study}/vqgan/metrics.jsonl",
         manifest="results/{study}/vqgan/manifest.json",
-    params:
-        state="results/{study}/training/vqgan",
-        critic=lambda wildcards, input: f"--critic {input.critic}" if input.critic else "",
     log:
         "logs/{study}/train_vqgan.log",
     benchmark:
         "benchmarks/{study}/train_vqgan.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
+    params:
+        state="results/{study}/training/vqgan",
+        critic=lambda wildcards, input: (
+            f"--critic {input.critic}" if input.critic else ""
+        ),
     shell:
         "python -m titok train vqgan --config {input.config} --data {input.data} {params.critic} --seed 0"
         " --state {params.state} --output {output.model} > {log} 2>&1"
@@ -33,13 +37,15 @@ rule train_stage1:
         config="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/config.json",
         metrics="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/metrics.jsonl",
         manifest="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/manifest.json",
-    params:
-        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
     log:
         "logs/{study}/train_stage1/{tokenizer}-seed{seed}.log",
     benchmark:
         "benchmarks/{study}/train_stage1/{tokenizer}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
+    params:
+        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
     shell:
         "python -m titok train stage1 --config {input.config} --data {input.data} --vqgan {input.vqgan}"
         " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
@@ -51,20 +57,26 @@ rule train_stage2:
         config="results/{study}/configs/stage2/{tokenizer}.yaml",
         data="results/{study}/data/train.index.npz",
         stage1="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/model.safetensors",
-        critic=lambda wildcards: critic(study.tokenizers[wildcards.tokenizer].stage2.losses),
+        critic=lambda wildcards: critic(
+            study.tokenizers[wildcards.tokenizer].stage2.losses
+        ),
     output:
         model="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage2/model.safetensors",
         config="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage2/config.json",
         metrics="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage2/metrics.jsonl",
         manifest="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage2/manifest.json",
-    params:
-        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage2",
-        critic=lambda wildcards, input: f"--critic {input.critic}" if input.critic else "",
     log:
         "logs/{study}/train_stage2/{tokenizer}-seed{seed}.log",
     benchmark:
         "benchmarks/{study}/train_stage2/{tokenizer}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
+    params:
+        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage2",
+        critic=lambda wildcards, input: (
+            f"--critic {input.critic}" if input.critic else ""
+        ),
     shell:
         "python -m titok train stage2 --config {input.config} --data {input.data} --init {input.stage1} {params.critic}"
         " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
@@ -75,20 +87,26 @@ rule train_single_stage:
     input:
         config="results/{study}/configs/single_stage/{tokenizer}.yaml",
         data="results/{study}/data/train.index.npz",
-        critic=lambda wildcards: critic(study.tokenizers[wildcards.tokenizer].single_stage.losses),
+        critic=lambda wildcards: critic(
+            study.tokenizers[wildcards.tokenizer].single_stage.losses
+        ),
     output:
         model="results/{study}/tokenizers/{tokenizer}/seed{seed}/single_stage/model.safetensors",
         config="results/{study}/tokenizers/{tokenizer}/seed{seed}/single_stage/config.json",
         metrics="results/{study}/tokenizers/{tokenizer}/seed{seed}/single_stage/metrics.jsonl",
         manifest="results/{study}/tokenizers/{tokenizer}/seed{seed}/single_stage/manifest.json",
-    params:
-        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/single_stage",
-        critic=lambda wildcards, input: f"--critic {input.critic}" if input.critic else "",
     log:
         "logs/{study}/train_single_stage/{tokenizer}-seed{seed}.log",
     benchmark:
         "benchmarks/{study}/train_single_stage/{tokenizer}-seed{seed}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
+    params:
+        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/single_stage",
+        critic=lambda wildcards, input: (
+            f"--critic {input.critic}" if input.critic else ""
+        ),
     shell:
         "python -m titok train single_stage --config {input.config} --data {input.data} {params.critic}"
         " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
@@ -106,6 +124,8 @@ rule extract_tokens:
         "logs/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.log",
     benchmark:
         "benchmarks/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     shell:
         "python -m titok tokens --config {input.config} --data {input.data} --tokenizer {input.tokenizer}"

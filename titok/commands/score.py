@@ -1,0 +1,199 @@
+"""``titok score``: models and images in, score records out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from titok.config.data import Dataset
+from titok.config.evaluation import Extractor
+from titok.config.jobs import ProbeJob, ScoreJob
+from titok.config.load import ConfigError, load_job
+from titok.data.images import ImageSet, eval_images, load_images
+from titok.evaluation.generation import score_samples
+from titok.evaluation.probe_features import probe_accuracy, probe_features
+from titok.evaluation.reconstruction import score_reconstructions
+from titok.evaluation.record import Kind, score_record, write_record
+from titok.evaluation.reference import collect_reference
+from titok.evaluation.samples import Samples
+from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
+from titok.models.folder import build_model, load_classifier
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.runtime.device import select_device
+from titok.runtime.files import read_json, save_npz, sha256_file
+from titok.runtime.manifest import provenance
+from titok.runtime.seed import seed_everything
+from titok.runtime.weights import load_model, load_state
+from titok.training.loop import train
+from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
+
+NUM_EXAMPLES = 32
+"""Test images kept beside a reconstruction score, for the figures."""
+
+
+def reconstruction(options: argparse.Namespace) -> None:
+    """Scores a tokenizer's (or the VQGAN's) reconstructions of the test images."""
+    job = load_job(options.config, ScoreJob)
+    device = select_device(options.device)
+    model = _tokenizer(options.model, device)
+    images = load_images(options.data.parent, "test", job.dataset.resize)
+    scores = score_reconstructions(
+        _reconstruct_with(model),
+        _pixels(images, job.dataset, job.evaluation.batch_size),
+        _extractor(job.evaluation.extractor, options.judge, device),
+        labels=images.labels,
+        codebook_size=_codebook_size(model),
+        rounding=job.evaluation.rounding,
+        num_examples=NUM_EXAMPLES,
+        allow=job.evaluation.checks.allow,
+        device=device,
+    )
+    if options.examples is not None:
+        stacked = np.stack([scores.originals, scores.reconstructions])
+        save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
+    metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model)}
+    protocol = {**scores.protocol, "reference": _source(images, job.dataset, "test")}
+    inputs = {"model": options.model, **({"judge": options.judge} if options.judge else {})}
+    _write(options, job, "reconstruction", metrics, protocol, inputs, device)
+
+
+def linear_probe(options: argparse.Namespace) -> None:
+    """Trains a linear classifier on the frozen encoder's latents and scores it on the test images."""
+    job = load_job(options.config, ProbeJob)
+    device = select_device(options.device)
+    model = _tokenizer(options.model, device)
+    sets = {split: load_images(getattr(options, split).parent, split, job.dataset.resize) for split in ("train", "test")}
+    features = {
+        split: probe_features(
+            model.encode, _pixels(images, job.dataset, job.batch_size), job.probe.features, device=device
+        )
+        for split, images in sets.items()
+    }
+    seed = int(options.subject["seed"])
+    seed_everything(seed, "init", "probe")
+    probe = LinearProbe(features["train"].shape[1], job.dataset.num_classes).to(device)
+    inputs = {"model": options.model}
+    train(
+        ProbeTask(probe, job.probe),
+        TrainingFeatures(features["train"].to(device), sets["train"].labels.to(device), job.probe.batch_size, seed),
+        job.probe,
+        seed=seed,
+        config=job.resolved(),
+        state_dir=options.state / sha256_file(options.model)[:12],
+        output_dir=options.state / "model",
+        inputs=inputs,
+    )
+    with torch.inference_mode():
+        accuracy = probe_accuracy(probe(features["test"].to(device)), sets["test"].labels)
+    protocol = {
+        "features": job.probe.features,
+        "of": "latents before quantisation",
+        "training": job.probe.resolved(),
+        "train": _source(sets["train"], job.dataset, "train"),
+        "test": _source(sets["test"], job.dataset, "test"),
+    }
+    _write(options, job, "linear_probe", {"linear_probe_top1": accuracy}, protocol, inputs, device)
+
+
+def generation(options: argparse.Namespace) -> None:
+    """Scores samples against the training images, as ADM's evaluator does."""
+    job = load_job(options.config, ScoreJob)
+    device = select_device(options.device)
+    images = load_images(options.data.parent, "train", job.dataset.resize)
+    extractor = _extractor(job.evaluation.extractor, options.judge, device)
+    reference = collect_reference(
+        _pixels(images, job.dataset, job.evaluation.batch_size),
+        len(images),
+        extractor,
+        max_features=job.evaluation.precision_recall_references,
+        source=_source(images, job.dataset, "train"),
+        device=device,
+    )
+    scores = score_samples(
+        Samples.open(options.samples),
+        reference,
+        extractor,
+        job.evaluation,
+        num_classes=job.dataset.num_classes,
+        device=device,
+    )
+    made = read_json(options.samples.with_suffix(".json"))
+    metrics = {**scores.metrics, "generator_parameters": made["generator_parameters"]}
+    if made["images_per_second"] is not None:
+        metrics["sampling_images_per_second"] = made["images_per_second"]
+    metrics["training_images_per_second"] = read_json(options.training)["images_per_second"]
+    inputs = {"samples": options.samples, **({"judge": options.judge} if options.judge else {})}
+    _write(options, job, "generation", metrics, scores.protocol, inputs, device)
+
+
+def _tokenizer(file: Path, device: torch.device) -> TiTok | VQGAN:
+    """A trained TiTok or VQGAN: both turn images into tokens and back."""
+    state, config = load_model(file.parent)
+    model = build_model(config, file)
+    if not isinstance(model, TiTok | VQGAN):
+        raise ConfigError(f"{file} is a {config['kind']}; reconstructions need a tokenizer or a vqgan")
+    load_state(model, state, file)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _reconstruct_with(model: TiTok | VQGAN) -> Any:
+    def reconstruct(images: Tensor) -> tuple[Tensor, Tensor | None]:
+        output, bottleneck = model(images)
+        return output, getattr(bottleneck, "indices", None)
+
+    return reconstruct
+
+
+def _codebook_size(model: TiTok | VQGAN) -> int | None:
+    is_continuous = isinstance(model, TiTok) and model.config.kind == "vae"
+    return None if is_continuous else model.config.codebook_size
+
+
+def _parameter_counts(model: TiTok | VQGAN) -> dict[str, float]:
+    counts = {"parameters": sum(parameter.numel() for parameter in model.parameters())}
+    counts["encoder_parameters"] = sum(parameter.numel() for parameter in model.encoder.parameters())
+    counts["decoder_parameters"] = sum(parameter.numel() for parameter in model.decoder.parameters())
+    return {name: float(count) for name, count in counts.items()}
+
+
+def _training_speed(model_file: Path) -> dict[str, float]:
+    manifest = model_file.parent / "manifest.json"
+    return {"training_images_per_second": read_json(manifest)["images_per_second"]} if manifest.exists() else {}
+
+
+def _pixels(images: ImageSet, dataset: Dataset, batch_size: int) -> Iterator[Tensor]:
+    return (batch.images for batch in eval_images(images, dataset.image_size, batch_size))
+
+
+def _source(images: ImageSet, dataset: Dataset, split: str) -> dict[str, Any]:
+    """Which images a number is about, for its protocol."""
+    crop = {"resize": dataset.resize, "crop": dataset.image_size, "filter": "bicubic", "position": "centre"}
+    return {"dataset": dataset.kind, "split": split, "images": len(images), "sha256": images.fingerprint, **crop}
+
+
+def _extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:
+    if settings.kind == "inception":
+        return InceptionExtractor(str(settings.weights), settings.sha256, settings.dtype, device)
+    if judge is None:
+        raise ConfigError(f"the scores use classifier {settings.classifier!r}; give its model file with --judge")
+    return ClassifierExtractor(load_classifier(judge, device), str(settings.classifier), sha256_file(judge))
+
+
+def _write(
+    options: argparse.Namespace,
+    job: ScoreJob | ProbeJob,
+    kind: Kind,
+    metrics: dict[str, float],
+    protocol: dict[str, Any],
+    inputs: dict[str, Path],
+    device: torch.device,
+) -> None:
+    facts = provenance(seed=options.subject["seed"], config=job.resolved(), inputs=inputs, device=device)
+    write_record(options.output, score_record(kind, job.study, options.subject, metrics, protocol, facts))

@@ -1,0 +1,160 @@
+"""``titok train``: builds the task that the settings describe and hands it to the one loop."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from titok.config.jobs import ClassifierJob, GeneratorJob, PixelStageJob, Stage1Job, VQGANJob
+from titok.config.load import load_job
+from titok.config.section import Section, fingerprint
+from titok.config.training import ImageTraining, Training
+from titok.data.images import TrainingImages, load_images
+from titok.data.tokens import TrainingTokens, load_tokens
+from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
+from titok.models.classifier import Classifier
+from titok.models.folder import load_classifier, load_tokenizer, load_vqgan
+from titok.models.generator import build_generator
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.runtime.device import select_device
+from titok.runtime.files import sha256_file
+from titok.runtime.seed import seed_everything
+from titok.training.classifier import ClassifierTask
+from titok.training.generator import GeneratorTask
+from titok.training.loop import train
+from titok.training.proxy_vqgan import ProxyVQGANTask
+from titok.training.single_stage import SingleStageTask
+from titok.training.stage1 import Stage1Task
+from titok.training.stage2 import Stage2Task
+from titok.training.task import Batches, Task
+
+
+class OptionError(Exception):
+    """A file that the task needs was not given."""
+
+
+class Run(NamedTuple):
+    """Everything the loop needs to know about one training run."""
+
+    settings: Section
+    training: Training
+    task: Task
+    batches: Batches
+    inputs: dict[str, Path]
+
+
+def train_task(options: argparse.Namespace) -> None:
+    """Trains one thing from its resolved settings; the output folder gets the model, its log and its manifest."""
+    device = select_device(options.device)
+    seed_everything(options.seed, "init", options.task)
+    run = BUILDERS[options.task](options)
+    run.task.to(device)
+    train(
+        run.task,
+        run.batches,
+        run.training,
+        seed=options.seed,
+        config=run.settings.resolved(),
+        state_dir=options.state / _identity(run, options),
+        output_dir=options.output.parent,
+        inputs=run.inputs,
+        tensorboard=options.tensorboard,
+    )
+
+
+def _identity(run: Run, options: argparse.Namespace) -> str:
+    """Names the state of this very run: other settings, seeds or inputs start afresh beside it and lose nothing."""
+    hashes = {role: sha256_file(path) for role, path in run.inputs.items()}
+    settings = {"task": options.task, "seed": options.seed, "config": run.settings.resolved(), "inputs": hashes}
+    return fingerprint(settings)[:12]
+
+
+def _classifier(options: argparse.Namespace) -> Run:
+    job = load_job(options.config, ClassifierJob)
+    task = ClassifierTask(Classifier(job.model), job.model, job.training)
+    return Run(job, job.training, task, _images(options, job, job.training), {"data": options.data})
+
+
+def _vqgan(options: argparse.Namespace) -> Run:
+    job = load_job(options.config, VQGANJob)
+    losses, inputs = _pixel_losses(options, job)
+    task = ProxyVQGANTask(VQGAN(job.model), losses, job.training)
+    return Run(job, job.training, task, _images(options, job, job.training), inputs)
+
+
+def _stage1(options: argparse.Namespace) -> Run:
+    job = load_job(options.config, Stage1Job)
+    vqgan = load_vqgan(_needed(options, "vqgan"))
+    task = Stage1Task(TiTok(job.model), vqgan, job.losses, job.training)
+    inputs = {"data": options.data, "vqgan": options.vqgan}
+    return Run(job, job.training, task, _images(options, job, job.training), inputs)
+
+
+def _stage2(options: argparse.Namespace) -> Run:
+    job = load_job(options.config, PixelStageJob)
+    model = load_tokenizer(_needed(options, "init"))
+    losses, inputs = _pixel_losses(options, job)
+    task = Stage2Task(model, losses, job.training)
+    return Run(job, job.training, task, _images(options, job, job.training), {**inputs, "init": options.init})
+
+
+def _single_stage(options: argparse.Namespace) -> Run:
+    job = load_job(options.config, PixelStageJob)
+    losses, inputs = _pixel_losses(options, job)
+    task = SingleStageTask(TiTok(job.model), losses, job.training)
+    return Run(job, job.training, task, _images(options, job, job.training), inputs)
+
+
+def _generator(options: argparse.Namespace) -> Run:
+    job = load_job(options.config, GeneratorJob)
+    tokens = load_tokens(_needed(options, "tokens"))
+    task = GeneratorTask(build_generator(job.model), job.mask_schedule, job.losses, job.training)
+    batches = TrainingTokens(tokens, job.training.batch_size, options.seed)
+    return Run(job, job.training, task, batches, {"tokens": options.tokens})
+
+
+BUILDERS: dict[str, Callable[[argparse.Namespace], Run]] = {
+    "classifier": _classifier,
+    "vqgan": _vqgan,
+    "stage1": _stage1,
+    "stage2": _stage2,
+    "single_stage": _single_stage,
+    "generator": _generator,
+}
+
+
+def _needed(options: argparse.Namespace, name: str) -> Path:
+    path: Path | None = getattr(options, name)
+    if path is None:
+        raise OptionError(f"titok train {options.task} needs --{name}; see titok train --help")
+    return path
+
+
+def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> TrainingImages:
+    index = _needed(options, "data")
+    return TrainingImages(
+        load_images(index.parent, "train", job.dataset.resize),
+        job.dataset.image_size,
+        training.batch_size,
+        options.seed,
+        random_crop=training.random_crop,
+        random_flip=training.random_flip,
+    )
+
+
+def _pixel_losses(
+    options: argparse.Namespace, job: VQGANJob | PixelStageJob
+) -> tuple[ReconstructionLoss, dict[str, Path]]:
+    """The reconstruction losses and the files behind them."""
+    inputs = {"data": _needed(options, "data")}
+    critic = None
+    if job.losses.perceptual.kind == "classifier":
+        inputs["critic"] = _needed(options, "critic")
+        critic = load_classifier(inputs["critic"])
+    with torch.random.fork_rng(devices=[]):  # the discriminator's init must not move the model's
+        return build_reconstruction_loss(job.losses, classifier=critic), inputs

@@ -1,0 +1,126 @@
+rule make_table:
+    """One of the paper's tables, from the scores it needs and no others."""
+    input:
+        scores=lambda wildcards: targets.table_scores(wildcards.table),
+        paper="config/paper.csv",
+    output:
+        csv=report(
+            "results/{study}/tables/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        md="results/{study}/tables/{table}.md",
+        tex="results/{study}/tables/{table}.tex",
+    log:
+        "logs/{study}/make_table/{table}.log",
+    benchmark:
+        "benchmarks/{study}/make_table/{table}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        study_file=STUDY_FILE,
+        settings=lambda wildcards: targets.report_settings(table=wildcards.table),
+    shell:
+        "python -m titok table {wildcards.table} --study {params.study_file} --paper {input.paper}"
+        " --scores {input.scores} --output {output.csv} > {log} 2>&1"
+
+
+rule make_figure:
+    """One figure, from the scores, logs or images it needs and no others."""
+    input:
+        scores=lambda wildcards: targets.figure_scores(wildcards.figure),
+        logs=lambda wildcards: targets.figure_logs(wildcards.figure),
+        images=lambda wildcards: targets.figure_images(wildcards.figure),
+    output:
+        svg=report(
+            "results/{study}/figures/{figure}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        png="results/{study}/figures/{figure}.png",
+        csv="results/{study}/figures/{figure}.csv",
+    log:
+        "logs/{study}/make_figure/{figure}.log",
+    benchmark:
+        "benchmarks/{study}/make_figure/{figure}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        study_file=STUDY_FILE,
+        settings=lambda wildcards: targets.report_settings(figure=wildcards.figure),
+    shell:
+        "python -m titok figure {wildcards.figure} --study {params.study_file} --scores {input.scores}"
+        " --logs {input.logs} --images {input.images} --output {output.svg} > {log} 2>&1"
+
+
+rule judge_checks:
+    """The properties that the study promises, each with what was found."""
+    input:
+        scores=targets.all_scores(),
+    output:
+        json="results/{study}/checks.json",
+        md="results/{study}/checks.md",
+    log:
+        "logs/{study}/judge_checks.log",
+    benchmark:
+        "benchmarks/{study}/judge_checks.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        study_file=STUDY_FILE,
+        settings=targets.report_settings(),
+    shell:
+        "python -m titok checks --study {params.study_file} --scores {input.scores} --output {output.json} > {log} 2>&1"
+
+
+rule write_report:
+    """The page that shows it all."""
+    input:
+        scores=targets.all_scores(),
+        tables=targets.tables("csv"),
+        figures=targets.figures("svg"),
+        manifests=targets.manifests(),
+        checks="results/{study}/checks.json",
+        paper="config/paper.csv",
+    output:
+        html=report(
+            "results/{study}/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "the whole study"},
+        ),
+    log:
+        "logs/{study}/write_report.log",
+    benchmark:
+        "benchmarks/{study}/write_report.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    params:
+        study_file=STUDY_FILE,
+        settings=targets.report_settings(),
+    shell:
+        "python -m titok report --study {params.study_file} --paper {input.paper} --scores {input.scores}"
+        " --tables {input.tables} --figures {input.figures} --manifests {input.manifests} --checks {input.checks}"
+        " --output {output.html} > {log} 2>&1"
+
+
+rule verify_checks:
+    """Fails, naming the property, if one does not hold; comes last so that the page can be read in any case."""
+    input:
+        checks="results/{study}/checks.json",
+        page="results/{study}/report.html",
+    output:
+        "results/{study}/verdict.txt",
+    log:
+        "logs/{study}/verify_checks.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m titok verdict {input.checks} > {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
