@@ -67,7 +67,7 @@ class Player:
             fused=True,
         )
         self._list = list(self.parameters.values())
-        self._stopped = torch.zeros((), device=self._list[0].device)
+        self._stopped = torch.zeros(())
 
     def learning_rate(self, step: int) -> float:
         """Learning rate at ``step`` of the run."""
@@ -86,6 +86,8 @@ class Player:
         # With several processes, this is the one place where gradients are averaged over them.
         norm = clip_grad_norm_(self._list, self.training.max_grad_norm, foreach=True)
         finite = torch.isfinite(norm + loss.detach())
+        if self._stopped.device != finite.device:  # the module was moved after this player was made
+            self._stopped = self._stopped.to(finite.device)
         torch.maximum(self._stopped, 1.0 - finite.float(), out=self._stopped)
         self.optimizer.found_inf = self._stopped  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:

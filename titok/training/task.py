@@ -36,8 +36,8 @@ class Batches(Protocol):
 class Task(nn.Module, ABC):
     """One training objective: a model, whoever plays against it, and their losses.
 
-    A module, so that its parts switch mode and list their buffers together. Build it from parts that are on their
-    device already: optimizers hold on to the parameters they are given. Subclasses set the attributes.
+    A module, so that its parts move, switch mode and list their buffers together; it may be moved to its device until
+    the first update. Subclasses set the attributes.
     """
 
     name: ClassVar[str]
