@@ -151,10 +151,8 @@ class Reporting(Section):
 
     def figure_scores(self, name: FigureName) -> tuple[str, ...]:
         """Score files (below `scores/`, without seed) that a figure is made from."""
-        if name == "figure4":
+        if name in ("figure4", "classifier_accuracy", "codebook"):
             return self.tables.scores("table4")
-        if name in ("classifier_accuracy", "codebook"):
-            return tuple(stem for stem in self.tables.scores("table4") if stem.startswith("reconstruction/"))
         if name == "figure2":
             return tuple(dict.fromkeys(stem for row in self.figures.figure2 for stem in row.scores))
         return ()

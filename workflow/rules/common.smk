@@ -8,8 +8,6 @@ from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.load import ConfigError, load_study
 from titok.config.targets import Targets
 
-# With `--sdm conda` every job runs in the environment of this name, made from environment.yml.
-ENVIRONMENT = "titok"
 STUDY_FILE = config.get("study", "config/digits.yaml")
 
 try:

@@ -6,7 +6,7 @@ rule write_config:
         "logs/{study}/write_config/{kind}/{name}.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     params:
         study_file=STUDY_FILE,
         settings=lambda wildcards: targets.settings(wildcards.kind, wildcards.name),
@@ -26,7 +26,7 @@ rule prepare_data:
     benchmark:
         "benchmarks/{study}/prepare_data.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         directory="results/{study}/data",
@@ -48,7 +48,7 @@ rule train_classifier:
     benchmark:
         "benchmarks/{study}/train_classifier/{classifier}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         # Undeclared on purpose: Snakemake deletes a failed job's outputs, and training must survive that.

@@ -13,7 +13,7 @@ rule train_generator:
     benchmark:
         "benchmarks/{study}/train_generator/{generator}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         state="results/{study}/training/generators/{generator}/seed{seed}",
@@ -36,7 +36,7 @@ rule sample_generator:
     benchmark:
         "benchmarks/{study}/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     shell:
         "python -m titok sample --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"

@@ -17,7 +17,7 @@ rule make_table:
     benchmark:
         "benchmarks/{study}/make_table/{table}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         study_file=STUDY_FILE,
@@ -47,7 +47,7 @@ rule make_figure:
     benchmark:
         "benchmarks/{study}/make_figure/{figure}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         study_file=STUDY_FILE,
@@ -69,7 +69,7 @@ rule judge_checks:
     benchmark:
         "benchmarks/{study}/judge_checks.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         study_file=STUDY_FILE,
@@ -99,7 +99,7 @@ rule write_report:
     benchmark:
         "benchmarks/{study}/write_report.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         study_file=STUDY_FILE,
@@ -121,6 +121,6 @@ rule verify_checks:
         "logs/{study}/verify_checks.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     shell:
         "python -m titok verdict {input.checks} > {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"

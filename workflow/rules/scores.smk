@@ -12,7 +12,7 @@ rule score_reconstruction:
     benchmark:
         "benchmarks/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         subject=lambda wildcards: targets.subject(
@@ -56,7 +56,7 @@ rule score_probe:
     benchmark:
         "benchmarks/{study}/score_probe/{tokenizer}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         subject=lambda wildcards: targets.subject(
@@ -83,7 +83,7 @@ rule score_generation:
     benchmark:
         "benchmarks/{study}/score_generation/{generator}-{sampler}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         subject=lambda wildcards: targets.subject(

@@ -14,7 +14,7 @@ rule train_vqgan:
     benchmark:
         "benchmarks/{study}/train_vqgan.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         state="results/{study}/training/vqgan",
@@ -42,7 +42,7 @@ rule train_stage1:
     benchmark:
         "benchmarks/{study}/train_stage1/{tokenizer}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
@@ -70,7 +70,7 @@ rule train_stage2:
     benchmark:
         "benchmarks/{study}/train_stage2/{tokenizer}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage2",
@@ -100,7 +100,7 @@ rule train_single_stage:
     benchmark:
         "benchmarks/{study}/train_single_stage/{tokenizer}-seed{seed}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/single_stage",
@@ -125,7 +125,7 @@ rule extract_tokens:
     benchmark:
         "benchmarks/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.tsv"
     conda:
-        ENVIRONMENT
+        "../../environment.yml"
     threads: 1
     shell:
         "python -m titok tokens --config {input.config} --data {input.data} --tokenizer {input.tokenizer}"
