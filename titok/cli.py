@@ -11,8 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from titok import __version__
+
+if TYPE_CHECKING:
+    Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLES = """\
 examples:
@@ -58,15 +62,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
 def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], None]:
     """A command that is imported when it is run."""
     return lambda options: getattr(import_module(f"titok.commands.{module}"), function)(options)
 
 
-def _add_study_verbs(verbs: Verbs) -> None:  # type: ignore[valid-type]
+def _add_study_verbs(verbs: Verbs) -> None:
     check = verbs.add_parser("check", help="read a study and report every mistake in it")
     check.add_argument("study", type=Path, help="e.g. config/digits.yaml")
     check.set_defaults(run=_lazy("study", "check"))
@@ -82,7 +83,7 @@ def _add_study_verbs(verbs: Verbs) -> None:  # type: ignore[valid-type]
     schema.set_defaults(run=_lazy("study", "schema"))
 
 
-def _add_data_verbs(verbs: Verbs) -> None:  # type: ignore[valid-type]
+def _add_data_verbs(verbs: Verbs) -> None:
     prepare = verbs.add_parser("prepare", help="write a dataset as shards with an index")
     _add_paths(prepare, config="resolved settings of the dataset", output="folder for the shards")
     prepare.set_defaults(run=_lazy("data", "prepare"))
@@ -94,7 +95,7 @@ def _add_data_verbs(verbs: Verbs) -> None:  # type: ignore[valid-type]
     tokens.set_defaults(run=_lazy("data", "extract_tokens"))
 
 
-def _add_train(verbs: Verbs) -> None:  # type: ignore[valid-type]
+def _add_train(verbs: Verbs) -> None:
     train = verbs.add_parser(
         "train",
         help="train a classifier, VQGAN, tokenizer stage or generator",
@@ -115,7 +116,7 @@ def _add_train(verbs: Verbs) -> None:  # type: ignore[valid-type]
     train.set_defaults(run=_lazy("train", "train_task"))
 
 
-def _add_sample(verbs: Verbs) -> None:  # type: ignore[valid-type]
+def _add_sample(verbs: Verbs) -> None:
     sample = verbs.add_parser("sample", help="generate class-conditional images and time it")
     _add_paths(sample, config="resolved sampler", generator="its model file", tokenizer="its model file")
     _add_paths(sample, output="sample file (.npz) to write; facts about it go beside it as .json")
@@ -124,7 +125,7 @@ def _add_sample(verbs: Verbs) -> None:  # type: ignore[valid-type]
     sample.set_defaults(run=_lazy("sample", "sample"))
 
 
-def _add_score(verbs: Verbs) -> None:  # type: ignore[valid-type]
+def _add_score(verbs: Verbs) -> None:
     score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
     kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
 
@@ -151,7 +152,7 @@ def _add_score(verbs: Verbs) -> None:  # type: ignore[valid-type]
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")
 
 
-def _add_report_verbs(verbs: Verbs) -> None:  # type: ignore[valid-type]
+def _add_report_verbs(verbs: Verbs) -> None:
     table = verbs.add_parser("table", help="make one of the paper's tables from scores")
     figure = verbs.add_parser("figure", help="draw one figure from scores, logs or images")
     checks = verbs.add_parser("checks", help="judge the properties that a study promises")

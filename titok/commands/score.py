@@ -69,7 +69,9 @@ def linear_probe(options: argparse.Namespace) -> None:
     job = load_job(options.config, ProbeJob)
     device = select_device(options.device)
     model = _tokenizer(options.model, device)
-    sets = {split: load_images(getattr(options, split).parent, split, job.dataset.resize) for split in ("train", "test")}
+    sets = {
+        split: load_images(getattr(options, split).parent, split, job.dataset.resize) for split in ("train", "test")
+    }
     features = {
         split: probe_features(
             model.encode, _pixels(images, job.dataset, job.batch_size), job.probe.features, device=device

@@ -69,8 +69,8 @@ class VQGANModel(Section):
         for multiplier in self.channel_multipliers:
             if (self.channels * multiplier) % self.norm_groups:
                 raise ValueError(
-                    f"norm_groups is {self.norm_groups}, which does not divide the {self.channels * multiplier} channels "
-                    f"of a level (channels {self.channels} x multiplier {multiplier}); choose a common divisor"
+                    f"norm_groups is {self.norm_groups}, which does not divide the "
+                    f"{self.channels * multiplier} channels of a level (channels {self.channels} x multiplier {multiplier}); choose a common divisor"
                 )
         return self
 
@@ -119,18 +119,22 @@ class TokenizerModel(Section):
             raise ValueError(f"patch_size is {self.patch_size}, which does not divide image_size {self.image_size}")
         if self.num_latent_tokens > 4 * self.grid_size**2:
             raise ValueError(
-                f"num_latent_tokens is {self.num_latent_tokens}, more than 4 times the {self.grid_size**2} patches of an "
-                f"image; allowed: 1 to {4 * self.grid_size**2}. Lower it, or make patch_size smaller"
+                f"num_latent_tokens is {self.num_latent_tokens}, more than 4 times the {self.grid_size**2} patches "
+                f"of an image; allowed: 1 to {4 * self.grid_size**2}. Lower it, or make patch_size smaller"
             )
         if self.head == "proxy_codes":
             if self.vqgan is None:
-                raise ValueError("head is 'proxy_codes' but vqgan is null; give the proxy VQGAN's sizes or set head: pixels")
+                raise ValueError(
+                    "head is 'proxy_codes' but vqgan is null; give the proxy VQGAN's sizes or set head: pixels"
+                )
             if self.kind == "vae":
-                raise ValueError("kind 'vae' has no two-stage form; set head: pixels (released vae models are single-stage)")
+                raise ValueError(
+                    "kind 'vae' has no two-stage form; set head: pixels (released vae models are single-stage)"
+                )
             if self.vqgan.downsampling != self.patch_size:
                 raise ValueError(
-                    f"patch_size is {self.patch_size} but the VQGAN turns {self.vqgan.downsampling} pixels into one code; "
-                    f"they must be equal so that every patch predicts one proxy code"
+                    f"patch_size is {self.patch_size} but the VQGAN turns {self.vqgan.downsampling} pixels into one "
+                    f"code; they must be equal so that every patch predicts one proxy code"
                 )
         return self
 
@@ -166,7 +170,8 @@ class GeneratorShape(Section):
     def _shapes_fit(self) -> Self:
         if self.width % self.num_heads:
             raise ValueError(
-                f"num_heads is {self.num_heads}, which does not divide width {self.width}; choose a divisor of the width"
+                f"num_heads is {self.num_heads}, which does not divide width {self.width}; "
+                f"choose a divisor of the width"
             )
         if self.kind == "uvit" and self.depth % 2:
             raise ValueError(

@@ -137,12 +137,12 @@ class Study(Section):
     seeds: Seeds = (0,)
     dataset: Dataset
     sizes: dict[Name, TransformerSize]
-    classifiers: dict[Name, Classifier] = {}
+    classifiers: dict[Name, Classifier] = Field(default_factory=dict)
     vqgan: ProxyTokenizer | None = None
-    tokenizers: dict[Name, Tokenizer] = {}
+    tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
     token_views: TokenViews = TokenViews()
-    generators: dict[Name, Generator] = {}
-    samplers: dict[Name, Sampler] = {}
+    generators: dict[Name, Generator] = Field(default_factory=dict)
+    samplers: dict[Name, Sampler] = Field(default_factory=dict)
     evaluation: Evaluation
     probe: LinearProbe = LinearProbe()
     reporting: Reporting = Reporting()
@@ -179,7 +179,9 @@ class Study(Section):
 
         for name, tokenizer in self.tokenizers.items():
             if tokenizer.recipe == "two_stage" and self.vqgan is None:
-                raise ValueError(f"tokenizers.{name} has recipe 'two_stage' but the study has no vqgan section; add one")
+                raise ValueError(
+                    f"tokenizers.{name} has recipe 'two_stage' but the study has no vqgan section; add one"
+                )
         for name, generator in self.generators.items():
             self._check_generator(name, generator)
         for stage_of, stage, where in self.reporting.stages():
@@ -202,8 +204,8 @@ class Study(Section):
         missing = set(self.generator_seeds(name)) - set(self.tokenizer_seeds(generator.tokenizer))
         if missing:
             raise ValueError(
-                f"generators.{name}.seeds has {sorted(missing)}, which tokenizer {generator.tokenizer!r} is not trained "
-                f"with; allowed: {sorted(self.tokenizer_seeds(generator.tokenizer))}"
+                f"generators.{name}.seeds has {sorted(missing)}, which tokenizer {generator.tokenizer!r} is not "
+                f"trained with; allowed: {sorted(self.tokenizer_seeds(generator.tokenizer))}"
             )
 
     def _references(self) -> Iterator[tuple[str, str, str]]:

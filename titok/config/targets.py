@@ -61,15 +61,18 @@ class Targets:
         return [f"{self.root}/scores/reconstruction/vqgan.json"] if self.study.vqgan else []
 
     def all_scores(self) -> list[str]:
-        """Every score of the study."""
+        """Every score of the study; encoders are probed where the grid of Table 4 shows them."""
         tokenizers = self.study.tokenizers.items()
         generators = self.study.generators.items()
         return [
             *self.vqgan_score(),
             *(path for name, entry in tokenizers for s in entry.stages for path in self.reconstruction_scores(name, s)),
-            *(path for name in self.study.tokenizers for path in self.probe_scores(name)),
+            *self.score_files(stem for stem in self._grid_stems() if stem.startswith("probe/")),
             *(path for name, entry in generators for s in entry.samplers for path in self.generation_scores(name, s)),
         ]
+
+    def _grid_stems(self) -> tuple[str, ...]:
+        return self.study.reporting.tables.scores("table4")
 
     def manifests(self) -> list[str]:
         """Manifests of every training run."""

@@ -76,4 +76,4 @@ def load_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> TiTo
 
 def load_generator(file: str | Path, device: torch.device | str = "cpu") -> MaskGIT:
     """A trained generator."""
-    return load_folder(file, MaskGIT, device)
+    return load_folder(file, MaskGIT, device)  # type: ignore[type-abstract]
