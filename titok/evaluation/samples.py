@@ -173,7 +173,7 @@ def _balance(samples: Samples, num_classes: int) -> list[Finding]:
             f"allowed: 0 to {num_classes - 1}"
         )
     counts = np.bincount(samples.labels, minlength=num_classes)
-    if counts.max() - counts.min() <= (1 if len(samples) % num_classes else 0):
+    if counts.max() - counts.min() <= 1:
         return []
     text = (
         f"class {counts.argmin()} has {counts.min()} samples and class {counts.argmax()} has {counts.max()}; "
