@@ -34,10 +34,10 @@ def test_published_records_follow_the_official_settings() -> None:
     [
         ({"num_steps": 0}, "num_steps"),
         ({"guidance_scale": -1.0}, "guidance_scale"),
-        ({"guidance_scale": float("inf")}, "guidance_scale is inf; allowed: finite numbers"),
+        ({"guidance_scale": float("inf")}, "finite number"),
         ({"choice_temperature": float("nan")}, "choice_temperature"),
         ({"guidance_power": 0.0}, "guidance_power"),
-        ({"guidance_power": float("inf")}, "guidance_power is inf"),
+        ({"guidance_power": float("inf")}, "guidance_power"),
         ({"mask_schedule": "sine"}, "arccos"),
         ({"guidance_schedule": "power-cosine"}, "power_cosine"),
         ({"randomize_temperature": 4.5}, "randomize_temperature"),

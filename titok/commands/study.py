@@ -49,6 +49,9 @@ def study_schema() -> dict[str, Any]:
         document["$defs"][section].pop("required", None)
         for part in _referenced(document, section):
             document["$defs"][part].pop("required", None)
+    for section_of_names in document["properties"].values():
+        if "patternProperties" in section_of_names:
+            section_of_names["additionalProperties"] = False
     document["properties"]["defaults"] = {
         "type": "object",
         "description": "Bases of the named entries, merged under each of them.",

@@ -22,13 +22,24 @@ def check_claim(results: Path, study_file: str) -> None:
     path = results / CLAIM
     if not path.exists():
         return
-    owner = json.loads(path.read_text(encoding="utf-8"))["study_file"]
+    owner = _owner(path)
     if os.path.normpath(owner) != os.path.normpath(study_file):
         raise ClaimError(
             f"{results} was written by the study file {owner}, but this run reads {study_file}; nothing was touched. "
             f"Give {study_file} another name (its key `study`), or move {results} away, or, if the file was only "
             f"renamed, edit {path}"
         )
+
+
+def _owner(path: Path) -> str:
+    """The study file that a claim names."""
+    try:
+        return str(Path(json.loads(path.read_text(encoding="utf-8"))["study_file"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ClaimError(
+            f"{path} is damaged, so nobody knows whose results {path.parent} holds; nothing was touched. If they are "
+            f"this study's, delete it, otherwise move the folder away"
+        ) from error
 
 
 def write_claim(results: Path, study_file: str) -> None:

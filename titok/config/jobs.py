@@ -236,8 +236,3 @@ def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
         yield from ((stage, name) for stage in tokenizer.stages)
     yield from (("generator", name) for name in study.generators)
     yield from (("sample", name) for name in study.samplers)
-
-
-def all_jobs(study: Study) -> Iterator[Section]:
-    """Every job of a study, resolved."""
-    return (job(study, kind, name) for kind, name in job_names(study))

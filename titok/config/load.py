@@ -31,9 +31,11 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _mapping_without_duplicates(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
+    seen: set[str] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a plain name", key_node.start_mark)
+        key = key_node.value
         if key in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key {key!r} stands twice in one section; keep one of them", key_node.start_mark
@@ -55,6 +57,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; check the path (studies live in config/)") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; name a YAML file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(document, dict):
@@ -90,10 +96,16 @@ def apply_defaults(document: dict[str, Any], path: Path) -> dict[str, Any]:
     """
     document = dict(document)
     bases = document.pop("defaults", None) or {}
+    if not isinstance(bases, dict):
+        raise ConfigError(f"{path}: defaults holds {type(bases).__name__}, expected a mapping of {', '.join(BASES)}")
     for key, base in bases.items():
         if key not in BASES:
-            raise ConfigError(f"{path}: defaults.{key} is no base; allowed: {', '.join(BASES)}")
+            close = get_close_matches(str(key), BASES, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"{path}: defaults.{key} is no base; allowed: {', '.join(BASES)}{hint}")
         entries = document.get(BASES[key]) or {}
+        if not isinstance(entries, dict):
+            continue  # no mapping of names: told with everything else that is wrong
         document[BASES[key]] = {name: merge(base, override or {}) for name, override in entries.items()}
     return document
 
@@ -123,6 +135,8 @@ def _describe(section: type[BaseModel], problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "the study"
     if problem["type"] == "extra_forbidden":
         allowed = _fields_at(section, problem["loc"][:-1])
+        if allowed == sorted(Study.model_fields):
+            allowed = sorted((*allowed, "defaults"))
         close = get_close_matches(str(problem["loc"][-1]), allowed, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "remove it"
         return f"{key}: unknown key (value {problem['input']!r}); allowed here: {', '.join(allowed)}; {hint}"

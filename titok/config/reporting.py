@@ -188,6 +188,12 @@ class Reporting(Section):
             if row.generator and row.sampler:
                 yield row.generator, row.sampler, f"{where}.sampler"
 
+    def pairs(self) -> Iterator[tuple[str, str, str]]:
+        """(tokenizer, generator, where) of every row that shows both."""
+        for row, where in self._rows():
+            if row.tokenizer and row.generator:
+                yield row.tokenizer, row.generator, where
+
     def _rows(self) -> Iterator[tuple[Row, str]]:
         """Every row with its key path."""
         for name in self.tables.names:

@@ -6,10 +6,7 @@ lets guidance grow over the steps. `PUBLISHED_SAMPLERS` has the complete records
 
 from __future__ import annotations
 
-import math
-from typing import Literal, Self
-
-from pydantic import model_validator
+from typing import Literal
 
 from titok.config.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
@@ -39,14 +36,6 @@ class Sampler(Section):
     calls it randomize_temperature."""
     softmax_temperature_annealing: bool = True
     """Divide the logits by a temperature that falls from below 1.3 to 0.5."""
-
-    @model_validator(mode="after")
-    def _values_are_finite(self) -> Self:
-        for name in ("guidance_scale", "guidance_power", "choice_temperature"):
-            value = getattr(self, name)
-            if not math.isfinite(value):
-                raise ValueError(f"{name} is {value}; allowed: finite numbers. Write the number itself")
-        return self
 
 
 PUBLISHED_SAMPLERS: dict[str, Sampler] = {

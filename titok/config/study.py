@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from titok.config.data import Dataset
 from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import ClassifierModel, GeneratorShape, TransformerSize, VQGANModel
 from titok.config.reporting import Reporting
+from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import MaskSchedule, Sampler
 from titok.config.section import Name, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
 from titok.config.tokens import TokenViews
@@ -27,7 +28,17 @@ from titok.config.training import (
     Training,
 )
 
-Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+if TYPE_CHECKING:
+    from titok.config.jobs import JobKind
+
+
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds is {list(seeds)}; a repeated seed repeats the very same run: list each once")
+    return seeds
+
+
+Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_each_once)]
 StageName = Literal["stage1", "stage2", "single_stage"]
 
 
@@ -175,8 +186,12 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        from titok.config.jobs import all_jobs  # jobs are derived from studies, so they import this module
+        from titok.config.jobs import job_names  # jobs are derived from studies, so they import this module
 
+        if PROXY_TOKENIZER in self.tokenizers:
+            raise ValueError(
+                f"tokenizers has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name"
+            )
         for name, tokenizer in self.tokenizers.items():
             if tokenizer.recipe == "two_stage" and self.vqgan is None:
                 raise ValueError(
@@ -188,9 +203,42 @@ class Study(Section):
             _require("stage", stage, self.tokenizers[stage_of].stages, where)
         for generator_of, sampler, where in self.reporting.runs():
             _require("sampler", sampler, self.generators[generator_of].samplers, where)
-        for _ in all_jobs(self):  # building a job checks its shapes
-            pass
+        for shown, generator_of, where in self.reporting.pairs():
+            learned = self.generators[generator_of].tokenizer
+            if shown != learned:
+                raise ValueError(
+                    f"{where} shows tokenizer {shown!r}, but generator {generator_of!r} learns the tokens of "
+                    f"{learned!r}; a row is about one tokenizer: name {learned!r}, or use two rows"
+                )
+        for seed, trained, where in self._seeds_shown():
+            if seed not in trained:
+                raise ValueError(f"{where} is {seed}, but nothing is trained with it; allowed: {sorted(trained)}")
+        for kind, job_name in job_names(self):
+            self._check_shapes(kind, job_name)
         return self
+
+    def _seeds_shown(self) -> Iterator[tuple[int, tuple[int, ...], str]]:
+        """(seed, seeds there are, where it is written) of every seed that a figure asks for."""
+        wanted = self.reporting.figures
+        if wanted.samples:
+            trained = self.generator_seeds(wanted.samples.generator)
+            yield wanted.samples.seed, trained, "reporting.figures.samples.seed"
+        if wanted.reconstructions:
+            for row in wanted.reconstructions.rows:
+                if row.tokenizer and row.tokenizer != PROXY_TOKENIZER:
+                    trained = self.tokenizer_seeds(row.tokenizer)
+                    yield wanted.reconstructions.seed, trained, "reporting.figures.reconstructions.seed"
+
+    def _check_shapes(self, kind: JobKind, name: str) -> None:
+        """Building a job checks that its numbers fit each other."""
+        from titok.config.jobs import job
+
+        try:
+            job(self, kind, name)
+        except ValidationError as error:
+            reasons = "; ".join(str(problem.get("ctx", {}).get("error", problem["msg"])) for problem in error.errors())
+            place = f"tokenizers.{name}" if kind in get_args(StageName) else f"{kind}s.{name}"
+            raise ValueError(f"{place}: {reasons}") from None
 
     def _check_generator(self, name: str, generator: Generator) -> None:
         tokenizer = self.tokenizers[generator.tokenizer]

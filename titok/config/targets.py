@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from titok.config.jobs import JobKind, job
 from titok.config.reporting import FigureName, TableName
+from titok.config.rows import CurveRun
 from titok.config.section import fingerprint
 from titok.config.study import Study
 
@@ -156,9 +157,15 @@ class Targets:
         """Training logs behind a figure: the first seed of each run."""
         if figure != "training_curves":
             return []
-        seed = self.study.seeds[0]
         runs = self.study.reporting.figures.training_curves
-        return [f"{self.root}/{run.directory(seed)}/metrics.jsonl" for run in runs]
+        return [f"{self.root}/{run.directory(self._first_seed(run))}/metrics.jsonl" for run in runs]
+
+    def _first_seed(self, run: CurveRun) -> int:
+        if run.generator:
+            return self.study.generator_seeds(run.generator)[0]
+        if run.tokenizer in self.study.tokenizers:
+            return self.study.tokenizer_seeds(run.tokenizer)[0]
+        return self.study.seeds[0]  # VQGAN and classifiers are trained once; their folders name no seed
 
     def figure_images(self, figure: FigureName) -> list[str]:
         """Files with the images that a grid shows."""

@@ -1,0 +1,131 @@
+"""What single jobs read: a changed setting reaches exactly the jobs it concerns.
+
+Run: pytest tests/config/test_jobs.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from config.studies import TINY, changed, study_of, tiny_document
+
+from titok.config.jobs import job, job_names
+from titok.config.load import load_study
+from titok.config.section import fingerprint
+from titok.config.study import Study
+from titok.config.targets import Targets
+
+
+def fingerprints(study: Study) -> dict[tuple[str, str], str]:
+    targets = Targets(study)
+    return {(kind, name): targets.settings(kind, name) for kind, name in job_names(study)}
+
+
+BEFORE = fingerprints(study_of(tiny_document()))
+
+CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
+    "one tokenizer's codebook, and the generator on it": (
+        "tokenizers.s2.codebook_size",
+        32,
+        {("stage1", "s2"), ("generator", "s2-uvit")},
+    ),
+    "one tokenizer's stage 1, nothing of its generator": (
+        "tokenizers.s2.stage1",
+        {"training": {"steps": 31}},
+        {("stage1", "s2")},
+    ),
+    "one tokenizer's stage 2": (
+        "tokenizers.b2-final.stage2",
+        {
+            **tiny_document()["tokenizers"]["b2-final"]["stage2"],
+            "training": {"steps": 9, "schedule": {"warmup_steps": 2}},
+        },
+        {("stage2", "b2-final")},
+    ),
+    "a size": (
+        "sizes.s.mlp_ratio",
+        3,
+        {("stage1", "s1"), ("stage1", "s2")},
+    ),
+    "the VQGAN's training": ("vqgan.training.steps", 21, {("vqgan", "all")}),
+    "the VQGAN's size reaches the two-stage tokenizers that hold its decoder": (
+        "vqgan.model.codebook_size",
+        32,
+        {("vqgan", "all"), ("stage1", "s1"), ("stage1", "s2"), ("stage1", "b2-final"), ("stage2", "b2-final")},
+    ),
+    "a classifier": ("classifiers.critic.training.steps", 61, {("classifier", "critic")}),
+    "a generator": ("generators.b2-vit.mask_schedule", "cosine", {("generator", "b2-vit")}),
+    "a sampler": ("samplers.unguided.num_steps", 1, {("sample", "unguided")}),
+    "the views": ("token_views.num_views", 3, {("tokens", "all")}),
+    "the probe": ("probe.steps", 21, {("probe", "all")}),
+    "how scores are made": ("evaluation.rounding", "truncate", {("score", "all")}),
+    "a plot option": ("reporting.figure_dpi", 200, set()),
+    "a table's rows": ("reporting.tables.table3b.rows", [], set()),
+    "a label": ("reporting.figures.figure2", [], set()),
+    "a check": ("reporting.checks.min_codebook_usage", 0.5, set()),
+    "the title": ("title", "Another title", set()),
+    "more seeds": ("tokenizers.s2.seeds", [0, 1], set()),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "concerned"), CHANGES.values(), ids=CHANGES.keys())
+def test_a_change_reaches_the_jobs_it_concerns_and_no_others(
+    key: str, value: object, concerned: set[tuple[str, str]]
+) -> None:
+    after = fingerprints(study_of(changed(tiny_document(), key, value)))
+    assert after.keys() == BEFORE.keys()
+    assert {name for name in after if after[name] != BEFORE[name]} == concerned
+
+
+def test_spelling_out_a_default_changes_nothing() -> None:
+    document = changed(tiny_document(), "tokenizers.s2.use_l2_norm", True)
+    assert fingerprints(study_of(document)) == BEFORE
+
+
+def test_the_dataset_reaches_every_job_that_sees_images() -> None:
+    after = fingerprints(study_of(changed(tiny_document(), "dataset.split_seed", 1)))
+    same = {kind for kind, name in after if after[kind, name] == BEFORE[kind, name]}
+    assert same == {"generator", "sample"}, "these read tokens, whose file changes"
+
+
+def test_jobs_hold_what_their_name_says() -> None:
+    study = load_study(TINY)
+    stage1, stage2 = (job(study, stage, "b2-final").resolved() for stage in ("stage1", "stage2"))
+    assert (stage1["model"]["head"], stage1["model"]["pixel_lookup"]) == ("proxy_codes", "argmax")
+    assert (stage2["model"]["head"], stage2["model"]["pixel_lookup"]) == ("proxy_codes", "soft")
+    assert stage1["model"]["encoder"] == study.sizes["b"].resolved()
+    single = job(study, "single_stage", "b2-single").resolved()["model"]
+    assert (single["head"], single["vqgan"]) == ("pixels", None)
+    generator = job(study, "generator", "s2-uvit").resolved()["model"]
+    assert (generator["num_tokens"], generator["codebook_size"], generator["num_classes"]) == (2, 16, 10)
+    assert job(study, "sample", "unguided").resolved()["sampler"]["guidance_scale"] == 0.0
+
+
+def test_job_names_list_every_stage_once() -> None:
+    names = list(job_names(load_study(TINY)))
+    assert len(names) == len(set(names))
+    assert {name for kind, name in names if kind == "stage2"} == {"b2-final"}
+    assert {name for kind, name in names if kind == "single_stage"} == {"b2-single"}
+    assert ("vqgan", "all") in names
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("stage3", "s2", "no kind of job is called 'stage3'"),
+        ("stage1", "b2-single", "'b2-single' has no stage1"),
+        ("single_stage", "s2", "has no single_stage"),
+        ("stage1", "nobody", "nobody"),
+    ],
+)
+def test_jobs_that_do_not_exist(kind: Any, name: str, words: str) -> None:
+    with pytest.raises(KeyError, match=words):
+        job(load_study(TINY), kind, name)
+
+
+def test_fingerprints_do_not_depend_on_order_and_refuse_what_is_no_number() -> None:
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+    assert fingerprint({"b": [1, 2]}) != fingerprint({"b": [2, 1]})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        fingerprint(float("nan"))

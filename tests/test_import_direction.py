@@ -1,0 +1,140 @@
+"""Who may import whom in titok, read from the source, and what stays out of memory until it is needed.
+
+Run: pytest tests/test_import_direction.py
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "titok"
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "config": set(),
+    "runtime": set(),
+    "metrics": set(),
+    "models": {"config", "runtime"},
+    "data": {"config", "runtime"},
+    "losses": {"config", "models"},
+    "generation": {"config", "models.token_space", "runtime"},
+    "training": {"config", "data", "generation", "losses", "models", "runtime"},
+    "evaluation": {"config", "data", "generation", "metrics", "models", "runtime"},
+    "reporting": {"runtime"},
+}
+"""Part -> what it may import beside itself; `commands`, `cli` and `__main__` hold everything together."""
+
+FREE = {"commands", "cli", "__main__", "__init__"}
+
+ONLY_FOR_TYPES = {("reporting", "config")}
+"""Allowed inside `if TYPE_CHECKING:` alone."""
+
+
+def titok_imports(tree: ast.AST, for_types: bool = False) -> Iterator[tuple[str, bool]]:
+    """(module below titok, whether only type checkers see it) of every import, also those inside functions."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative imports hide the direction"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            guarded = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            yield from titok_imports(node, for_types or guarded)
+            continue
+        yield from ((name.removeprefix("titok."), for_types) for name in names if name.startswith("titok."))
+
+
+def forbidden(part: str, source: str) -> list[str]:
+    """Imports of a module of ``part`` that go against the table."""
+    found = []
+    for name, for_types in titok_imports(ast.parse(source)):
+        other = name.split(".")[0]
+        if other in {part, "__version__"}:
+            continue
+        if any(name == allowed or name.startswith(f"{allowed}.") for allowed in MAY_IMPORT[part]):
+            continue
+        if not (for_types and (part, other) in ONLY_FOR_TYPES):
+            found.append(name)
+    return found
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if part_of(path) not in FREE)
+
+
+def test_every_part_is_in_the_table() -> None:
+    assert {part_of(path) for path in PACKAGE.rglob("*.py")} - FREE == MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_import_only_what_their_part_may(path: Path) -> None:
+    assert forbidden(part_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "source", "found"),
+    [
+        ("training", "from titok.evaluation.record import score_record", ["evaluation.record.score_record"]),
+        ("config", "def late():\n    import titok.models.vqgan", ["models.vqgan"]),
+        ("generation", "from titok.models import token_space", []),
+        ("generation", "from titok.models.vqgan import VQGAN", ["models.vqgan.VQGAN"]),
+        ("reporting", "if TYPE_CHECKING:\n    from titok.config.rows import Row", []),
+        ("reporting", "from titok.config.rows import Row", ["config.rows.Row"]),
+        ("runtime", "if TYPE_CHECKING:\n    from titok.config.rows import Row", ["config.rows.Row"]),
+        ("runtime", "from titok import __version__", []),
+    ],
+)
+def test_the_check_itself(part: str, source: str, found: list[str]) -> None:
+    assert forbidden(part, source) == found
+
+
+HEAVY = "torch", "torchvision", "timm", "torch_fidelity", "sklearn", "tensorboard"
+
+ALL_OF = """
+import importlib, pkgutil, sys
+for package in sys.argv[1:]:
+    package = importlib.import_module(package)
+    for module in pkgutil.walk_packages(getattr(package, "__path__", []), package.__name__ + "."):
+        importlib.import_module(module.name)
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def loaded_by(code: str, *arguments: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()) & set(HEAVY)
+
+
+def test_settings_reporting_and_their_verbs_never_load_torch() -> None:
+    light = "titok.config", "titok.reporting", "titok.cli", "titok.commands.study", "titok.commands.report"
+    assert loaded_by(ALL_OF, *light) == set()
+
+
+@pytest.mark.parametrize("arguments", ["['--help']", "['train', '--help']", "['check', 'config/digits.yaml']"])
+def test_help_and_check_never_load_torch(arguments: str) -> None:
+    code = f"""
+import sys
+from titok.cli import main
+try:
+    main({arguments})
+except SystemExit:
+    pass
+print(*{{name.partition('.')[0] for name in sys.modules}})
+"""
+    assert loaded_by(code) == set()
+
+
+def test_jobs_load_torch_and_none_of_the_slow_packages() -> None:
+    """Torchvision, timm and torch-fidelity cost two seconds; a study starts hundreds of jobs that need none of them."""
+    everything = "titok.models", "titok.losses", "titok.metrics", "titok.training", "titok.evaluation", "titok.commands"
+    assert loaded_by(ALL_OF, *everything) == {"torch"}
