@@ -188,3 +188,10 @@ def test_a_curve_reads_only_its_own_runs(tree):
     assert (drawing.data["min"] == drawing.data["max"]).all(), "one seed"
     both = training_curves([CurveRun(label="S", tokenizer="s2")], tree.logs).data
     assert np.allclose(both["max"] - both["min"], 0.1), "two seeds"
+
+
+def test_runs_of_two_tasks_may_share_a_label(tree):
+    runs = [CurveRun(label="same", tokenizer="s2"), CurveRun(label="same", tokenizer="vqgan")]
+    data = training_curves(runs, tree.logs).data
+    stage1, vqgan = (data[data["task"] == task]["mean"].to_numpy() for task in ("stage 1", "proxy VQGAN"))
+    assert len(stage1) != len(vqgan) or not np.allclose(stage1, vqgan)

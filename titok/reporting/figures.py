@@ -187,7 +187,7 @@ def training_curves(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Draw
     parts = []
     for panel, task in zip(axes, tasks, strict=False):
         for index, run in enumerate(run for run in runs if run.task == task):
-            values = _loss_over_seeds(logs[run.label])
+            values = _loss_over_seeds(logs[run])
             style = look(index)
             panel.plot(values["step"], values["mean"], color=style.color, linestyle=style.line, label=run.label)
             panel.fill_between(values["step"], values["min"], values["max"], color=style.color, alpha=0.18, linewidth=0)
@@ -200,9 +200,9 @@ def training_curves(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Draw
     return Drawing(figure, data)
 
 
-def _logs_by_run(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Mapping[str, list[pd.DataFrame]]:
+def _logs_by_run(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Mapping[CurveRun, list[pd.DataFrame]]:
     """Each run's logs among the files given, one per seed, found by the folder they lie in."""
-    found: dict[str, list[pd.DataFrame]] = {}
+    found: dict[CurveRun, list[pd.DataFrame]] = {}
     for run in runs:
         paths = [path for path in log_files if _belongs(run, path)]
         if not paths:
@@ -210,7 +210,7 @@ def _logs_by_run(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Mapping
                 f"{run.directory(0)}/metrics.jsonl: no metrics log of curve {run.label!r} is among the "
                 f"{len(log_files)} files given; train that run, or take its curve out of the study"
             )
-        found[run.label] = [read_metrics_log(path) for path in paths]
+        found[run] = [read_metrics_log(path) for path in paths]
     return found
 
 
