@@ -22,6 +22,7 @@ def fingerprints(study: Study) -> dict[tuple[str, str], str]:
     return {(kind, name): targets.settings(kind, name) for kind, name in job_names(study)}
 
 
+STAGE2 = tiny_document()["tokenizers"]["b2-final"]["stage2"]
 BEFORE = fingerprints(study_of(tiny_document()))
 
 CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
@@ -37,10 +38,7 @@ CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
     ),
     "one tokenizer's stage 2": (
         "tokenizers.b2-final.stage2",
-        {
-            **tiny_document()["tokenizers"]["b2-final"]["stage2"],
-            "training": {"steps": 9, "schedule": {"warmup_steps": 2}},
-        },
+        {**STAGE2, "training": {"steps": 9, "schedule": {"warmup_steps": 2}}},
         {("stage2", "b2-final")},
     ),
     "a size": (
@@ -114,7 +112,7 @@ def test_job_names_list_every_stage_once() -> None:
     ("kind", "name", "words"),
     [
         ("stage3", "s2", "no kind of job is called 'stage3'"),
-        ("stage1", "b2-single", "'b2-single' has no stage1"),
+        ("stage2", "s2", "'s2' has no stage2"),
         ("single_stage", "s2", "has no single_stage"),
         ("stage1", "nobody", "nobody"),
     ],
