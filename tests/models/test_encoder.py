@@ -55,6 +55,16 @@ def test_every_patch_and_latent_token_matters() -> None:
     assert (latents.grad.abs().sum(dim=1) > 0).all()
 
 
+def test_initialisation_of_narrow_models() -> None:
+    torch.manual_seed(0)
+    size = TransformerSize(width=64, depth=1, num_heads=4, init_std=0.1, attention_init_gain=2.0)
+    state = Encoder(settings(encoder=size)).state_dict()
+    bound = 2 * (6 / (64 + 3 * 64)) ** 0.5
+    assert 0.99 * bound < state["blocks.0.attn.qkv.weight"].abs().max() <= bound
+    for key in ("patch_embed.weight", "blocks.0.mlp.fc1.weight", "blocks.0.attn.proj.weight", "to_latent.weight"):
+        assert state[key].std().item() == pytest.approx(0.1, rel=0.1), key
+
+
 def test_published_initialisation() -> None:
     torch.manual_seed(0)
     encoder = Encoder(settings(encoder=TransformerSize(width=256, depth=1, num_heads=4)))

@@ -24,6 +24,12 @@ class TransformerSize(Section):
     """Attention heads; must divide the width."""
     mlp_ratio: PositiveFloat = 4.0
     """Hidden width of the MLP as a multiple of the width."""
+    init_std: PositiveFloat = 0.02
+    """Standard deviation of fresh linear and convolution weights. What counts is `init_std * sqrt(width)`: the
+    published 0.02 suits widths of 512 and more, at 32 to 128 it silences every layer for hundreds of steps."""
+    attention_init_gain: PositiveFloat = 1.0
+    """Factor on Xavier's initialisation of the packed query, key and value weights. Above 1 attention starts less
+    uniform, so that tiny models soon tell their few tokens apart."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -70,7 +76,8 @@ class VQGANModel(Section):
             if (self.channels * multiplier) % self.norm_groups:
                 raise ValueError(
                     f"norm_groups is {self.norm_groups}, which does not divide the "
-                    f"{self.channels * multiplier} channels of a level (channels {self.channels} x multiplier {multiplier}); choose a common divisor"
+                    f"{self.channels * multiplier} channels of a level ({self.channels} x {multiplier}); "
+                    f"choose a common divisor"
                 )
         return self
 

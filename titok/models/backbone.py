@@ -22,6 +22,7 @@ class Backbone(nn.Module):
 
     def __init__(self, size: TransformerSize, num_patches: int, num_latent_tokens: int) -> None:
         super().__init__()
+        self.size = size
         self.class_embedding = scaled_normal(1, size.width)
         self.positional_embedding = scaled_normal(1 + num_patches, size.width)
         self.latent_token_positional_embedding = scaled_normal(num_latent_tokens, size.width)
@@ -47,15 +48,16 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def init_published(self) -> None:
-        """The released initialisation: normal(0, 0.02) for linear and convolution weights, zero biases.
+        """The released initialisation: truncated normal for linear and convolution weights, zero biases.
 
         The packed attention weight keeps Xavier's uniform, as the released code leaves it (specification 1.5).
+        `TransformerSize` has both scales; its defaults are the released ones.
         """
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
                 if name.endswith("attn.qkv"):
-                    nn.init.xavier_uniform_(module.weight)
+                    nn.init.xavier_uniform_(module.weight, gain=self.size.attention_init_gain)
                 else:
-                    nn.init.trunc_normal_(module.weight, std=0.02)
+                    nn.init.trunc_normal_(module.weight, std=self.size.init_std)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
