@@ -94,7 +94,7 @@ class StateDirectory:
         """
         path = self.path / f"step-{step:08d}.pt"
         with atomic_path(path) as temporary:
-            torch.save({**state, "step": step, "identity_sha256": sha256_json(self.identity)}, temporary)
+            _write(temporary, {**state, "step": step, "identity_sha256": sha256_json(self.identity)})
             write_text(_sum_path(path), sha256_file(temporary) + "\n")
         for old in self.checkpoints()[self._keep :]:
             old.unlink()
@@ -131,7 +131,7 @@ class StateDirectory:
         """Stores the batch of a step that went wrong, for inspection with ``torch.load``."""
         path = self.path / f"batch-of-step-{step:08d}.pt"
         with atomic_path(path) as temporary:
-            torch.save(dict(batch), temporary)
+            _write(temporary, dict(batch))
         return path
 
     def _claim(self) -> None:
@@ -173,6 +173,12 @@ def _lock(path: Path) -> int:
     os.truncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """`torch.save` through a Python file, whose errors say that the disk is full; torch's own writer does not."""
+    with path.open("wb") as stream:
+        torch.save(content, stream)
 
 
 def _read(path: Path) -> dict[str, Any]:

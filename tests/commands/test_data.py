@@ -1,0 +1,92 @@
+"""`titok prepare | tokens`, also on a full disk and from a truncated shard.
+
+Run: pytest tests/commands/test_data.py
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands.workbench import Workbench, command, titok
+
+from titok.data.images import load_images
+from titok.data.shards import ShardError
+from titok.data.tokens import load_tokens
+from titok.runtime.files import sha256_file
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+
+def test_prepare_splits_all_digits(bench: Workbench) -> None:
+    train, test = (load_images(bench.root / "data", split, 18) for split in ("train", "test"))
+    assert (len(train), len(test)) == (1697, 100)
+    assert not set(train.keys) & set(test.keys)
+    assert np.bincount(test.labels).min() >= 9
+
+
+def test_prepare_twice_gives_the_same_bytes(bench: Workbench, tmp_path: Path) -> None:
+    bench.run("prepare", config=bench.config("data"), output=tmp_path)
+    for path in sorted((bench.root / "data").iterdir()):
+        assert sha256_file(tmp_path / path.name) == sha256_file(path), path.name
+
+
+def test_tokens_of_every_view(bench: Workbench) -> None:
+    tokens = load_tokens(bench.root / "tokens.npz")
+    assert tuple(tokens.tokens.shape) == (1697, 2, 2)
+    assert int(tokens.tokens.max()) < 16
+    assert tokens.source["tokenizer_sha256"] == sha256_file(bench.model("two"))
+
+
+def test_tokens_do_not_depend_on_the_run(bench: Workbench, tmp_path: Path) -> None:
+    again = tmp_path / "tokens.npz"
+    options = {"data": bench.train_data, "tokenizer": bench.model("two"), "output": again}
+    bench.run("tokens", config=bench.config("tokens"), **options)
+    assert sha256_file(again) == sha256_file(bench.root / "tokens.npz")
+
+
+def test_a_truncated_shard_is_named_and_nothing_is_written(bench: Workbench, tmp_path: Path) -> None:
+    shutil.copytree(bench.root / "data", tmp_path / "data")
+    shard = tmp_path / "data" / "train-000000.tar"
+    with shard.open("r+b") as stream:
+        stream.truncate(shard.stat().st_size // 2)
+    output = tmp_path / "tokens.npz"
+    options = {"config": bench.config("tokens"), "tokenizer": bench.model("two"), "output": output}
+    message = bench.refusal("tokens", data=tmp_path / "data" / "train.index.npz", **options)
+    assert message.startswith("titok: ShardError: ")
+    assert str(shard) in message
+    assert "bytes expected" in message
+    assert "prepare the dataset again" in message
+    assert not output.exists()
+
+
+def test_an_altered_sample_is_named(bench: Workbench, tmp_path: Path) -> None:
+    shutil.copytree(bench.root / "data", tmp_path / "data")
+    shard = tmp_path / "data" / "test-000000.tar"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ShardError, match=r"test-000000\.tar.*digit-\d+"):
+        load_images(tmp_path / "data", "test", 18)
+
+
+def test_a_full_disk_leaves_no_half_shard(bench: Workbench, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk: both end a write in the middle."""
+    line = command("prepare", config=bench.config("data"), output=tmp_path / "data")
+    limit = 200_000
+
+    def restrict() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    process = titok(*line, preexec_fn=restrict)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert "titok: FileError: cannot write" in said
+    assert "Make room and run the step again" in said
+    assert list((tmp_path / "data").iterdir()) == []
+    bench.run(*line)
+    assert len(load_images(tmp_path / "data", "train", 18)) == 1697

@@ -1,0 +1,150 @@
+"""`titok score`: records with numbers, protocol and provenance, and what is not scored.
+
+Run: pytest tests/commands/test_score.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from commands.workbench import Workbench, record
+
+from titok.runtime.files import load_npz, save_npz, sha256_file
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+RECONSTRUCTION = {
+    "rfid",
+    "inception_score",
+    "psnr",
+    "ssim",
+    "codebook_usage",
+    "codebook_entropy_bits",
+    "codebook_perplexity",
+    "classifier_accuracy",
+    "parameters",
+    "encoder_parameters",
+    "decoder_parameters",
+    "training_images_per_second",
+}
+GENERATION = {
+    "gfid",
+    "inception_score",
+    "precision",
+    "recall",
+    "class_agreement",
+    "generator_parameters",
+    "sampling_images_per_second",
+    "training_images_per_second",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "metrics"),
+    [
+        ("two", "reconstruction", RECONSTRUCTION),
+        ("vqgan", "reconstruction", RECONSTRUCTION),
+        ("probe", "linear_probe", {"linear_probe_top1"}),
+        ("generation", "generation", GENERATION),
+    ],
+)
+def test_records_are_complete(bench: Workbench, name: str, kind: str, metrics: set[str]) -> None:
+    found = record(bench.root / "scores" / f"{name}.json")
+    assert (found["kind"], found["study"]) == (kind, "bench")
+    assert metrics <= found["metrics"].keys()
+    assert found["subject"]["seed"] == 0
+    assert len(found["protocol_id"]) == 12
+    assert found["provenance"]["inputs"]
+
+
+def test_numbers_from_a_trained_judge_are_never_called_fid(bench: Workbench) -> None:
+    for name, metric in (("two", "rfid"), ("generation", "gfid")):
+        label = record(bench.root / "scores" / f"{name}.json")["metrics"][metric]["label"]
+        assert "judge" in label or "digits" in label, label
+
+
+def test_the_protocol_names_judge_and_reference(bench: Workbench) -> None:
+    protocol = record(bench.root / "scores" / "two.json")["protocol"]
+    assert sha256_file(bench.model("judge")) in str(protocol)
+    assert protocol["reference"]["split"] == "test"
+    assert record(bench.root / "scores" / "generation.json")["protocol"]["reference"]["split"] == "train"
+
+
+def test_examples_show_originals_and_reconstructions(bench: Workbench) -> None:
+    examples = load_npz(bench.root / "examples" / "two.npz")
+    assert examples["images"].shape[0] == 2
+    assert examples["images"].shape[2:] == (16, 16, 3)
+    assert examples["row_labels"].tolist() == ["original", "reconstruction"]
+
+
+def reconstruction(bench: Workbench, output: Path, **changed: object) -> dict[str, object]:
+    return {
+        "config": bench.config("score"),
+        "data": bench.test_data,
+        "judge": bench.model("judge"),
+        "model": bench.model("two"),
+        "subject": bench.targets.subject(tokenizer="two", stage="stage2", seed=0),
+        "output": output,
+        **changed,
+    }
+
+
+def test_scoring_again_gives_the_same_numbers(bench: Workbench, tmp_path: Path) -> None:
+    bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "score.json"))
+    first, again = record(bench.root / "scores" / "two.json"), record(tmp_path / "score.json")
+    assert (again["metrics"], again["protocol_id"]) == (first["metrics"], first["protocol_id"])
+
+
+def test_another_protocol_has_another_name(bench: Workbench, tmp_path: Path) -> None:
+    settings = yaml.safe_load(bench.config("score").read_text())
+    settings["evaluation"]["rounding"] = "truncate"
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "score.json", config=config))
+    first, again = record(bench.root / "scores" / "two.json"), record(tmp_path / "score.json")
+    assert again["protocol_id"] != first["protocol_id"]
+
+
+def test_what_cannot_be_scored(bench: Workbench, tmp_path: Path) -> None:
+    output = tmp_path / "score.json"
+    options = reconstruction(bench, output)
+    without_judge = {name: value for name, value in options.items() if name != "judge"}
+    assert "give its model file with --judge" in bench.refusal("score", "reconstruction", **without_judge)
+    message = bench.refusal("score", "reconstruction", **reconstruction(bench, output, model=bench.model("g")))
+    assert "is a generator; reconstructions need a tokenizer or a vqgan" in message
+    message = bench.refusal("score", "reconstruction", **reconstruction(bench, output, model=tmp_path / "no" / "m"))
+    assert message.startswith("titok: FileError: ")
+    assert "does not exist" in message
+    assert not output.exists()
+
+
+def generation(bench: Workbench, samples: Path, output: Path) -> dict[str, object]:
+    return {
+        "config": bench.config("score"),
+        "data": bench.train_data,
+        "judge": bench.model("judge"),
+        "samples": samples,
+        "training": bench.model("g").with_name("manifest.json"),
+        "subject": bench.targets.subject(generator="g", sampler="two-steps", seed=0),
+        "output": output,
+    }
+
+
+def test_another_number_of_samples_is_not_scored(bench: Workbench, tmp_path: Path) -> None:
+    arrays, samples = load_npz(bench.root / "samples.npz"), tmp_path / "samples.npz"
+    save_npz(samples, **{name: values[:70] for name, values in arrays.items()})
+    samples.with_suffix(".json").write_bytes((bench.root / "samples.json").read_bytes())
+    message = bench.refusal("score", "generation", **generation(bench, samples, tmp_path / "score.json"))
+    assert "70" in message
+    assert "80" in message
+    assert not (tmp_path / "score.json").exists()
+
+
+def test_a_truncated_sample_file_is_named(bench: Workbench, tmp_path: Path) -> None:
+    samples = tmp_path / "samples.npz"
+    samples.write_bytes((bench.root / "samples.npz").read_bytes()[:5000])
+    message = bench.refusal("score", "generation", **generation(bench, samples, tmp_path / "score.json"))
+    assert str(samples) in message
+    assert not (tmp_path / "score.json").exists()
