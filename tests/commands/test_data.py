@@ -67,7 +67,7 @@ def test_an_altered_sample_is_named(bench: Workbench, tmp_path: Path) -> None:
     shutil.copytree(bench.root / "data", tmp_path / "data")
     shard = tmp_path / "data" / "test-000000.tar"
     content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[content.index(b"IDAT") + 20] ^= 1
     shard.write_bytes(content)
     with pytest.raises(ShardError, match=r"test-000000\.tar.*digit-\d+"):
         load_images(tmp_path / "data", "test", 18)

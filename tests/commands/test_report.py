@@ -6,6 +6,7 @@ Run: pytest tests/commands/test_report.py
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -25,10 +26,18 @@ def page(bench: Workbench) -> Path:
     generation = bench.root / "scores" / "generation.json"
     shared = {"study": bench.study_file, "scores": [*scores, generation]}
     paper = {"paper": ROOT / "config" / "paper.csv"}
+    # Curves and examples are found by their place in the results of a study.
+    log, examples = folder / "generators/g/seed0/metrics.jsonl", folder / "examples/two/stage2/seed0.npz"
+    for source, place in (
+        (bench.model("g").with_name("metrics.jsonl"), log),
+        (bench.root / "examples/two.npz", examples),
+    ):
+        place.parent.mkdir(parents=True)
+        shutil.copyfile(source, place)
     bench.run("table", "table1", output=folder / "table1.csv", **shared, **paper)
     for name, options in (
-        ("training_curves", {"logs": [bench.model("g").with_name("metrics.jsonl")]}),
-        ("reconstructions", {"images": [bench.root / "examples" / "two.npz"]}),
+        ("training_curves", {"logs": [log]}),
+        ("reconstructions", {"images": [examples]}),
         ("samples", {"images": [bench.root / "samples.npz"]}),
     ):
         bench.run("figure", name, study=bench.study_file, output=folder / f"{name}.svg", **options)

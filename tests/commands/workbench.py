@@ -55,6 +55,9 @@ def bench_document() -> dict[str, Any]:
     for key in ("defaults.classifier", "defaults.tokenizer.stage1", "defaults.generator", "vqgan"):
         for name, value in BRIEF.items():
             document = changed(document, f"{key}.training.{name}", value)
+    # Enough for codes and samples that differ.
+    document = changed(document, "vqgan.training.steps", 40)
+    document = changed(document, "defaults.tokenizer.stage1.training.steps", 40)
     document = changed(document, "dataset.test_images", 100)
     document = changed(document, "evaluation.num_samples", 80)
     return changed(document, "probe.steps", 4)
