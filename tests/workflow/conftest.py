@@ -1,0 +1,44 @@
+"""One whole run of the small study, shared by all tests of the workflow."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from config.studies import TINY
+from workflow.sandbox import Sandbox
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first: with two workers, all others are done by the time these are."""
+    items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Sandbox:
+    """A sandbox in which nothing was run yet."""
+    return Sandbox.new(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """The sandbox after `snakemake --cores 2`; tests leave it as it is."""
+    sandbox = Sandbox.new(tmp_path_factory.mktemp("study"))
+    done = sandbox.snakemake("--cores", 2, torch=True)
+    assert done.status == 0, done.said[-5000:]
+    return sandbox
+
+
+@pytest.fixture
+def edited(finished: Sandbox) -> Iterator[Sandbox]:
+    """The finished sandbox, whose study file may be edited and is put back afterwards."""
+    yield finished
+    shutil.copyfile(TINY, finished.study_file)
+
+
+@pytest.fixture
+def copy(finished: Sandbox, tmp_path: Path) -> Sandbox:
+    """A copy of the finished sandbox, for tests that break something."""
+    return finished.copy(tmp_path / "copy")

@@ -1,0 +1,84 @@
+"""A folder in which the project's Snakefile works on its own results, so that nothing in the checkout is touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+from config.studies import ROOT, TINY, study_of, tiny_document
+
+from titok.config.targets import Targets
+
+NO_TORCH = """raise ImportError("the workflow must not import {name}: dry runs would wait for it")"""
+
+
+class Sandbox:
+    """A working directory with `config/` as in the checkout and a study file of its own, `tiny.yaml`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results" / "tiny"
+        self.study_file = folder / "tiny.yaml"
+        (folder / "config").symlink_to(ROOT / "config")
+        shutil.copyfile(TINY, self.study_file)
+        self.targets = Targets(study_of(tiny_document()))
+
+    def write_study(self, document: dict[str, Any]) -> None:
+        """Another content for the same study file."""
+        self.study_file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def snakemake(
+        self, *words: object, study: str = "tiny.yaml", torch: bool = False, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """`snakemake WORD...` here; without ``torch``, importing it is an error."""
+        line = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", "."]
+        line += [*map(str, words), "--config", f"study={study}"]
+        done = subprocess.run(
+            line, cwd=self.folder, env=self.environment(torch), capture_output=True, text=True, timeout=600, **options
+        )
+        print(done.stdout, done.stderr)
+        return done
+
+    def environment(self, torch: bool) -> dict[str, str]:
+        """The environment of `make demo`; without ``torch``, one in which importing it fails."""
+        places = [str(ROOT)]
+        if not torch:
+            for name in ("torch", "torchvision", "timm"):
+                path = self.folder / "without" / name / "__init__.py"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(NO_TORCH.format(name=name))
+            places.insert(0, str(self.folder / "without"))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
+
+    def plan(self, *words: object) -> Plan:
+        """What a dry run would do."""
+        done = self.snakemake("--dry-run", *words)
+        assert done.returncode == 0, done.stderr
+        return Plan(done.stdout + done.stderr)
+
+
+class Plan:
+    """The jobs of a dry run."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", text, re.MULTILINE)
+        outputs = [(rule, re.search(r"^    output: (.*)$", block, re.MULTILINE)) for rule, block in blocks]
+        self.outputs = {path for _, found in outputs if found for path in found.group(1).split(", ")}
+        """Every file that would be written."""
+        self.rules = Counter(rule for rule, _ in blocks if rule != "all")
+        """How often each rule would run."""
+
+    def jobs(self, rule: str) -> set[str]:
+        """Files that jobs of a rule would write."""
+        blocks = re.findall(rf"^(?:local)?rule {rule}:\n((?:    .*\n)*)", self.text, re.MULTILINE)
+        found = [re.search(r"^    output: (.*)$", block, re.MULTILINE) for block in blocks]
+        return {match.group(1).split(", ")[0] for match in found if match}

@@ -1,0 +1,69 @@
+"""What every rule owes its users: a log, a benchmark, an environment, and a verb that does the work.
+
+Run: pytest tests/workflow/test_rules.py
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from config.studies import ROOT
+
+from titok.cli import build_parser
+
+FILES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+
+
+def rules() -> dict[str, str]:
+    """Name -> text of every rule with a command, across all files."""
+    text = "\n\n".join(path.read_text() for path in FILES)
+    found = re.findall(r"^(?:rule (\w+)|use rule \w+ as (\w+) with):\n((?:    .*\n|\n)*)", text, re.MULTILINE)
+    return {plain or derived: body for plain, derived, body in found}
+
+
+RULES = rules()
+DERIVED = {"score_vqgan"}
+"""Takes its command and environment from another rule."""
+
+
+def test_the_rules_were_found() -> None:
+    assert {"write_config", "train_stage1", "score_vqgan", "verify_checks"} <= RULES.keys()
+    assert len(RULES) >= 18
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_that_work_are_logged_timed_and_reproducible(name: str) -> None:
+    body = RULES[name]
+    assert "    log:\n" in body
+    assert ("    benchmark:\n" in body) != ("    localrule: True\n" in body)
+    if name not in DERIVED:
+        assert '"../../environment.yml"' in body
+        assert re.search(r"{log}", body), "the command writes its log"
+
+
+@pytest.mark.parametrize("name", sorted(RULES.keys() - DERIVED))
+def test_rules_call_one_verb_that_exists(name: str) -> None:
+    """Logic belongs into the package; files named by `script:` would rerun whenever a checkout touches them."""
+    body = RULES[name]
+    assert not re.search(r"^    (run|script|notebook|wrapper):", body, re.MULTILINE)
+    words = re.search(r'"python -m titok (\w+)(?: (\w+))?', body)
+    assert words
+    (verbs,) = [action for action in build_parser()._actions if hasattr(action, "choices") and action.choices]
+    assert words.group(1) in verbs.choices
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if "{params.state}" in RULES[name]])
+def test_training_state_is_out_of_snakemakes_reach(name: str) -> None:
+    """Snakemake deletes the outputs of failed jobs; checkpoints must not be among them."""
+    outputs = RULES[name].partition("    output:\n")[2].partition("    log:\n")[0]
+    assert "training/" not in outputs
+    assert re.search(r'state="results/\{study\}/training/', RULES[name])
+
+
+def test_captions_of_the_report_exist() -> None:
+    for path in FILES:
+        for caption in re.findall(r'caption="([^"]+)"', path.read_text()):
+            assert (path.parent / caption).exists()
+    assert Path(ROOT / "workflow/report/workflow.rst").exists()
