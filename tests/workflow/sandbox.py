@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from config.studies import ROOT, TINY, study_of, tiny_document
@@ -19,6 +19,13 @@ from titok.config.targets import Targets
 NO_TORCH = """raise ImportError("the workflow must not import {name}: dry runs would wait for it")"""
 
 
+class Done(NamedTuple):
+    """How a command ended, and everything it said."""
+
+    status: int
+    said: str
+
+
 class Sandbox:
     """A working directory with `config/` as in the checkout and a study file of its own, `tiny.yaml`."""
 
@@ -26,25 +33,39 @@ class Sandbox:
         self.folder = folder
         self.results = folder / "results" / "tiny"
         self.study_file = folder / "tiny.yaml"
-        (folder / "config").symlink_to(ROOT / "config")
-        shutil.copyfile(TINY, self.study_file)
         self.targets = Targets(study_of(tiny_document()))
+
+    @classmethod
+    def new(cls, folder: Path) -> Sandbox:
+        """A sandbox in which nothing was run yet."""
+        (folder / "config").symlink_to(ROOT / "config")
+        shutil.copyfile(TINY, folder / "tiny.yaml")
+        return cls(folder)
+
+    def copy(self, folder: Path) -> Sandbox:
+        """The same once more, times of files and Snakemake's memory included, for tests that break something."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Sandbox(folder)
 
     def write_study(self, document: dict[str, Any]) -> None:
         """Another content for the same study file."""
         self.study_file.write_text(yaml.safe_dump(document, sort_keys=False))
 
-    def snakemake(
+    def snakemake(self, *words: object, **options: Any) -> Done:
+        """`snakemake WORD...` here, to its end."""
+        process = self.start(*words, **options)
+        said, _ = process.communicate(timeout=600)
+        print(said)
+        return Done(process.returncode, said)
+
+    def start(
         self, *words: object, study: str = "tiny.yaml", torch: bool = False, **options: Any
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> subprocess.Popen[str]:
         """`snakemake WORD...` here; without ``torch``, importing it is an error."""
         line = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", "."]
         line += [*map(str, words), "--config", f"study={study}"]
-        done = subprocess.run(
-            line, cwd=self.folder, env=self.environment(torch), capture_output=True, text=True, timeout=600, **options
-        )
-        print(done.stdout, done.stderr)
-        return done
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(line, cwd=self.folder, env=self.environment(torch), **pipes, **options)
 
     def environment(self, torch: bool) -> dict[str, str]:
         """The environment of `make demo`; without ``torch``, one in which importing it fails."""
@@ -61,8 +82,8 @@ class Sandbox:
     def plan(self, *words: object) -> Plan:
         """What a dry run would do."""
         done = self.snakemake("--dry-run", *words)
-        assert done.returncode == 0, done.stderr
-        return Plan(done.stdout + done.stderr)
+        assert done.status == 0, done.said
+        return Plan(done.said)
 
 
 class Plan:
