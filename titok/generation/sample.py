@@ -83,7 +83,7 @@ def sample_images(
     tokenizer are on ``device`` and in eval mode; an autocast context around the loop applies.
     """
     indices = np.arange(len(labels)) if indices is None else indices
-    _check(generator, labels, indices, batch_size)
+    check_request(generator, labels, indices, batch_size)
     noise = CounterNoise(seed)
     return (
         _sample_batch(generator, detokenize, labels[part], indices[part], sampler, noise, device)
@@ -112,7 +112,8 @@ def collect_samples(batches: Iterable[SampleBatch], num_samples: int) -> Samples
     return Samples(indices, labels, images, timed_images / timed_seconds if timed_images else None)
 
 
-def _check(generator: TokenGenerator, labels: np.ndarray, indices: np.ndarray, batch_size: int) -> None:
+def check_request(generator: TokenGenerator, labels: np.ndarray, indices: np.ndarray, batch_size: int) -> None:
+    """Raises `SamplingError` for a generator in training mode, unknown classes and places that do not fit."""
     if getattr(generator, "training", False):
         raise SamplingError(
             "the generator is in training mode, so dropout would disturb the samples; call eval() first"

@@ -92,6 +92,24 @@ def generator_model(published: Mapping[str, Any]) -> GeneratorModel:
         ) from missing
 
 
+def config_to_published(config: GeneratorModel) -> dict[str, Any]:
+    """The released ``config.json`` of a generator, the inverse of `generator_model`."""
+    section = {
+        "model_type": {"vit": "ViT", "uvit": "UViT"}[config.kind],
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.num_heads,
+        "intermediate_size": round(config.width * config.mlp_ratio),
+        "dropout": config.dropout,
+        "attn_drop": config.dropout,
+        "class_label_dropout": config.class_dropout_prob,
+        "image_seq_len": config.num_tokens,
+        "condition_num_classes": config.num_classes,
+    }
+    vq_model = {"codebook_size": config.codebook_size, "num_latent_tokens": config.num_tokens}
+    return {"model": {"vq_model": vq_model, "generator": section}}
+
+
 def parameter_names(config: GeneratorModel) -> Iterator[Names]:
     """Every parameter of the generator: our name and the published one (or three, for the vit's packed matrices)."""
     yield from _vit_names(config.depth) if config.kind == "vit" else _uvit_names(config.depth // 2)
