@@ -1,6 +1,6 @@
-"""``titok VERB``: one verb per rule of the workflow. Parses and hands over; the work is in ``titok.commands``.
+"""``titok VERB``: one verb per rule of the workflow, and verbs on files. Parses and hands over.
 
-Nothing heavy is imported before a verb needs it: ``titok resolve`` and ``titok --help`` never load torch.
+The work is in ``titok.commands``. Nothing heavy is imported before a verb needs it: ``titok resolve`` and ``titok --help`` never load torch.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok import __version__
+from titok.commands.file_verbs import add_file_verbs
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -25,6 +26,8 @@ examples:
   titok prepare --config results/digits/configs/data/all.yaml --output results/digits/data
   titok train stage1 --config results/digits/configs/stage1/l2.yaml --data results/digits/data/train.index.npz \\
       --vqgan results/digits/vqgan/model.safetensors --seed 0 --state /tmp/state --output /tmp/l2/model.safetensors
+  titok reconstruct photo.jpg --model tokenizer_titok_l32 --output reconstructions
+  titok doctor
 
 Each verb's own help has more: titok train --help. Snakemake prints the verb it runs with --printshellcmds.
 """
@@ -59,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample(verbs)
     _add_score(verbs)
     _add_report_verbs(verbs)
+    add_file_verbs(verbs, _lazy)
     return parser
 
 

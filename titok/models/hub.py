@@ -20,9 +20,8 @@ from titok.config.load import read_yaml
 from titok.config.sources import GENERAL_NAMES, SOURCES_FILE, Source, Sources, load_sources
 from titok.models.classifier import Classifier
 from titok.models.folder import build_model
-from titok.models.generator import MaskGIT
 from titok.models.published import PublishedFormatError
-from titok.models.released import build_released, released_form
+from titok.models.released import Model, build_released, released_form
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.download import DownloadError, download
@@ -40,8 +39,6 @@ from titok.runtime.weights import (
 )
 
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-
-Model = TiTok | MaskGIT | VQGAN
 
 
 def load(
@@ -78,12 +75,12 @@ def load(
         state, _ = read_weights(weights)
     if document is not None and "kind" in document:
         with torch.device("meta"):
-            model = build_model(document, weights)
+            model = cast(Model | Classifier, build_model(document, weights))
         load_state(model, state, weights)
-        model = model.eval().requires_grad_(False)
+        model.eval().requires_grad_(False)
     else:
         model = build_released(state, document, weights, vqgan)
-    return cast(Model | Classifier, model.to(device))
+    return model.to(device)
 
 
 def save(
@@ -132,7 +129,11 @@ def find(source: str | Path, sources: Path = SOURCES_FILE) -> tuple[Path, Source
     if entry is not None:
         return fetch(entry), entry
     if _REPOSITORY.fullmatch(text):
-        return _fetch_unknown(text), None
+        try:
+            return _fetch_unknown(text), None
+        except DownloadError as error:
+            error.add_note(f"There is no file or folder {text} here either")
+            raise
     raise FileError(
         f"{text!r} is no file or folder here, no repository (owner/name) of the Hugging Face Hub and none of the names "
         f"in {sources}: {', '.join(known.models) or 'the list is missing'}"

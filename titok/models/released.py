@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from titok.config.model import TokenizerModel, VQGANModel
 from titok.models import published, published_generators
@@ -23,6 +23,7 @@ from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.weights import WeightsError, check_fit, load_state
 
+Model = TiTok | MaskGIT | VQGAN
 Kind = Literal["tokenizer", "generator", "vqgan"]
 
 _MARKS: tuple[tuple[str, Kind], ...] = (
@@ -56,7 +57,7 @@ def kind_of(state: Mapping[str, Tensor], where: str | Path) -> Kind:
 
 def build_released(
     state: Mapping[str, Tensor], config: Mapping[str, Any] | None, where: str | Path, vqgan: VQGAN | None = None
-) -> nn.Module:
+) -> Model:
     """The model that ``state`` holds the weights of, with these weights, in eval mode and frozen.
 
     ``config`` is the released config; the MaskGIT-VQGAN has none. ``vqgan`` supplies the pixel decoder of a stage-1
@@ -66,10 +67,20 @@ def build_released(
         WeightsError: the weights do not fit the config; the message lists the (released) names.
         PublishedFormatError: the config is none, or contradicts itself.
     """
-    kind = kind_of(state, where)
+    model = empty_model(kind_of(state, where), config, where)
+    if isinstance(model, TiTok) and model.config.head == "proxy_codes" and model.config.pixel_lookup == "argmax":
+        state = {**state, **_pixel_parts(vqgan, where)}
+    return filled(model, state, where)
+
+
+def empty_model(kind: Kind, config: Mapping[str, Any] | None, where: str | Path) -> Model:
+    """The model that a released config describes, on the meta device: shapes without weights.
+
+    Raises `PublishedFormatError` when the config is none, or contradicts itself.
+    """
     if kind == "vqgan":
         with torch.device("meta"):
-            return _filled(VQGAN(VQGANModel()), state, where)
+            return VQGAN(VQGANModel())
     if config is None:
         raise PublishedFormatError(
             f"{where} holds a {kind}, whose sizes are in no file beside it; put its config.json there, or name one of "
@@ -84,13 +95,10 @@ def build_released(
             f"model.vq_model, model.generator (generators) and dataset.preprocessing (tokenizers)"
         ) from error
     with torch.device("meta"):
-        model = TiTok(settings) if isinstance(settings, TokenizerModel) else build_generator(settings)
-    if isinstance(settings, TokenizerModel) and settings.head == "proxy_codes" and settings.pixel_lookup == "argmax":
-        state = {**state, **_pixel_parts(vqgan, where)}
-    return _filled(model, state, where)
+        return TiTok(settings) if isinstance(settings, TokenizerModel) else build_generator(settings)
 
 
-def released_form(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def released_form(model: Model) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """``(state_dict, config)`` as the released class of ``model`` reads them: the inverse of `build_released`.
 
     A stage-1 tokenizer (``pixel_lookup: argmax``) has no pixel decoder there. The VQGAN has no released config; it
@@ -105,21 +113,19 @@ def released_form(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
         vqgan = model.config.vqgan if model.config.head == "proxy_codes" else None
     elif isinstance(model, MaskGIT):
         config, vqgan = config_to_published(model.config), None
-    elif isinstance(model, VQGAN):
-        config, vqgan = {"kind": "vqgan", "model": model.config.resolved()}, model.config
     else:
-        raise PublishedFormatError(f"{type(model).__name__} has no released form; TiTok, MaskGIT and VQGAN models have")
+        config, vqgan = {"kind": "vqgan", "model": model.config.resolved()}, model.config
     if vqgan not in (None, VQGANModel()):
         raise PublishedFormatError(f"the VQGAN is {vqgan!r}; all released models have the MaskGIT-VQGAN's sizes")
-    state = _to_released(model)
+    state = to_released(model)
     state.pop(_TRAINING_STATE, None)
     if isinstance(model, TiTok) and model.pixel_lookup == "argmax":
         state = {key: tensor for key, tensor in state.items() if not key.startswith(_PIXEL_PARTS)}
     return state, config
 
 
-def _to_released(model: nn.Module) -> dict[str, Tensor]:
-    """The state_dict of ``model`` under its released names."""
+def to_released(model: Model) -> dict[str, Tensor]:
+    """The state_dict of ``model`` under its released names; also for a model on the meta device."""
     match model:
         case TiTok():
             return published.to_published(model.state_dict(), model.config)
@@ -128,9 +134,9 @@ def _to_released(model: nn.Module) -> dict[str, Tensor]:
     return dict(model.state_dict())
 
 
-def _filled(model: nn.Module, state: Mapping[str, Tensor], where: str | Path) -> nn.Module:
+def filled(model: Model, state: Mapping[str, Tensor], where: str | Path) -> Model:
     """``model``, built on the meta device, with the weights ``state``, which have their released names."""
-    check_fit(_to_released(model), state, type(model).__name__, where)
+    check_fit(to_released(model), state, type(model).__name__, where)
     match model:
         case TiTok():
             state = published.from_published(state, model.config)

@@ -1,0 +1,127 @@
+"""The verbs for anyone with a checkpoint: files in, files out, no study. Parsers only."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Lazy: TypeAlias = Callable[[str, str], Callable[[argparse.Namespace], None]]
+"""(module of `titok.commands`, function) -> a command that is imported when it is run."""
+
+_SOURCE = "a folder, a file of weights, a name in config/sources.yaml, or a Hub repository"
+_PICTURES = "folder for PNG files, or an .npz file"
+
+
+def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
+    """Adds tokenize, detokenize, reconstruct, generate, fetch and doctor."""
+    tokenize = verbs.add_parser("tokenize", help="image files to token ids, with any checkpoint")
+    _add_images(tokenize)
+    tokenize.add_argument("--output", type=_ending(".json", ".npz"), required=True, help=".json or .npz to write")
+    tokenize.set_defaults(run=lazy("files", "tokenize"))
+
+    detokenize = verbs.add_parser("detokenize", help="token ids of `titok tokenize` to image files")
+    detokenize.add_argument("tokens", type=_ending(".json", ".npz"), help="what `titok tokenize` wrote")
+    detokenize.add_argument("--output", type=Path, required=True, help=_PICTURES)
+    detokenize.set_defaults(run=lazy("files", "detokenize"))
+
+    reconstruct = verbs.add_parser("reconstruct", help="image files through a tokenizer and back")
+    _add_images(reconstruct)
+    reconstruct.add_argument("--output", type=Path, required=True, help=_PICTURES)
+    reconstruct.set_defaults(run=lazy("files", "reconstruct"))
+
+    for parser in (tokenize, detokenize, reconstruct):
+        parser.add_argument("--model", required=True, help=f"tokenizer or VQGAN: {_SOURCE}")
+    for parser in (detokenize, reconstruct):
+        parser.add_argument(
+            "--rounding",
+            choices=("truncate", "round"),
+            default="truncate",
+            help="to 8 bits: as the released demo (truncate) or as the rFID evaluator (default: %(default)s)",
+        )
+    generate = _add_generate(verbs)
+    generate.set_defaults(run=lazy("generate", "generate_images"))
+    for parser in (tokenize, detokenize, reconstruct, generate):
+        _add_compute(parser)
+    _add_fetch(verbs).set_defaults(run=lazy("fetch", "fetch_weights"))
+    _add_doctor(verbs).set_defaults(run=lazy("doctor", "doctor"))
+
+
+def _add_generate(verbs: Verbs) -> argparse.ArgumentParser:
+    generate = verbs.add_parser("generate", help="images of classes, with any generator and its tokenizer")
+    generate.add_argument(
+        "--class",
+        dest="classes",
+        type=int,
+        nargs="+",
+        required=True,
+        metavar="CLASS",
+        help="class numbers from 0, e.g. 207 (golden retriever of ImageNet)",
+    )
+    generate.add_argument("--generator", required=True, help=_SOURCE)
+    generate.add_argument("--tokenizer", help=f"{_SOURCE}; not needed for .json")
+    generate.add_argument("--sampler", help="titok-l-32, titok-b-64, titok-s-128 or a YAML file (default: its own)")
+    generate.add_argument("--per-class", type=_positive, default=1, help="images of each class (default: %(default)s)")
+    generate.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    generate.add_argument("--output", type=Path, required=True, help=f"{_PICTURES}, or a .json file for tokens alone")
+    return generate
+
+
+def _add_fetch(verbs: Verbs) -> argparse.ArgumentParser:
+    fetch = verbs.add_parser("fetch", help="download released weights and check their SHA-256")
+    fetch.add_argument("name", help="a name in config/sources.yaml, e.g. tokenizer_titok_l32")
+    fetch.add_argument("--record", action="store_true", help="write the SHA-256 into the list if there is none yet")
+    fetch.add_argument("--output", type=Path, help="folder for the files (default: the Hub's cache)")
+    fetch.add_argument("--sources", type=Path, help="the list (default: the config/sources.yaml of this checkout)")
+    return fetch
+
+
+def _add_doctor(verbs: Verbs) -> argparse.ArgumentParser:
+    doctor = verbs.add_parser("doctor", help="check this installation, its device and its numbers")
+    doctor.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+    doctor.add_argument("--full", action="store_true", help="also the tokens of a tokenizer of official size (S-128)")
+    doctor.add_argument("--weights", help=f"the real TiTok-L-32 tokenizer: {_SOURCE}")
+    doctor.add_argument("--config", type=Path, help="its released config, for a bare file of weights")
+    doctor.add_argument(
+        "--image",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="published images (ILSVRC2012_val_00010240.png, ILSVRC2012_val_00008636.png) for --weights",
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return doctor
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size, or folders")
+    parser.add_argument("--size", type=_positive, help="side of the images for a VQGAN (default: 256)")
+
+
+def _add_compute(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="released config (.yaml, .json) of a bare file of weights")
+    parser.add_argument("--batch-size", type=_positive, default=16, help="(default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="(default: %(default)s)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"is {value}; allowed: 1 or more")
+    return value
+
+
+def _ending(*allowed: str) -> Callable[[str], Path]:
+    """A path with one of these endings."""
+
+    def path(text: str) -> Path:
+        if Path(text).suffix not in allowed:
+            raise argparse.ArgumentTypeError(f"{text!r} must end in {' or '.join(allowed)}")
+        return Path(text)
+
+    return path

@@ -1,0 +1,82 @@
+"""``titok tokenize``, ``detokenize`` and ``reconstruct``: image files to codes and back, for any checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+
+from torch import Tensor
+
+from titok.commands.image_files import (
+    ImageOutput,
+    batches,
+    finished_pixels,
+    image_files,
+    image_side,
+    inference,
+    open_tokenizer,
+    read_batch,
+)
+from titok.commands.token_files import TokenFile, settings_of, stacked
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.runtime.device import select_device
+from titok.runtime.progress import progress
+
+
+def tokenize(options: argparse.Namespace) -> None:
+    """Writes the tokens of images, or the mean latents of a vae."""
+    files = image_files(options.images)
+    device = select_device(options.device)
+    model = open_tokenizer(options.model, options.config, device)
+    side = image_side(model, options.size)
+    codes = []
+    with inference(device, options.precision), progress(len(files), desc="tokenize", unit="image") as bar:
+        for part in batches(len(files), options.batch_size):
+            codes.append(_codes(model, read_batch(files[part], side).to(device)).cpu())
+            bar.update(len(codes[-1]))
+    TokenFile(stacked(codes), tuple(str(file) for file in files), settings_of(model)).save(options.output)
+
+
+def detokenize(options: argparse.Namespace) -> None:
+    """Writes the images of tokens."""
+    tokens = TokenFile.open(options.tokens)
+    device = select_device(options.device)
+    model = open_tokenizer(options.model, options.config, device)
+    output = ImageOutput(options.output, [_stem(name) for name in tokens.names])
+    with inference(device, options.precision), progress(len(tokens.names), desc="detokenize", unit="image") as bar:
+        for part in batches(len(tokens.names), options.batch_size):
+            images = _images(model, tokens.tensor(model, part, options.tokens).to(device))
+            output.write(finished_pixels(images, options.rounding, model))
+            bar.update(len(images))
+    output.close()
+
+
+def reconstruct(options: argparse.Namespace) -> None:
+    """Writes what is left of images after going through the tokenizer."""
+    files = image_files(options.images)
+    output = ImageOutput(options.output, [file.stem for file in files])
+    device = select_device(options.device)
+    model = open_tokenizer(options.model, options.config, device)
+    side = image_side(model, options.size)
+    with inference(device, options.precision), progress(len(files), desc="reconstruct", unit="image") as bar:
+        for part in batches(len(files), options.batch_size):
+            images = _images(model, _codes(model, read_batch(files[part], side).to(device)))
+            output.write(finished_pixels(images, options.rounding, model))
+            bar.update(len(images))
+    output.close()
+
+
+def _codes(model: TiTok | VQGAN, images: Tensor) -> Tensor:
+    """Images to tokens (B, K), or to the mean latents (B, K, E) of a vae."""
+    is_continuous = isinstance(model, TiTok) and model.config.kind == "vae"
+    return model.posterior(images).mean if is_continuous else model.tokenize(images)
+
+
+def _images(model: TiTok | VQGAN, codes: Tensor) -> Tensor:
+    """The inverse of `_codes`, not clamped by all models."""
+    return model.decode(codes) if codes.is_floating_point() else model.detokenize(codes)
+
+
+def _stem(name: str) -> str:
+    """``photo`` of ``folder/photo.jpg``, whichever system wrote the name."""
+    return name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]

@@ -1,0 +1,88 @@
+"""``titok generate --class 207``: images of classes, for anyone with a generator and its tokenizer."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from titok.commands.image_files import ImageOutput, batches, finished_pixels, inference, open_tokenizer
+from titok.config.load import load_job
+from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
+from titok.generation.generate import generate, named_sampler
+from titok.models.generator import MaskGIT
+from titok.models.hub import load
+from titok.models.published_generators import PUBLISHED_GENERATORS
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.runtime.device import select_device
+from titok.runtime.files import write_json
+from titok.runtime.progress import progress
+from titok.runtime.weights import WeightsError
+
+
+class GenerateError(ValueError):
+    """Settings that are missing, or a generator and a tokenizer that do not belong together."""
+
+
+def generate_images(options: argparse.Namespace) -> None:
+    """Writes PNG files, an ``.npz`` (images, labels, tokens) or the tokens alone as ``.json``."""
+    device = select_device(options.device)
+    generator = _generator(options.generator, options.config, device)
+    sampler = _sampler(options.sampler, generator)
+    tokenizer = None if options.output.suffix == ".json" else _tokenizer(options, generator, device)
+    labels = np.repeat(np.array(options.classes, dtype=np.int64), options.per_class)
+    copies = np.tile(np.arange(options.per_class), len(options.classes))
+    names = [f"class{label:04d}_seed{options.seed}_{copy:03d}" for label, copy in zip(labels, copies, strict=True)]
+    output = ImageOutput(options.output, names)
+    tokens: list[Tensor] = []
+    with inference(device, options.precision), progress(len(labels), desc="generate", unit="image") as bar:
+        for part in batches(len(labels), options.batch_size):
+            places = np.arange(part.start, part.stop)
+            tokens.append(generate(generator, labels[part], sampler, seed=options.seed, indices=places))
+            if tokenizer is not None:
+                output.write(finished_pixels(tokenizer.detokenize(tokens[-1]), "truncate", tokenizer))
+            bar.update(len(places))
+    codes = torch.cat(tokens).cpu().numpy()
+    if tokenizer is not None:
+        output.close(labels=labels, tokens=codes)
+        return
+    samples = [{"class": int(label), "tokens": code} for label, code in zip(labels, codes.tolist(), strict=True)]
+    write_json(options.output, {"sampler": sampler.resolved(), "seed": options.seed, "samples": samples})
+
+
+def _generator(source: str, config: Path | None, device: torch.device) -> MaskGIT:
+    model = load(source, config=config, device=device)
+    if not isinstance(model, MaskGIT):
+        raise WeightsError(f"{source} holds a {type(model).__name__}; a generator is needed")
+    return model
+
+
+def _tokenizer(options: argparse.Namespace, generator: MaskGIT, device: torch.device) -> TiTok | VQGAN:
+    if options.tokenizer is None:
+        raise GenerateError("images need --tokenizer; without one, write tokens: --output tokens.json")
+    tokenizer = open_tokenizer(options.tokenizer, options.config, device)
+    wanted = (generator.config.num_tokens, generator.config.codebook_size)
+    found = (getattr(tokenizer.config, "num_latent_tokens", wanted[0]), tokenizer.config.codebook_size)
+    if wanted != found or getattr(tokenizer.config, "kind", "vq") != "vq":
+        raise GenerateError(
+            f"the generator makes {wanted[0]} tokens of {wanted[1]} codes, {options.tokenizer} reads {found[0]} of "
+            f"{found[1]}; use the tokenizer it was trained with"
+        )
+    return tokenizer
+
+
+def _sampler(wanted: str | None, generator: MaskGIT) -> Sampler:
+    """Settings by name, from a YAML file, or those published with this very generator."""
+    if wanted is not None:
+        return load_job(Path(wanted), Sampler) if wanted.endswith((".yaml", ".yml")) else named_sampler(wanted)
+    for name, config in PUBLISHED_GENERATORS.items():
+        if config == generator.config:
+            return PUBLISHED_SAMPLERS[name]
+    raise GenerateError(
+        f"no sampler is published for this generator; name one with --sampler: {', '.join(PUBLISHED_SAMPLERS)} or a "
+        f"YAML file with settings"
+    )
