@@ -1,6 +1,7 @@
 """``titok VERB``: one verb per rule of the workflow, and verbs on files. Parses and hands over.
 
-The work is in ``titok.commands``. Nothing heavy is imported before a verb needs it: ``titok resolve`` and ``titok --help`` never load torch.
+The work is in ``titok.commands``. Nothing heavy is imported
+before a verb needs it: ``titok resolve`` and ``titok --help`` never load torch.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -73,8 +73,7 @@ def rule_model(kind: Kind, settings: dict[str, Any], device: torch.device) -> Mo
 def check_generator(name: str, device: torch.device) -> list[Finding]:
     """Logits, and the ids of every sampling step under recorded noise, of a tiny ``vit`` or ``uvit``."""
     settings, arrays = facts()["generators"][name], load_npz(DATA)
-    model = rule_model("generator", settings, device)
-    assert isinstance(model, MaskGIT)
+    model = cast(MaskGIT, rule_model("generator", settings, device))
     tokens, labels = (
         torch.from_numpy(arrays[f"{name}/{key}"].astype(np.int64)).to(device) for key in ("input_ids", "condition")
     )
@@ -110,13 +109,10 @@ def check_quantizer(case: str, device: torch.device) -> Finding:
 
 def check_tokenizer(device: torch.device) -> Finding:
     """Tokens of two images by a tokenizer of official size (S-128, 84 million weights)."""
-    model = rule_model("tokenizer", facts()["s128"], device)
-    assert isinstance(model, TiTok)
+    model = cast(TiTok, rule_model("tokenizer", facts()["s128"], device))
     images = torch.from_numpy(np.stack([noise_image(1234), block_image(1235)])).to(device)
-    return Finding(
-        "S-128 tokenizer: tokens",
-        *_verdict(_count_different(model.tokenize(images), load_npz(DATA)["s128/ids"]), "ids"),
-    )
+    wrong = _count_different(model.tokenize(images), load_npz(DATA)["s128/ids"])
+    return Finding("S-128 tokenizer: tokens", *_verdict(wrong, "ids"))
 
 
 def check_published_image(model: TiTok, file: Path, device: torch.device) -> Finding:
@@ -126,11 +122,8 @@ def check_published_image(model: TiTok, file: Path, device: torch.device) -> Fin
     known = {entry["rgb_crc32"]: entry for entry in facts()["published_l32"]}
     if checksum not in known:
         files = " or ".join(entry["file"] for entry in known.values())
-        return Finding(
-            f"published tokens: {file.name}",
-            "fail",
-            f"these are not the pixels of {files} (assets of the released code)",
-        )
+        detail = f"these are not the pixels of {files} (assets of the released code)"
+        return Finding(f"published tokens: {file.name}", "fail", detail)
     found = model.tokenize(from_uint8(pixels(image))[None].to(device))
     wrong = _count_different(found, np.array([known[checksum]["token_ids"]]))
     status, detail = _verdict(wrong, "published ids")

@@ -45,7 +45,7 @@ def detokenize(options: argparse.Namespace) -> None:
     output = ImageOutput(options.output, [_stem(name) for name in tokens.names])
     with inference(device, options.precision), progress(len(tokens.names), desc="detokenize", unit="image") as bar:
         for part in batches(len(tokens.names), options.batch_size):
-            images = _images(model, tokens.tensor(model, part, options.tokens).to(device))
+            images = model.detokenize(tokens.tensor(model, part, options.tokens).to(device))
             output.write(finished_pixels(images, options.rounding, model))
             bar.update(len(images))
     output.close()
@@ -60,7 +60,7 @@ def reconstruct(options: argparse.Namespace) -> None:
     side = image_side(model, options.size)
     with inference(device, options.precision), progress(len(files), desc="reconstruct", unit="image") as bar:
         for part in batches(len(files), options.batch_size):
-            images = _images(model, _codes(model, read_batch(files[part], side).to(device)))
+            images = model.detokenize(_codes(model, read_batch(files[part], side).to(device)))
             output.write(finished_pixels(images, options.rounding, model))
             bar.update(len(images))
     output.close()
@@ -68,13 +68,9 @@ def reconstruct(options: argparse.Namespace) -> None:
 
 def _codes(model: TiTok | VQGAN, images: Tensor) -> Tensor:
     """Images to tokens (B, K), or to the mean latents (B, K, E) of a vae."""
-    is_continuous = isinstance(model, TiTok) and model.config.kind == "vae"
-    return model.posterior(images).mean if is_continuous else model.tokenize(images)
-
-
-def _images(model: TiTok | VQGAN, codes: Tensor) -> Tensor:
-    """The inverse of `_codes`, not clamped by all models."""
-    return model.decode(codes) if codes.is_floating_point() else model.detokenize(codes)
+    if isinstance(model, TiTok) and model.config.kind == "vae":
+        return model.posterior(images).mean
+    return model.tokenize(images)
 
 
 def _stem(name: str) -> str:

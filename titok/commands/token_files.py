@@ -51,9 +51,7 @@ class TokenFile:
                 names = tuple(str(image["name"]) for image in document["images"])
                 codes, settings = np.array([image["codes"] for image in document["images"]]), document["settings"]
         except (KeyError, TypeError, ValueError) as error:
-            raise TokenFileError(
-                f"{path} is no file of `titok tokenize` ({error!r}); write it with that verb"
-            ) from error
+            raise TokenFileError(f"{path} is no file of `titok tokenize` ({error!r}); write it again") from error
         if codes.ndim not in (2, 3) or len(codes) != len(names):
             raise TokenFileError(f"{path} has codes of shape {codes.shape} for {len(names)} images; write it again")
         return cls(codes, names, settings)
@@ -71,10 +69,9 @@ class TokenFile:
         if self.codes.ndim == 3:
             return torch.from_numpy(self.codes[part].astype(np.float32))
         size = int(model.config.codebook_size)
-        if self.codes.size and not 0 <= self.codes.min() <= self.codes.max() < size:
-            raise TokenFileError(
-                f"{where} has tokens from {self.codes.min()} to {self.codes.max()}; allowed: 0 to {size - 1}"
-            )
+        lowest, highest = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
+        if lowest < 0 or highest >= size:
+            raise TokenFileError(f"{where} has tokens from {lowest} to {highest}; allowed: 0 to {size - 1}")
         return torch.from_numpy(self.codes[part].astype(np.int64))
 
 

@@ -6,6 +6,7 @@ half precision moves tokens to other codes. So does TF32 where the device settin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -141,6 +142,10 @@ class GaussianPosterior:
         mean, logvar = moments.float().chunk(2, dim=-1)
         self.mean = mean
         self.logvar = logvar.clamp(-30.0, 20.0)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Mean, then log-variance: ``mean, logvar = posterior``."""
+        return iter((self.mean, self.logvar))
 
     @property
     def std(self) -> Tensor:

@@ -79,7 +79,7 @@ class TiTok(nn.Module):
         return self.encoder(images, self.latent_tokens)
 
     def posterior(self, images: Tensor) -> GaussianPosterior:
-        """The Gaussian posterior of a vae's latents."""
+        """The Gaussian posterior of a vae's latents: ``mean, logvar = model.posterior(images)``, each (B, K, E)."""
         self._require("vae", "posterior")
         return GaussianPosterior(self.encode(images))
 
@@ -109,9 +109,8 @@ class TiTok(nn.Module):
         return self.quantize(self.encode(images)).indices
 
     def detokenize(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, K) to images (B, 3, H, W), not clamped."""
-        self._require("vq", "detokenize")
-        return self.decode(self.quantize.lookup(tokens))
+        """Tokens (B, K), or a vae's latents (B, K, E), to images (B, 3, H, W), not clamped."""
+        return self.decode(self.quantize.lookup(tokens) if self.config.kind == "vq" else tokens)
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Quantized | GaussianPosterior]:
         """Images to reconstructions (B, 3, H, W), not clamped, with what the bottleneck's loss needs.
