@@ -18,8 +18,6 @@ from titok.data.shards import ShardError
 from titok.data.tokens import load_tokens
 from titok.runtime.files import sha256_file
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 def test_prepare_splits_all_digits(bench: Workbench) -> None:
     train, test = (load_images(bench.root / "data", split, 18) for split in ("train", "test"))

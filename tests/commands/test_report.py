@@ -16,8 +16,6 @@ from config.studies import ROOT
 
 from titok.cli import main
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 @pytest.fixture(scope="module")
 def page(bench: Workbench) -> Path:

@@ -8,13 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import yaml
 from commands.workbench import Workbench, record
 
 from titok.runtime.files import load_npz, sha256_file
-
-pytestmark = pytest.mark.xdist_group("commands")
 
 
 def test_samples_lie_as_adm_expects_them(bench: Workbench) -> None:

@@ -13,8 +13,6 @@ from commands.workbench import Workbench, record
 
 from titok.runtime.files import load_npz, save_npz, sha256_file
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 RECONSTRUCTION = {
     "rfid",
     "inception_score",

@@ -21,8 +21,6 @@ from titok.models.classifier import Classifier
 from titok.models.folder import load_folder, load_generator, load_tokenizer, load_vqgan
 from titok.runtime.files import sha256_file
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 STEPS = 60
 
 

@@ -1,4 +1,8 @@
-"""One whole run of the small study, shared by all tests of the workflow."""
+"""One whole run of the small study, shared by all tests of it.
+
+They are in one file, because `--dist=loadfile` keeps a file on one worker; pytest-xdist 3.8 does not group by its own
+marker under pytest 9.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from workflow.sandbox import Sandbox
 
 from titok.runtime.files import sha256_file
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 REPORTING = {"make_table", "make_figure", "judge_checks", "write_report", "verify_checks"}
 
