@@ -105,7 +105,7 @@ REPORT_CHANGES: list[tuple[str, Any, set[str], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "tables", "figures"), REPORT_CHANGES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("key", "value", "tables", "figures"), REPORT_CHANGES, ids=[key for key, *_ in REPORT_CHANGES])
 def test_report_settings_change_what_they_show(
     targets: Targets, key: str, value: object, tables: set[str], figures: set[str]
 ) -> None:
