@@ -67,7 +67,7 @@ def record_sha256(name: str, sha256: str, path: Path = SOURCES_FILE) -> str:
     """
     text = path.read_text(encoding="utf-8")
     entry = re.compile(rf"(^  {re.escape(name)}:\n(?:    .*\n)*?    sha256: )\S+$", re.MULTILINE)
-    filled, count = entry.subn(rf"\g<1>{sha256}", text)
+    filled, count = entry.subn(rf'\g<1>"{sha256}"', text)  # quoted: a sum of digits alone would be a number
     if count != 1:
         raise ConfigError(f"{path}: models.{name} has no line `    sha256: null` to fill; write it under the entry")
     return filled

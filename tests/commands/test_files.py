@@ -1,0 +1,203 @@
+"""`titok tokenize`, `detokenize`, `reconstruct` and `generate` on files, with toy models in the released layout.
+
+Run: pytest tests/commands/test_files.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from models.toy_releases import (  # noqa: F401 - a fixture
+    CONFIGS,
+    generator_config,
+    toy_sizes,
+    write_release,
+)
+from PIL import Image
+
+import titok
+from titok.cli import main
+from titok.config.sampling import PUBLISHED_SAMPLERS
+from titok.data.transforms import eval_transform, to_uint8
+from titok.runtime.files import load_npz
+
+pytestmark = pytest.mark.usefixtures("toy_sizes")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Images of several sizes, modes and formats."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    draws = np.random.default_rng(0)
+    for name, mode, size in (
+        ("wide.png", "RGB", (71, 40)),
+        ("tall.jpg", "RGB", (33, 90)),
+        ("small.png", "L", (20, 20)),
+        ("clear.png", "RGBA", (32, 32)),
+        ("fits.webp", "RGB", (32, 32)),
+    ):
+        channels = {"RGB": 3, "L": 1, "RGBA": 4}[mode]
+        array = draws.integers(0, 256, (size[1], size[0], channels), dtype=np.uint8)
+        Image.fromarray(array.squeeze(), mode if channels != 1 else None).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def expected_images(photos: Path) -> torch.Tensor:
+    files = sorted(file for file in photos.iterdir() if file.suffix != ".txt")
+    return torch.stack([eval_transform(Image.open(file).convert("RGB"), 32, 32) for file in files])
+
+
+def run(*words: object) -> None:
+    main([*map(str, words), "--device", "cpu"])
+
+
+@pytest.mark.parametrize("ending", [".json", ".npz"])
+@pytest.mark.parametrize("name", ["two_stage", "vae", "vqgan"])
+def test_images_to_codes_and_back(tmp_path: Path, photos: Path, name: str, ending: str) -> None:
+    write_release(tmp_path / "model", name)
+    model = titok.load(tmp_path / "model")
+    size = ["--size", 32] if name == "vqgan" else []
+    codes = tmp_path / f"codes{ending}"
+    run("tokenize", photos, "--model", tmp_path / "model", "--output", codes, "--batch-size", 2, *size)
+    images = expected_images(photos)
+    with torch.no_grad():
+        expected = model.posterior(images).mean if name == "vae" else model.tokenize(images)
+    if ending == ".json":
+        document = json.loads(codes.read_text())
+        found = np.array([image["codes"] for image in document["images"]])
+        names = [Path(image["name"]).name for image in document["images"]]
+    else:
+        found, names = load_npz(codes)["codes"], [Path(text).name for text in load_npz(codes)["names"]]
+    assert names == ["clear.png", "fits.webp", "small.png", "tall.jpg", "wide.png"]
+    assert found.shape == tuple(expected.shape)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+    for rounding in ("truncate", "round"):
+        folder = tmp_path / rounding
+        run("detokenize", codes, "--model", tmp_path / "model", "--output", folder, "--rounding", rounding)
+        decoded = to_uint8(model.detokenize(torch.from_numpy(np.asarray(found, expected.numpy().dtype))), rounding)
+        assert sorted(file.name for file in folder.iterdir()) == [f"{Path(text).stem}.png" for text in names]
+        for text, image in zip(names, decoded, strict=True):
+            pixels = np.asarray(Image.open(folder / f"{Path(text).stem}.png")).transpose(2, 0, 1).astype(int)
+            assert abs(pixels - image.numpy()).max() <= 1  # other batches, other last bits
+
+    archive = tmp_path / "images.npz"
+    run("reconstruct", photos, "--model", tmp_path / "model", "--output", archive, *size)
+    found = load_npz(archive)["arr_0"]
+    assert found.dtype == np.uint8
+    truncated = np.stack([np.asarray(Image.open(tmp_path / "truncate" / f"{Path(text).stem}.png")) for text in names])
+    assert abs(found.astype(int) - truncated).max() <= 1
+
+
+def test_bfloat16_changes_little_and_something(tmp_path: Path, photos: Path) -> None:
+    write_release(tmp_path / "model", "vae")
+    arrays = {}
+    for precision in ("fp32", "bf16"):
+        output = tmp_path / f"{precision}.npz"
+        run("tokenize", photos, "--model", tmp_path / "model", "--output", output, "--precision", precision)
+        arrays[precision] = load_npz(output)["codes"]
+    assert arrays["bf16"].dtype == np.float32
+    assert 0 < abs(arrays["bf16"] - arrays["fp32"]).max() < 0.3
+
+
+def write_sampler(path: Path, **changes: Any) -> Path:
+    path.write_text(json.dumps(PUBLISHED_SAMPLERS["titok-b-64"].resolved() | changes))
+    return path
+
+
+def test_classes_to_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_release(tmp_path / "generator", "vit")
+    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "codebook_size", 64)
+    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "num_latent_tokens", 16)
+    write_release(tmp_path / "tokenizer", "two_stage")
+    shared = ["--generator", tmp_path / "generator", "--class", 7, 1, "--per-class", 2, "--seed", 3]
+    shared += ["--sampler", write_sampler(tmp_path / "sampler.yaml")]
+    run("generate", *shared, "--output", tmp_path / "tokens.json")
+    document = json.loads((tmp_path / "tokens.json").read_text())
+    assert [sample["class"] for sample in document["samples"]] == [7, 7, 1, 1]
+    generator = titok.load(tmp_path / "generator")
+    expected = titok.generate(generator, [7, 7, 1, 1], "titok-b-64", seed=3)
+    assert [sample["tokens"] for sample in document["samples"]] == expected.tolist()
+
+    shared += ["--tokenizer", tmp_path / "tokenizer"]
+    run("generate", *shared, "--output", tmp_path / "all.npz", "--batch-size", 3)
+    arrays = load_npz(tmp_path / "all.npz")
+    assert arrays["labels"].tolist() == [7, 7, 1, 1]
+    assert arrays["tokens"].tolist() == expected.tolist()
+    decoded = to_uint8(titok.load(tmp_path / "tokenizer").detokenize(expected), "truncate").permute(0, 2, 3, 1).numpy()
+    assert abs(arrays["arr_0"].astype(int) - decoded).max() <= 1
+    run("generate", *shared, "--output", tmp_path / "pngs")
+    names = ["class0001_seed3_000", "class0001_seed3_001", "class0007_seed3_000", "class0007_seed3_001"]
+    assert sorted(file.stem for file in (tmp_path / "pngs").iterdir()) == names
+    first = np.asarray(Image.open(tmp_path / "pngs/class0007_seed3_000.png")).astype(int)
+    assert abs(first - decoded[0]).max() <= 1
+
+
+MISTAKES = {
+    "no image": ("tokenize {photos}/notes.txt --model {model} --output {out}.json", "notes.txt is no readable image"),
+    "no file": ("tokenize {photos}/gone.png --model {model} --output {out}.json", "gone.png is no file or folder"),
+    "empty folder": ("reconstruct {empty} --model {model} --output {out}", "holds no images"),
+    "a generator": ("reconstruct {photos} --model {generator} --output {out}", "holds a MaskGITViT; a tokenizer or"),
+    "size": ("reconstruct {photos} --model {model} --output {out} --size 64", "--size is 64, but this tokenizer"),
+    "twice": ("reconstruct {photos} {photos} --model {model} --output {out}", "5 names stand for several images"),
+    "other codes": ("detokenize {codes} --model {vae} --output {out}", "written by another tokenizer (differing: "),
+    "no codes": ("detokenize {photos}/codes.json --model {model} --output {out}", "is no file of `titok tokenize`"),
+    "no tokenizer": ("generate --class 1 --generator {generator} --sampler titok-l-32 --output {out}", "--tokenizer"),
+    "misfit": (
+        "generate --class 1 --generator {generator} --tokenizer {model} --sampler titok-l-32 --output {out}",
+        "the generator makes 16 tokens of 64 codes",
+    ),
+    "no sampler": ("generate --class 1 --generator {generator} --output {out}.json", "name one with --sampler"),
+    "no class": ("generate --class 10 --generator {generator} --sampler titok-l-32 --output {out}.json", "label 10"),
+    "no generator": ("generate --class 1 --generator {model} --output {out}.json", "a generator is needed"),
+}
+
+
+@pytest.fixture
+def places(tmp_path: Path, photos: Path) -> dict[str, Path]:
+    (tmp_path / "empty").mkdir()
+    (photos / "codes.json").write_text('{"images": [1]}')
+    for name, release in (("model", "two_stage"), ("generator", "vit"), ("vae", "vae")):
+        write_release(tmp_path / name, release)
+    run("tokenize", photos / "wide.png", "--model", tmp_path / "model", "--output", tmp_path / "codes.json")
+    return {name: tmp_path / name for name in ("model", "generator", "vae", "empty", "photos", "out")} | {
+        "codes": tmp_path / "codes.json"
+    }
+
+
+def test_mistakes_are_plain_messages(places: dict[str, Path]) -> None:
+    for line, message in MISTAKES.values():
+        with pytest.raises(SystemExit) as caught:
+            run(*line.format(**places).split())
+        assert message in str(caught.value.code), line
+        assert not list(places["out"].parent.glob("out*")), line
+
+
+def test_tokens_out_of_range(places: dict[str, Path]) -> None:
+    document = json.loads(places["codes"].read_text())
+    document["images"][0]["codes"][2] = 32
+    places["codes"].write_text(json.dumps(document))
+    with pytest.raises(SystemExit, match="has tokens from 0 to 32; allowed: 0 to 31"):
+        run("detokenize", places["codes"], "--model", places["model"], "--output", places["out"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tokenize a.png --model m --output tokens.txt",
+        "tokenize a.png --model m --output t.json --batch-size 0",
+        "reconstruct a.png --model m --output o --precision fp8",
+        "generate --class dog --generator g --output o",
+    ],
+)
+def test_wrong_options_end_before_any_work(line: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(line.split())
+    assert caught.value.code == 2
