@@ -18,9 +18,16 @@ from models.toy_releases import generator_config, toy_sizes, write_release  # no
 from PIL import Image
 
 from titok.cli import main
-from titok.commands import doctor, doctor_golden
-from titok.commands.doctor_golden import DATA, check_generator, check_published_image, check_quantizer, facts
-from titok.models.generator import MaskGITUViT, MaskGITViT
+from titok.commands import doctor, doctor_numbers
+from titok.commands.doctor_numbers import (
+    DATA,
+    check_generator,
+    check_published_image,
+    check_quantizer,
+    check_tokenizer,
+    check_weights,
+    facts,
+)
 from titok.models.transformer import Block, PostNormBlock
 from titok.runtime.files import load_npz
 
@@ -35,7 +42,7 @@ def test_this_installation_is_in_order(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "check_generator", lambda kind, device: [])
+    monkeypatch.setattr(doctor_numbers, "check_generator", lambda kind, device: [])
     with pytest.raises(SystemExit) as caught:
         main(["doctor", "--device", "cpu", "--json", "--image", "a.png"])
     assert caught.value.code == 1
@@ -78,10 +85,8 @@ def test_its_numbers_are_the_golden_ones() -> None:
     assert not arrays
 
 
-@pytest.mark.parametrize(("kind", "model", "block"), [("vit", MaskGITViT, PostNormBlock), ("uvit", MaskGITUViT, Block)])
-def test_wrong_arithmetic_is_noticed(
-    kind: str, model: type, block: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("kind", "block"), [("vit", PostNormBlock), ("uvit", Block)])
+def test_wrong_arithmetic_is_noticed(kind: str, block: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
     forward = block.forward
     monkeypatch.setattr(block, "forward", lambda self, x: 1.01 * forward(self, x))
     logits, sampling = check_generator(kind, CPU)
@@ -90,8 +95,33 @@ def test_wrong_arithmetic_is_noticed(
 
 
 def test_a_wrong_quantizer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_golden.VectorQuantizer, "_distances", lambda self, z: -z @ self.embedding.weight.t())
+    monkeypatch.setattr(doctor_numbers.VectorQuantizer, "_distances", lambda self, z: -z @ self.embedding.weight.t())
     assert check_quantizer("nol2", CPU).status == "fail"
+
+
+@pytest.mark.usefixtures("toy_sizes")
+def test_a_toy_in_the_place_of_s128_is_noticed() -> None:
+    finding = check_tokenizer(CPU)
+    assert finding.status == "fail"
+    assert finding.detail.endswith(" ids differ")
+
+
+@pytest.mark.slow
+def test_the_tokenizer_of_official_size() -> None:
+    assert check_tokenizer(CPU).status == "ok"
+
+
+def test_missing_packages_end_the_examination(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = doctor.Finding("packages", "fail", "torch is missing")
+    monkeypatch.setattr(doctor, "check_packages", lambda: missing)
+    with pytest.raises(SystemExit) as caught:
+        main(["doctor"])
+    assert caught.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:4] for line in lines[:3]] == ["ok  ", "fail", "fail"]
+    assert lines[-1] == "2 of 3 checks failed"
 
 
 def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +167,7 @@ def test_published_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong
     image = Image.new("RGB", (256, 256), (9, 8, 7))
     image.save(tmp_path / "photo.png")
     entry = facts()["published_l32"][0] | {"rgb_crc32": zlib.crc32(image.tobytes())}
-    monkeypatch.setattr(doctor_golden, "facts", lambda: {"published_l32": [entry]})
+    monkeypatch.setattr(doctor_numbers, "facts", lambda: {"published_l32": [entry]})
     finding = check_published_image(Tokenizer(wrong, entry["token_ids"]), tmp_path / "photo.png", CPU)
     assert finding.status == status
     assert finding.check.endswith("ILSVRC2012_val_00008636.png")
@@ -148,16 +178,22 @@ def test_another_photo_is_no_evidence(tmp_path: Path) -> None:
     finding = check_published_image(Tokenizer(0, [1]), tmp_path / "photo.png", CPU)
     assert finding.status == "fail"
     assert "ILSVRC2012_val_00008636.png" in finding.detail
+    (tmp_path / "photo.png").write_bytes(b"")
+    finding = check_published_image(Tokenizer(0, [1]), tmp_path / "photo.png", CPU)
+    assert (finding.status, "no readable image" in finding.detail) == ("fail", True)
 
 
 @pytest.mark.usefixtures("toy_sizes")
 def test_weights_of_another_model(tmp_path: Path) -> None:
     write_release(tmp_path, "two_stage")
-    (finding,) = doctor.check_weights(str(tmp_path), None, [], CPU)
+    (finding,) = check_weights(str(tmp_path), None, [], CPU)
     assert (finding.status, finding.detail) == (
         "fail",
         f"{tmp_path} is no TiTok-L-32, which the published tokens are from",
     )
     (tmp_path / "model.safetensors").write_bytes(b"")
-    (finding,) = doctor.check_weights(str(tmp_path), None, [], CPU)
+    (finding,) = check_weights(str(tmp_path), None, [], CPU)
     assert "no readable safetensors" in finding.detail
+    (tmp_path / "config.json").write_text("[]")
+    (finding,) = check_weights(str(tmp_path), None, [], CPU)
+    assert (finding.status, "holds list" in finding.detail) == ("fail", True)

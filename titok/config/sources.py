@@ -46,7 +46,7 @@ class Sources(Section):
 
     def of_file(self, path: Path) -> Source | None:
         """The source that a local file is a copy of, by its names: a file's own, or for general ones its folder's."""
-        folder = path.resolve().parent.name
+        folder = path.absolute().parent.name
         for name, source in self.models.items():
             is_general = source.file in GENERAL_NAMES
             if path.name == source.file and (not is_general or folder in (name, source.repository.split("/")[1])):

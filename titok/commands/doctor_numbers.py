@@ -1,49 +1,63 @@
 """Numbers of the released code that every installation must give again, for ``titok doctor``.
 
-``doctor_golden.npz`` and ``.json`` (85 KB) are copies of arrays in ``tests/golden``, made by the released code at
+``doctor_numbers.npz`` and ``.json`` (85 KB) are copies of arrays in ``tests/golden``, made by the released code at
 commit 942a96f in float32 on a CPU; weights are made by `titok.runtime.rule`. Letters as in `titok.models`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from titok.commands.image_files import read_image
+from titok.commands.doctor import Finding, Status
+from titok.commands.image_files import ImageFileError, read_image
 from titok.config.sampling import Sampler
 from titok.data.transforms import from_uint8, pixels
 from titok.generation.generate import generate
 from titok.generation.noise import NoiseKind
 from titok.models.generator import MaskGIT
+from titok.models.hub import load
+from titok.models.published import PublishedFormatError
 from titok.models.quantizer import VectorQuantizer
 from titok.models.released import Kind, Model, empty_model, filled, to_released
 from titok.models.tokenizer import TiTok
-from titok.runtime.files import load_npz
+from titok.runtime.device import describe_device, select_device
+from titok.runtime.download import DownloadError
+from titok.runtime.files import FileError, load_npz
 from titok.runtime.rule import block_image, noise_image, rule_state_dict
+from titok.runtime.weights import WeightsError
 
-DATA = Path(__file__).with_name("doctor_golden.npz")
+DATA = Path(__file__).with_suffix(".npz")
 LOGITS_TOLERANCE = 1e-4
 """Logits of the tiny generators differ by 3e-6 between thread counts and devices; wrong arithmetic by far more."""
 NEARLY_ALL = 28
 """Of the 32 published tokens: they were made with TF32, which can move a few to a neighbouring code."""
 
-Status = Literal["ok", "warn", "fail"]
+L32 = {"num_latent_tokens": 32, "codebook_size": 4096, "image_size": 256}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor's table."""
-
-    check: str
-    status: Status
-    detail: str
+def numbers(options: argparse.Namespace) -> Iterator[Finding]:
+    """Everything that needs torch, from small to large."""
+    device = select_device(options.device)
+    yield check_device(device)
+    for kind in ("vit", "uvit"):
+        yield from check_generator(kind, device)
+    for case in ("l2", "nol2"):
+        yield check_quantizer(case, device)
+    if options.full:
+        yield check_tokenizer(device)
+    if options.weights is not None:
+        yield from check_weights(options.weights, options.config, options.image, device)
+    elif options.image:
+        yield Finding("published tokens", "fail", "--image needs --weights, the folder or file of TiTok-L-32")
 
 
 class RecordedNoise:
@@ -56,6 +70,19 @@ class RecordedNoise:
         """As `titok.generation.noise.NoiseStream.uniform`."""
         values = self._draws.random((len(sample_indices), *shape), dtype=np.float32)
         return torch.from_numpy(values).to(sample_indices.device)
+
+
+def check_device(device: torch.device) -> Finding:
+    """A matrix product in float32 is as exact as float32 allows, and finite in bfloat16."""
+    draws = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(256, 256, generator=draws) for _ in range(2))
+    exact = left.double() @ right.double()
+    error = float(((left.to(device) @ right.to(device)).cpu().double() - exact).abs().max() / exact.abs().max())
+    coarse = (left.to(device, torch.bfloat16) @ right.to(device, torch.bfloat16)).isfinite().all()
+    facts = ", ".join(f"{key} {value}" for key, value in describe_device(device).items())
+    if error > 1e-5 or not coarse:
+        return Finding("device", "fail", f"matrix products are off by {error:.1e} ({facts})")
+    return Finding("device", "ok", facts)
 
 
 def facts() -> dict[str, Any]:
@@ -115,9 +142,27 @@ def check_tokenizer(device: torch.device) -> Finding:
     return Finding("S-128 tokenizer: tokens", *_verdict(wrong, "ids"))
 
 
+def check_weights(source: str, config: Path | None, images: Iterable[Path], device: torch.device) -> Iterator[Finding]:
+    """The real TiTok-L-32 gives the published tokens of the published images."""
+    try:
+        model = load(source, config=config, device=device)
+    except (FileError, WeightsError, PublishedFormatError, DownloadError) as error:
+        yield Finding("weights", "fail", str(error))
+        return
+    if not isinstance(model, TiTok) or any(getattr(model.config, key) != value for key, value in L32.items()):
+        yield Finding("weights", "fail", f"{source} is no TiTok-L-32, which the published tokens are from")
+        return
+    yield Finding("weights", "ok", f"{source}: {sum(weight.numel() for weight in model.parameters()):,} numbers")
+    for image in images:
+        yield check_published_image(model, image, device)
+
+
 def check_published_image(model: TiTok, file: Path, device: torch.device) -> Finding:
     """The 32 tokens that the authors published for an image, by the real TiTok-L-32."""
-    image = read_image(file)
+    try:
+        image = read_image(file)
+    except ImageFileError as error:
+        return Finding(f"published tokens: {file.name}", "fail", str(error))
     checksum = zlib.crc32(np.asarray(image).tobytes())
     known = {entry["rgb_crc32"]: entry for entry in facts()["published_l32"]}
     if checksum not in known:
