@@ -159,6 +159,37 @@ def test_half_precision_files_become_float32(tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in titok.load(tmp_path).parameters()} == {torch.float32}
 
 
+def test_one_folder_with_weights_twice(tmp_path: Path) -> None:
+    """The file that is named is the one that is read, and no save is hidden by older weights."""
+    old = write_release(tmp_path, "vit", "pytorch_model.bin")
+    model = titok.load(tmp_path)
+    with torch.no_grad():
+        model.position_embedding.zero_()
+    titok.save(model, tmp_path)
+    assert_same(to_released(titok.load(tmp_path / "pytorch_model.bin")), old)
+    assert not titok.load(tmp_path).position_embedding.any()
+    with pytest.raises(FileError, match=r"holds model\.safetensors, which would be read instead"):
+        titok.save(model, tmp_path, weights="pytorch_model.bin")
+
+
+def test_a_yaml_may_stand_for_config_json(tmp_path: Path) -> None:
+    state = write_release(tmp_path, "uvit")
+    (tmp_path / "config.json").unlink()
+    settings = CONFIGS["uvit"][1] | {"experiment": {"generator_checkpoint": "model.safetensors"}}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(settings))
+    assert_same(to_released(titok.load(tmp_path)), state)
+
+
+def test_a_config_of_another_model_is_noticed(tmp_path: Path) -> None:
+    write_release(tmp_path / "in", "vit")
+    titok.save(titok.load(tmp_path / "in"), tmp_path / "out")
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    config["model"]["generator"]["num_attention_heads"] = 2
+    (tmp_path / "out/config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=r"config\.json is not the one that model\.safetensors was saved with"):
+        titok.load(tmp_path / "out")
+
+
 def test_files_of_something_else(tmp_path: Path) -> None:
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
     with pytest.raises(WeightsError, match="no released tokenizer"):

@@ -31,7 +31,7 @@ from titok.runtime.weights import (
     PICKLE_FILE,
     WEIGHTS_FILE,
     WeightsError,
-    load_model,
+    check_pair,
     load_state,
     read_weights,
     save_model,
@@ -69,10 +69,9 @@ def load(
     if expected is not None:
         check_sha256(weights, expected)
     document = _read_config(Path(config)) if config is not None else _config_beside(weights)
-    if config is None and document is not None and weights.name in GENERAL_NAMES:
-        state, document = load_model(weights.parent)
-    else:
-        state, _ = read_weights(weights)
+    state, config_sum = read_weights(weights)
+    if config is None and document is not None and weights.with_name(CONFIG_FILE).is_file():
+        check_pair(weights, config_sum, document)
     if document is not None and "kind" in document:
         with torch.device("meta"):
             model = cast(Model | Classifier, build_model(document, weights))
@@ -100,6 +99,7 @@ def save(
 
     Raises:
         PublishedFormatError: the released layout cannot express the model.
+        FileError: the disk is full, or other weights in ``directory`` would hide these.
     """
     directory = Path(directory)
     if layout == "own":
@@ -113,6 +113,8 @@ def save(
     if weights == WEIGHTS_FILE:
         save_model(directory, state, config)
         return
+    if (directory / WEIGHTS_FILE).exists():
+        raise FileError(f"{directory} holds {WEIGHTS_FILE}, which would be read instead of {weights}; remove it first")
     with atomic_path(directory / PICKLE_FILE) as temporary:
         torch.save({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}, temporary)
     write_json(directory / CONFIG_FILE, config)

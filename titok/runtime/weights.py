@@ -54,15 +54,20 @@ def load_model(directory: str | Path) -> tuple[dict[str, torch.Tensor], dict[str
     config = read_json(directory / CONFIG_FILE)
     if not isinstance(config, dict):
         raise WeightsError(f"{directory / CONFIG_FILE} holds {type(config).__name__}, expected sections by name")
-    state_dict, config_sum = read_weights(weights_file(directory))
-    # Files from elsewhere carry no sum; ours do.
+    weights = weights_file(directory)
+    state_dict, config_sum = read_weights(weights)
+    check_pair(weights, config_sum, config)
+    return state_dict, config
+
+
+def check_pair(weights: Path, config_sum: str | None, config: Mapping[str, Any]) -> None:
+    """Raises ``WeightsError`` unless ``weights`` was saved with ``config``; files from elsewhere carry no sum."""
     if config_sum not in (None, sha256_json(config)):
         raise WeightsError(
-            f"{directory}: {CONFIG_FILE} is not the one that {WEIGHTS_FILE} was saved with "
+            f"{weights.parent}: {CONFIG_FILE} is not the one that {weights.name} was saved with "
             f"(its SHA-256 is {sha256_json(config)[:12]}, expected {str(config_sum)[:12]}); "
             f"copy both files of one run, or run the step that writes them"
         )
-    return state_dict, config
 
 
 def weights_file(directory: str | Path) -> Path:
