@@ -132,6 +132,14 @@ def test_vae_samples_only_with_given_noise(images: torch.Tensor) -> None:
     assert not torch.allclose(model(images, noise=noise)[0], mean)
 
 
+def test_vae_latents_take_the_way_of_tokens(images: torch.Tensor) -> None:
+    model = build("vae")
+    mean, logvar = model.posterior(images)
+    assert mean.shape == logvar.shape == (3, 4, 6)
+    torch.testing.assert_close(logvar, model.encode(images)[..., 6:].clamp(-30, 20))
+    torch.testing.assert_close(model.detokenize(mean), model.reconstruct(images))
+
+
 def test_codebook_from_data_is_used_widely(images: torch.Tensor) -> None:
     """With codes drawn from the encoder's outputs every one of them is somebody's nearest."""
     model = build("single_stage", 16)
