@@ -13,6 +13,7 @@ from titok.config.jobs import ClassifierJob, GeneratorJob, PixelStageJob, Stage1
 from titok.config.load import load_job
 from titok.config.section import Section, fingerprint
 from titok.config.training import ImageTraining, Training
+from titok.data.coded_images import CodedImages
 from titok.data.images import TrainingImages, load_images
 from titok.data.tokens import TrainingTokens, load_tokens
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
@@ -92,7 +93,7 @@ def _stage1(options: argparse.Namespace) -> Run:
     vqgan = load_vqgan(_needed(options, "vqgan"))
     task = Stage1Task(TiTok(job.model), vqgan, job.losses, job.training)
     inputs = {"data": options.data, "vqgan": options.vqgan}
-    return Run(job, job.training, task, _images(options, job, job.training), inputs)
+    return Run(job, job.training, task, _images_for_codes(options, job, vqgan), inputs)
 
 
 def _stage2(options: argparse.Namespace) -> Run:
@@ -145,6 +146,15 @@ def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> T
         random_crop=training.random_crop,
         random_flip=training.random_flip,
     )
+
+
+def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN) -> TrainingImages | CodedImages:
+    """Images for stage 1; where crops never change, their codes are computed once instead of at every step."""
+    training = job.training
+    if training.random_crop or training.random_flip:
+        return _images(options, job, training)
+    images = load_images(_needed(options, "data").parent, "train", job.dataset.resize)
+    return CodedImages(images, job.dataset.image_size, training.batch_size, options.seed, vqgan.tokenize)
 
 
 def _pixel_losses(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from titok.config.training import ProxyCodeLosses, Training
+from titok.data.coded_images import CodedBatch
 from titok.data.images import Batch
 from titok.losses.perceptual import Frozen
 from titok.losses.proxy_code import proxy_code_losses
@@ -39,10 +40,15 @@ class Stage1Task(Task):
         self.codebook_size = model.config.codebook_size
         self.config = {"kind": "tokenizer", "model": model.config.resolved()}
 
-    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """Proxy codes of the augmented images, then one update."""
+    def updates(
+        self, batch: Batch | CodedBatch, step: int, rng: torch.Generator
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """Proxy codes of the augmented images, unless the batch brings them, then one update."""
         images = batch.images.to(self.device, non_blocking=True)
-        proxy_codes = self.vqgan.network.tokenize(images)
+        if isinstance(batch, CodedBatch):
+            proxy_codes = batch.codes.to(self.device, non_blocking=True)
+        else:
+            proxy_codes = self.vqgan.network.tokenize(images)
         place_codebook(self.model, images, step, rng)
         quantized = self.model.quantize(self.model.encode(images))
         logits = self.model.proxy_logits(quantized.z_quantized)
