@@ -4,6 +4,8 @@ rule write_config:
         "results/{study}/configs/{kind}/{name}.yaml",
     log:
         "logs/{study}/write_config/{kind}/{name}.log",
+    benchmark:
+        "benchmarks/{study}/write_config/{kind}/{name}.tsv"
     localrule: True
     conda:
         "../../environment.yml"

@@ -119,6 +119,8 @@ rule verify_checks:
         "results/{study}/verdict.txt",
     log:
         "logs/{study}/verify_checks.log",
+    benchmark:
+        "benchmarks/{study}/verify_checks.tsv"
     localrule: True
     conda:
         "../../environment.yml"
