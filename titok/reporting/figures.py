@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 from titok.reporting.cells import DISPLAYS, heading
 from titok.reporting.collect import MissingScore, Scores, read_metrics_log, read_scores, statistic
@@ -84,6 +85,8 @@ def figure4(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
     figure, axes = new_axes(columns, 3.2 * columns, 2.5 * rows + 0.4, rows)
     for panel, (metric, letter) in zip(axes, shown, strict=False):
         lines_over_k(panel, grid, frame, metric)
+        if metric == "rfid":
+            _log_if_wide(panel, frame.loc[frame["metric"] == metric, "mean"])
         finish(panel, f"({letter}) {TITLES[metric]}", TOKENS_AXIS, axis_label(metric, scores))
     for unused in axes[len(shown) :]:
         unused.set_axis_off()
@@ -113,6 +116,15 @@ def codebook(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
     outside_legend(figure, axes[0], len(grid.sizes))
     data = frame[frame["metric"].isin(["codebook_usage", "codebook_perplexity"])]
     return Drawing(figure, data.reset_index(drop=True))
+
+
+def _log_if_wide(axes: Axes, values: pd.Series) -> None:
+    """A logarithmic axis where values span more than a decade; the small ones would lie on one line otherwise."""
+    if values.min() > 0 and values.max() > 10 * values.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def lines_over_k(axes: Axes, grid: Grid, frame: pd.DataFrame, metric: str) -> None:
