@@ -7,7 +7,7 @@ import os
 import signal
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -145,8 +145,9 @@ def test_a_second_interrupt_while_saving_leaves_the_old_checkpoint(
     with pytest.raises(Interrupted):
         run(tmp_path, ToyTask(toy_training()), Stopper(2))
 
-    def impatient(state: object, path: Path) -> None:
-        path.write_bytes(b"half a checkpoint")
+    def impatient(state: object, stream: BinaryIO) -> None:
+        stream.write(b"half a checkpoint")
+        stream.flush()
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
