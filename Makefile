@@ -40,8 +40,10 @@ format: $(VENV)/.installed  ## Rewrite files in the project's style
 	ruff format .
 	snakefmt Snakefile workflow
 
-bench: $(VENV)/.installed  ## Time the hot paths on this machine
-	python benchmarks/run.py
+# Big models want all cores, unlike the study in miniature.
+bench: export OMP_NUM_THREADS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+bench: $(VENV)/.installed  ## Time the hot paths on this machine; ARGS="--device cuda" and others, see --help
+	python -m benchmarks $(ARGS)
 
 lock:  ## Pin every package again (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes \

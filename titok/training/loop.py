@@ -56,7 +56,7 @@ def train(
         NonFiniteError, CollapseError: the run is ill; the last checkpoint is from before.
         Interrupted: a signal came; the state is saved.
     """
-    run = _Run(task, training, seed, config)
+    run = Run(task, training, seed, config)
     keep, seconds = training.keep_checkpoints, training.checkpoint_seconds
     with StateDirectory(state_dir, run.identity, keep=keep, seconds=seconds) as state, StopSignals() as signals:
         run.resume(state, tensorboard)
@@ -71,7 +71,7 @@ def train(
         run.export(Path(output_dir), state, evaluate, inputs)
 
 
-class _Run:
+class Run:
     """One run on its way: what is trained, what is remembered, and how far it is."""
 
     def __init__(self, task: Task, training: Training, seed: int, config: Mapping[str, Any]) -> None:
