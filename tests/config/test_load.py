@@ -220,8 +220,8 @@ def test_job_files_are_as_strict(tmp_path: Path) -> None:
     path.write_text(dump_yaml(job(load_study(TINY), "data", "all")))
     with pytest.raises(ConfigError, match="dataset: unknown key"):
         load_job(path, GeneratorJob)
-    path.write_text(path.read_text().replace("18", "eighteen"))
-    with pytest.raises(ConfigError, match=r"dataset\.resize: found 'eighteen'"):
+    path.write_text(path.read_text().replace("500", "many"))
+    with pytest.raises(ConfigError, match=r"dataset\.test_images: found 'many'"):
         load_job(path, DataJob)
 
 

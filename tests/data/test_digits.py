@@ -85,7 +85,7 @@ def test_no_stroke_is_lost_at_any_crop(directory):
         ({"resize": 15}, "resize is 15, smaller than image_size 16"),
         ({"num_classes": 12}, "num_classes is 12, but kind 'digits' has 10"),
         ({"test_images": 1797}, "test_images is 1797; allowed for kind 'digits': 10 to 1000"),
-        ({"kind": "imagenet"}, "digits"),
+        ({"kind": "mnist"}, "digits"),
         ({"crop": 3}, "crop"),
     ],
 )

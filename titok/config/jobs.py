@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
-from titok.config.data import Dataset
+from titok.config.data import Dataset, Preparation
 from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.sampling import MaskSchedule, Sampler
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class DataJob(Section):
     """`titok prepare`: archives to shards."""
 
-    dataset: Dataset
+    dataset: Preparation
 
 
 class ClassifierJob(Section):
@@ -132,19 +132,19 @@ def tokenizer_model(study: Study, name: str, stage: str) -> TokenizerModel:
 
 
 def _data(study: Study, name: str) -> Section:
-    return DataJob(dataset=study.dataset)
+    return DataJob(dataset=study.dataset.prepared())
 
 
 def _classifier(study: Study, name: str) -> Section:
     entry = study.classifiers[name]
-    return ClassifierJob(dataset=study.dataset, model=entry.model, training=entry.training)
+    return ClassifierJob(dataset=study.dataset.seen(), model=entry.model, training=entry.training)
 
 
 def _vqgan(study: Study, name: str) -> Section:
     if study.vqgan is None:
         raise KeyError("the study has no vqgan section")
     entry = study.vqgan
-    return VQGANJob(dataset=study.dataset, model=entry.model, training=entry.training, losses=entry.losses)
+    return VQGANJob(dataset=study.dataset.seen(), model=entry.model, training=entry.training, losses=entry.losses)
 
 
 def _stage1(study: Study, name: str) -> Section:
@@ -152,7 +152,7 @@ def _stage1(study: Study, name: str) -> Section:
     if entry is None:
         raise KeyError(f"tokenizer {name!r} has no stage1")
     model = tokenizer_model(study, name, "stage1")
-    return Stage1Job(dataset=study.dataset, model=model, training=entry.training, losses=entry.losses)
+    return Stage1Job(dataset=study.dataset.seen(), model=model, training=entry.training, losses=entry.losses)
 
 
 def _pixel_stage(stage: Literal["stage2", "single_stage"]) -> Callable[[Study, str], Section]:
@@ -161,13 +161,13 @@ def _pixel_stage(stage: Literal["stage2", "single_stage"]) -> Callable[[Study, s
         if entry is None:
             raise KeyError(f"tokenizer {name!r} has no {stage}")
         model = tokenizer_model(study, name, stage)
-        return PixelStageJob(dataset=study.dataset, model=model, training=entry.training, losses=entry.losses)
+        return PixelStageJob(dataset=study.dataset.seen(), model=model, training=entry.training, losses=entry.losses)
 
     return build
 
 
 def _tokens(study: Study, name: str) -> Section:
-    return TokensJob(dataset=study.dataset, views=study.token_views)
+    return TokensJob(dataset=study.dataset.seen(), views=study.token_views)
 
 
 def _generator(study: Study, name: str) -> Section:
@@ -192,12 +192,12 @@ def _sample(study: Study, name: str) -> Section:
 
 
 def _score(study: Study, name: str) -> Section:
-    return ScoreJob(study=study.study, dataset=study.dataset, evaluation=study.evaluation)
+    return ScoreJob(study=study.study, dataset=study.dataset.seen(), evaluation=study.evaluation)
 
 
 def _probe(study: Study, name: str) -> Section:
     batch_size = study.evaluation.batch_size
-    return ProbeJob(study=study.study, dataset=study.dataset, batch_size=batch_size, probe=study.probe)
+    return ProbeJob(study=study.study, dataset=study.dataset.seen(), batch_size=batch_size, probe=study.probe)
 
 
 _BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {

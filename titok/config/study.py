@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from titok.config.data import Dataset
+from titok.config.data import StudyDataset
 from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import ClassifierModel, GeneratorShape, TransformerSize, VQGANModel
 from titok.config.reporting import Reporting
@@ -146,7 +146,7 @@ class Study(Section):
     title: str
     description: str = ""
     seeds: Seeds = (0,)
-    dataset: Dataset
+    dataset: StudyDataset
     sizes: dict[Name, TransformerSize]
     classifiers: dict[Name, Classifier] = Field(default_factory=dict)
     vqgan: ProxyTokenizer | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from titok.config.data import Dataset
+from titok.config.data import DatasetIdentity
 from titok.data.order import permutation
 from titok.data.shards import ShardWriter
 
@@ -20,7 +20,7 @@ MARGIN = 1
 margin, a random crop of 16 out of 18 pixels cuts them off, and a 0 at the bottom edge reads as an n."""
 
 
-def prepare_digits(directory: str | Path, config: Dataset) -> None:
+def prepare_digits(directory: str | Path, config: DatasetIdentity) -> None:
     """Writes the splits ``train`` and ``test`` (see ``titok.data.shards``) into ``directory``.
 
     Each image is stored without loss as a grey 10 x 10 PNG (value x 255 / 16, rounded, with the margin); enlarging is
