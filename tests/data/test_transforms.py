@@ -18,11 +18,13 @@ from titok.data.transforms import (
     adm_centre_crop,
     centre_crop,
     centre_offset,
+    crop_pixels,
     draw_crop,
     eval_transform,
     from_uint8,
     pixels,
     resize_shorter_edge,
+    resized_size,
     to_uint8,
     train_transform,
 )
@@ -110,6 +112,15 @@ def test_train_equals_torchvision(size, random_crop):
         assert torch.equal(train_transform(image, 256, 256, seeded(seed), random_crop=random_crop), expected)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_crop_is_a_window_of_the_resized_image(size):
+    resized = np.asarray(resize_shorter_edge(picture(*size), 40))
+    assert (resized.shape[1], resized.shape[0]) == resized_size(*size, 40)
+    window = resized[3:35, 5:37].transpose(2, 0, 1)
+    np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 32, Crop(3, 5, False)), window)
+    np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 32, Crop(3, 5, True)), window[:, :, ::-1])
+
+
 def halved(values: np.ndarray) -> np.ndarray:
     """Means of 2 x 2 pixels as Pillow's box filter makes them: columns first, rounded, then rows, rounded."""
     across = (values[:, 0::2].astype(int) + values[:, 1::2] + 1) // 2
@@ -183,5 +194,7 @@ def test_errors_name_the_value():
         to_uint8(torch.zeros(1), "up")
     with pytest.raises(TransformError, match="crop is 20, larger than the 18 pixels"):
         eval_transform(picture(18, 18), 18, 20)
+    with pytest.raises(TransformError, match="top 9, left 0 leaves the image, which is 22 x 39 after resizing to 22"):
+        crop_pixels(picture(10, 18), 22, 32, Crop(9, 0, False))
     with pytest.raises(TransformError, match="mode 'L'"):
         pixels(Image.new("L", (4, 4)))

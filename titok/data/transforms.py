@@ -33,19 +33,44 @@ def centre_offset(size: int, crop: int) -> int:
     return round((size - crop) / 2)
 
 
-def resize_shorter_edge(image: Image.Image, size: int) -> Image.Image:
-    """Bicubic resize that gives the shorter edge ``size`` pixels; the longer edge is truncated, not rounded."""
-    width, height = image.size
+def resized_size(width: int, height: int, size: int) -> tuple[int, int]:
+    """(width, height) after the shorter edge is resized to ``size``; the longer edge is truncated, not rounded."""
     shorter = min(width, height)
-    if shorter == size:
-        return image
-    return image.resize((int(size * width / shorter), int(size * height / shorter)), Image.Resampling.BICUBIC)
+    return int(size * width / shorter), int(size * height / shorter)
+
+
+def resize_shorter_edge(image: Image.Image, size: int) -> Image.Image:
+    """Bicubic resize to ``resized_size``; an image of that size already is returned as it is."""
+    wanted = resized_size(*image.size, size)
+    return image if image.size == wanted else image.resize(wanted, Image.Resampling.BICUBIC)
+
+
+def centre_of(width: int, height: int, crop: int) -> Crop:
+    """The central window, not mirrored."""
+    return Crop(centre_offset(height, crop), centre_offset(width, crop), flip=False)
 
 
 def centre_crop(image: Image.Image, crop: int) -> Image.Image:
     """The central ``crop`` x ``crop`` window."""
-    width, height = image.size
-    return _window(image, centre_offset(height, crop), centre_offset(width, crop), crop)
+    top, left, _ = centre_of(*image.size, crop)
+    return _window(image, top, left, crop)
+
+
+def crop_pixels(image: Image.Image, resize: int, crop: int, where: Crop | None = None) -> torch.Tensor:
+    """(3, crop, crop) uint8: the image resized to ``resize`` and one window of it.
+
+    ``where`` is in pixels after the resize (``resized_size`` knows how many there are); ``None`` is the centre, not
+    mirrored.
+    """
+    image = resize_shorter_edge(image, resize)
+    top, left, flip = where if where is not None else centre_of(*image.size, crop)
+    if not (0 <= top <= image.height - crop and 0 <= left <= image.width - crop):
+        raise TransformError(
+            f"a crop of {crop} pixels at top {top}, left {left} leaves the image, which is {image.width} x "
+            f"{image.height} after resizing to {resize}"
+        )
+    image = _window(image, top, left, crop)
+    return pixels(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else image)
 
 
 def draw_crop(
@@ -79,15 +104,14 @@ def train_transform(
     random_flip: bool = True,
 ) -> torch.Tensor:
     """Official training transform of an RGB image: (3, crop, crop) float32 in [0, 1]."""
-    image = resize_shorter_edge(image, resize)
-    top, left, flip = draw_crop(*image.size, crop, generator, random_crop=random_crop, random_flip=random_flip)
-    image = _window(image, top, left, crop)
-    return from_uint8(pixels(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else image))
+    width, height = resized_size(*image.size, resize)
+    where = draw_crop(width, height, crop, generator, random_crop=random_crop, random_flip=random_flip)
+    return from_uint8(crop_pixels(image, resize, crop, where))
 
 
 def eval_transform(image: Image.Image, resize: int, crop: int) -> torch.Tensor:
     """Official evaluation transform of an RGB image: (3, crop, crop) float32 in [0, 1]; officially resize = crop."""
-    return from_uint8(pixels(centre_crop(resize_shorter_edge(image, resize), crop)))
+    return from_uint8(crop_pixels(image, resize, crop))
 
 
 def adm_centre_crop(image: Image.Image, size: int) -> Image.Image:
