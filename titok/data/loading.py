@@ -1,0 +1,138 @@
+"""The one way to read many samples in order, here or in worker processes.
+
+A pass is a list of batches of requests (mostly numbers of samples) and a function that reads one of them. PyTorch's
+DataLoader does the rest: worker processes, a bounded number of batches ahead, results in the order asked for. The
+numbers that come out do not depend on how many workers there are, and no global random state is touched.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from titok.data.shard_index import ShardError
+
+Request = TypeVar("Request")
+AHEAD = 2
+"""Batches that each worker may have ready or in work before they are asked for."""
+
+
+class SampleError(ShardError):
+    """One sample could not be read or prepared; the message begins with its name."""
+
+
+class WorkerError(Exception):
+    """Worker processes that cannot be had, or one that is gone."""
+
+
+def batches_of(requests: Sequence[Request], batch_size: int) -> Iterator[Sequence[Request]]:
+    """Consecutive slices of ``batch_size`` requests (a ``range`` of samples, for instance); the last may be shorter."""
+    for start in range(0, len(requests), batch_size):
+        yield requests[start : start + batch_size]
+
+
+def in_order(
+    read: Callable[[Request], Any],
+    batches: Iterable[Sequence[Request]],
+    *,
+    workers: int = 0,
+    name: Callable[[Request], str] = "sample {}".format,
+) -> Iterator[Any]:
+    """Reads batch after batch: for each, the results of ``read`` stacked into tensors with a leading B.
+
+    ``read`` returns a tensor, a number, or a named tuple of them, of equal shapes for all requests; it runs in one of
+    ``workers`` processes (0: in this one), forked where the system can, so what it needs is not copied. ``batches`` may
+    be endless and is drawn from as batches are asked for, at most ``AHEAD`` per worker too early. Workers end with the
+    iterator: when it is exhausted, closed or dropped, or this process dies.
+
+    Raises:
+        ShardError: as ``read`` raised it.
+        SampleError: ``read`` failed in another way; names the request by ``name``.
+        WorkerError: ``workers`` is negative, or a worker died (out of memory, killed).
+    """
+    if workers < 0:
+        raise WorkerError(f"workers is {workers}; allowed: 0 (read in this process) or more")
+    return _results(_loader(_Reading(read, name), batches, workers))
+
+
+class _Failure(NamedTuple):
+    """An error on its way out of a worker, as text: not every exception survives pickling."""
+
+    named: bool
+    message: str
+    trace: str
+
+
+class _Reading(Dataset[Any], Generic[Request]):
+    """A dataset whose items are whole batches."""
+
+    def __init__(self, read: Callable[[Request], Any], name: Callable[[Request], str]) -> None:
+        self._read = read
+        self._name = name
+
+    def __getitem__(self, requests: Sequence[Request]) -> Any:
+        results = []
+        for request in requests:
+            try:
+                results.append(self._read(request))
+            except ShardError as error:
+                return _Failure(True, str(error), "")
+            except Exception as error:
+                message = f"{self._name(request)}: {type(error).__name__}: {error}"
+                return _Failure(False, message, traceback.format_exc())
+        return default_collate(results)
+
+
+def _loader(reading: _Reading[Request], batches: Iterable[Sequence[Request]], workers: int) -> DataLoader[Any]:
+    return DataLoader(
+        reading,
+        batch_size=None,
+        sampler=batches,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        prefetch_factor=AHEAD if workers else None,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+        worker_init_fn=_ignore_signals,
+        # Otherwise it draws a seed from torch's global generator, and dropout would depend on when reading began.
+        generator=torch.Generator(),
+    )
+
+
+def _results(loader: DataLoader[Any]) -> Iterator[Any]:
+    try:
+        for result in loader:
+            if isinstance(result, _Failure):
+                raise _error_of(result)
+            yield result
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise WorkerError(
+            f"a worker process that reads images is gone ({error}); the usual reasons are too little memory or a small "
+            f"/dev/shm: use fewer workers, smaller batches, or --workers 0"
+        ) from error
+
+
+def _error_of(failure: _Failure) -> ShardError:
+    if failure.named:
+        return ShardError(failure.message)
+    error = SampleError(failure.message)
+    error.add_note(failure.trace)
+    return error
+
+
+def _as_it_is(batch: Any) -> Any:
+    """Batches are collated where they are read, so that tensors travel in shared memory."""
+    return batch
+
+
+def _ignore_signals(worker: int) -> None:
+    """Who stops a job signals all its processes; the main one decides when to end, and its workers end with it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
