@@ -57,6 +57,8 @@ _COLUMNS = {
 }
 """Types of the columns. Keys are stored as short as they allow: about 80 bytes a sample, 0.1 GB for ImageNet."""
 
+_CHUNK = 2**16
+
 
 class ShardIndex(NamedTuple):
     """An index in memory: ``columns`` maps the fields of ``Record`` to arrays (N,)."""
@@ -70,28 +72,39 @@ def index_path(directory: Path, split: str) -> Path:
     return directory / f"{split}.index.npz"
 
 
+def columns_of(records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Field of ``Record`` -> array (N,); keys are as short as they allow."""
+    values = zip(*records, strict=True) if records else ((),) * len(_COLUMNS)
+    columns = {
+        name: np.array(column, dtype=kind) for (name, kind), column in zip(_COLUMNS.items(), values, strict=True)
+    }
+    columns["key"] = columns["key"].astype(f"S{max((len(record.key) for record in records), default=1)}")
+    return columns
+
+
 def write_index(
     directory: Path,
     split: str,
-    records: Sequence[Record],
+    columns: Mapping[str, np.ndarray],
     shards: Sequence[Mapping[str, Any]],
     about: Mapping[str, Any],
-) -> None:
-    """Writes the index; ``shards`` lists name, bytes and samples of each, ``about`` (plain data) is kept with them."""
-    columns = {
-        name: np.array(values, dtype=kind)
-        for (name, kind), values in zip(_COLUMNS.items(), zip(*records, strict=True), strict=True)
-    }
+) -> str:
+    """Writes the index and returns its fingerprint.
+
+    ``columns`` are those of ``columns_of``, ``shards`` lists name, bytes and samples of each, ``about`` (plain data)
+    is kept with them.
+    """
+    fingerprint = _fingerprint(columns)
     head = {
         "format": FORMAT,
         "split": split,
-        "samples": len(records),
-        "fingerprint": _fingerprint(columns),
+        "samples": len(columns["key"]),
+        "fingerprint": fingerprint,
         **about,
         "shards": list(shards),
     }
-    columns["key"] = columns["key"].astype(f"S{max(len(record.key) for record in records)}")
     save_npz(index_path(directory, split), about=np.array(json.dumps(head, sort_keys=True)), **columns)
+    return fingerprint
 
 
 def read_index(directory: Path, split: str) -> ShardIndex:
@@ -119,7 +132,9 @@ def _fingerprint(columns: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over keys, contents and labels in order: the same images in other shards have the same fingerprint."""
     digest = hashlib.sha256()
     for name in ("key", "sha1", "label"):
-        digest.update(columns[name].tobytes())
+        column = columns[name]
+        for start in range(0, len(column), _CHUNK):  # In pieces, because keys are widened to their full length here.
+            digest.update(column[start : start + _CHUNK].astype(_COLUMNS[name]).tobytes())
     return digest.hexdigest()
 
 

@@ -8,12 +8,10 @@ the same tars. Equal samples give equal bytes: no times, no owners.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import io
 import os
-import re
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,13 +19,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from titok.data.shard_index import MAX_KEY_LENGTH, REPAIR, Record, ShardError, read_index, write_index
-from titok.runtime.files import atomic_path
-
-_KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_KEY_LENGTH - 1}}}")
-_EXTENSIONS = {"JPEG": "jpg", "PNG": "png"}
+from titok.data.shard_file import KEY, ShardFile, read_header, shard_name
+from titok.data.shard_index import MAX_KEY_LENGTH, REPAIR, Record, ShardError, columns_of, read_index, write_index
 
 
 class ShardWriter:
@@ -55,7 +50,7 @@ class ShardWriter:
         self._records: list[Record] = []
         self._keys: set[str] = set()
         self._shards: list[dict[str, Any]] = []
-        self._tar: _TarWriter | None = None
+        self._tar: ShardFile | None = None
 
     def write(self, key: str, image: bytes, label: int) -> None:
         """Adds one sample: the bytes of a PNG or JPEG file as they are, and its class.
@@ -64,16 +59,15 @@ class ShardWriter:
         JPEG (the content decides, not a name), and for a label outside ``class_names`` (if given) or below 0.
         """
         self._check(key, label)
-        extension, width, height, mode = _describe_image(key, image)
-        label_text = str(label).encode()
-        tar = self._tar_with_room_for(2 * tarfile.BLOCKSIZE + len(image) + len(label_text))
-        offset = tar.add(f"{key}.{extension}", image)
-        tar.add(f"{key}.cls", label_text)
+        header = read_header(key, image)
+        tar = self._tar_with_room_for(2 * tarfile.BLOCKSIZE + len(image) + len(str(label)))
+        offset = tar.write(key, header.extension, image, label)
         self._keys.add(key)
         self._shards[-1]["samples"] += 1
         sha1 = hashlib.sha1(image).digest()
         shard = len(self._shards) - 1
-        self._records.append(Record(key, shard, offset, len(image), sha1, label, width, height, mode))
+        facts = (header.width, header.height, header.mode)
+        self._records.append(Record(key, shard, offset, len(image), sha1, label, *facts))
 
     def __enter__(self) -> Self:
         return self
@@ -83,15 +77,15 @@ class ShardWriter:
     ) -> None:
         if error is not None:
             if self._tar is not None:
-                self._tar.abandon(error)
+                self._tar.__exit__(kind, error, traceback)
             return
         if not self._records:
             raise ShardError(f"{self._split}: no sample was written to {self._directory}; a split needs at least one")
         self._close_shard()
-        write_index(self._directory, self._split, self._records, self._shards, self._about)
+        write_index(self._directory, self._split, columns_of(self._records), self._shards, self._about)
 
     def _check(self, key: str, label: int) -> None:
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             raise ShardError(
                 f"{self._split}: sample key {key!r} is not allowed; use 1 to {MAX_KEY_LENGTH} letters, digits, "
                 f"'-' and '_' (WebDataset ends a key at the first dot, and paths could leave the folder)"
@@ -102,15 +96,15 @@ class ShardWriter:
         if not 0 <= label < num_classes:
             raise ShardError(f"{self._split}: sample {key!r} has label {label}; allowed: 0 to {num_classes - 1}")
 
-    def _tar_with_room_for(self, size: int) -> _TarWriter:
+    def _tar_with_room_for(self, size: int) -> ShardFile:
         """The current shard, or a new one when ``size`` more bytes or one more sample are too many."""
         if self._tar is not None:
             full = self._shards[-1]["samples"] >= self._max_samples or self._tar.size + size > self._max_bytes
             if full:
                 self._close_shard()
         if self._tar is None:
-            name = f"{self._split}-{len(self._shards):06d}.tar"
-            self._tar = _TarWriter(self._directory / name)
+            name = shard_name(self._split, len(self._shards))
+            self._tar = ShardFile(self._directory / name)
             self._shards.append({"name": name, "bytes": 0, "samples": 0})
         return self._tar
 
@@ -118,41 +112,6 @@ class ShardWriter:
         if self._tar is not None:
             tar, self._tar = self._tar, None
             self._shards[-1]["bytes"] = tar.close()
-
-
-class _TarWriter:
-    """One tar that appears under its name when closed, and never if abandoned."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with contextlib.ExitStack() as opened:
-            temporary = opened.enter_context(atomic_path(path))
-            self._stream = opened.enter_context(temporary.open("wb"))
-            tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-            self._tar = opened.enter_context(tar)
-            self._opened = opened.pop_all()
-
-    @property
-    def size(self) -> int:
-        """Bytes written so far."""
-        return self._stream.tell()
-
-    def add(self, name: str, data: bytes) -> int:
-        """Appends a member and returns the position of its first byte."""
-        offset = self._stream.tell() + tarfile.BLOCKSIZE
-        member = tarfile.TarInfo(name)  # Time, user and group are 0 unless set.
-        member.size = len(data)
-        self._tar.addfile(member, io.BytesIO(data))
-        return offset
-
-    def close(self) -> int:
-        """Finishes the tar and returns its size."""
-        self._opened.close()
-        return self._path.stat().st_size
-
-    def abandon(self, error: BaseException) -> None:
-        """Removes what was written; raises ``FileError`` instead when ``error`` means a full disk."""
-        self._opened.__exit__(type(error), error, error.__traceback__)
 
 
 class ShardReader:
@@ -215,7 +174,7 @@ class ShardReader:
         try:
             with Image.open(io.BytesIO(self.read(index))) as image:
                 return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise ShardError(
                 f"{self._where(index)}: cannot be decoded ({error}); the original file is damaged: "
                 f"replace it or leave it out, then prepare the dataset again"
@@ -256,17 +215,3 @@ class ShardReader:
     def _where(self, index: int) -> str:
         path, key = self._paths[int(self._columns["shard"][index])], self._columns["key"][index].decode()
         return f"{path}: sample {index} ({key})"
-
-
-def _describe_image(key: str, data: bytes) -> tuple[str, int, int, str]:
-    """(extension, width, height, Pillow mode) from the header of an image file."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image_format, (width, height), mode = image.format or "?", image.size, image.mode
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ShardError(
-            f"sample {key!r}: its {len(data)} bytes are no image that Pillow knows; leave it out"
-        ) from error
-    if image_format not in _EXTENSIONS:
-        raise ShardError(f"sample {key!r} is a {image_format} image; allowed: {', '.join(sorted(_EXTENSIONS))}")
-    return _EXTENSIONS[image_format], width, height, mode
