@@ -121,6 +121,15 @@ def test_a_crop_is_a_window_of_the_resized_image(size):
     np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 32, Crop(3, 5, True)), window[:, :, ::-1])
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_by_adms_rule_crops_are_windows_of_a_square(size):
+    square = np.asarray(adm_centre_crop(picture(*size), 40))
+    assert square.shape[:2] == resized_size(*size, 40, "adm") == (40, 40)
+    window = square[8:40, 0:32].transpose(2, 0, 1)
+    np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 32, Crop(8, 0, False), "adm"), window)
+    np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 40, rule="adm"), square.transpose(2, 0, 1))
+
+
 def halved(values: np.ndarray) -> np.ndarray:
     """Means of 2 x 2 pixels as Pillow's box filter makes them: columns first, rounded, then rows, rounded."""
     across = (values[:, 0::2].astype(int) + values[:, 1::2] + 1) // 2

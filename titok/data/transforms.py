@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from titok.config.data import ResizeRule
+
 Rounding = Literal["round", "truncate"]
 
 
@@ -33,14 +35,24 @@ def centre_offset(size: int, crop: int) -> int:
     return round((size - crop) / 2)
 
 
-def resized_size(width: int, height: int, size: int) -> tuple[int, int]:
-    """(width, height) after the shorter edge is resized to ``size``; the longer edge is truncated, not rounded."""
+def resized_size(width: int, height: int, size: int, rule: ResizeRule = "official") -> tuple[int, int]:
+    """(width, height) of an image after ``resized``, before its crop."""
+    if rule == "adm":
+        return size, size
     shorter = min(width, height)
     return int(size * width / shorter), int(size * height / shorter)
 
 
+def resized(image: Image.Image, size: int, rule: ResizeRule = "official") -> Image.Image:
+    """What crops are windows of: the whole image with a shorter edge of ``size``, or ADM's central square."""
+    return adm_centre_crop(image, size) if rule == "adm" else resize_shorter_edge(image, size)
+
+
 def resize_shorter_edge(image: Image.Image, size: int) -> Image.Image:
-    """Bicubic resize to ``resized_size``; an image of that size already is returned as it is."""
+    """Bicubic resize that gives the shorter edge ``size`` pixels; the longer edge is truncated, not rounded.
+
+    An image of that size already is returned as it is.
+    """
     wanted = resized_size(*image.size, size)
     return image if image.size == wanted else image.resize(wanted, Image.Resampling.BICUBIC)
 
@@ -56,13 +68,15 @@ def centre_crop(image: Image.Image, crop: int) -> Image.Image:
     return _window(image, top, left, crop)
 
 
-def crop_pixels(image: Image.Image, resize: int, crop: int, where: Crop | None = None) -> torch.Tensor:
-    """(3, crop, crop) uint8: the image resized to ``resize`` and one window of it.
+def crop_pixels(
+    image: Image.Image, resize: int, crop: int, where: Crop | None = None, rule: ResizeRule = "official"
+) -> torch.Tensor:
+    """(3, crop, crop) uint8: an RGB image resized to ``resize`` and one window of it.
 
     ``where`` is in pixels after the resize (``resized_size`` knows how many there are); ``None`` is the centre, not
     mirrored.
     """
-    image = resize_shorter_edge(image, resize)
+    image = resized(image, resize, rule)
     top, left, flip = where if where is not None else centre_of(*image.size, crop)
     if not (0 <= top <= image.height - crop and 0 <= left <= image.width - crop):
         raise TransformError(
