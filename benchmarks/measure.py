@@ -17,6 +17,9 @@ Work = Callable[[], object]
 
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
+LONG_SECONDS = 30.0
+"""After so long, two calls are enough."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -69,10 +72,7 @@ class Row:
 
 
 def measure(case: Case, device: torch.device, peaks: dict[str, float], repeats: int, seconds: float) -> Row:
-    """Times a case after one call that warms up and counts operations.
-
-    At least ``repeats`` calls are timed, and as many as ``seconds`` allow. ``peaks`` come from `matmul_peak`.
-    """
+    """Times a case after one call that warms up and counts operations; ``peaks`` come from `matmul_peak`."""
     work = case.build()
     with case.context(device):
         with FlopCounterMode(display=False) as counter:
@@ -99,11 +99,17 @@ def measure(case: Case, device: torch.device, peaks: dict[str, float], repeats: 
 
 
 def timings(work: Work, repeats: int, seconds: float) -> list[float]:
-    """Seconds of single calls; torch's timer waits for the device and keeps the garbage collector out."""
+    """Seconds of single calls, ``repeats`` of them, or more until ``seconds`` are over.
+
+    Long calls are timed twice only: they average over a machine's moods by themselves. torch's timer waits
+    for the device and keeps the garbage collector out.
+    """
     timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
     times: list[float] = []
     while len(times) < repeats or sum(times) < seconds:
         times.append(timer.timeit(1).mean)
+        if sum(times) > LONG_SECONDS and len(times) >= 2:
+            break
     return times
 
 
