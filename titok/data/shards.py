@@ -158,12 +158,12 @@ class ShardReader:
         data = os.pread(self._descriptor(shard), length, offset)
         if len(data) != length:
             raise ShardError(
-                f"{self._where(index)}: {length} bytes expected, {len(data)} found; the shard was cut short: {REPAIR}"
+                f"{self.name(index)}: {length} bytes expected, {len(data)} found; the shard was cut short: {REPAIR}"
             )
         expected = self._columns["sha1"][index].tobytes()
         if self._verify and hashlib.sha1(data).digest() != expected:
             raise ShardError(
-                f"{self._where(index)}: its {length} bytes are not those that were written (SHA-1 "
+                f"{self.name(index)}: its {length} bytes are not those that were written (SHA-1 "
                 f"{hashlib.sha1(data).hexdigest()[:12]}, expected {expected.hex()[:12]}); "
                 f"the shard was altered: {REPAIR}"
             )
@@ -176,9 +176,14 @@ class ShardReader:
                 return image.convert("RGB")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise ShardError(
-                f"{self._where(index)}: cannot be decoded ({error}); the original file is damaged: "
+                f"{self.name(index)}: cannot be decoded ({error}); the original file is damaged: "
                 f"replace it or leave it out, then prepare the dataset again"
             ) from error
+
+    def name(self, index: int) -> str:
+        """Sample ``index`` as messages call it: its shard, number and key."""
+        path, key = self._paths[int(self._columns["shard"][index])], self._columns["key"][index].decode()
+        return f"{path}: sample {index} ({key})"
 
     def close(self) -> None:
         """Closes the shards; the next read opens them again."""
@@ -211,7 +216,3 @@ class ShardReader:
         if kept != opened:  # Another thread was faster.
             os.close(opened)
         return kept
-
-    def _where(self, index: int) -> str:
-        path, key = self._paths[int(self._columns["shard"][index])], self._columns["key"][index].decode()
-        return f"{path}: sample {index} ({key})"
