@@ -120,6 +120,16 @@ def _add_train(verbs: Verbs) -> None:
     _add_device(train)
     train.set_defaults(run=_lazy("train", "train_task"))
 
+    adopt = verbs.add_parser(
+        "adopt",
+        help="take released weights where a study would train",
+        description="Opens released weights (downloading them if need be), checks their sum and that they are the "
+        "model that the settings describe, and writes them as a model folder of the study.",
+    )
+    adopt.add_argument("kind", choices=("tokenizer", "generator", "vqgan"))
+    _add_paths(adopt, config="resolved settings: source and model", output="model.safetensors to write")
+    adopt.set_defaults(run=_lazy("adopt", "adopt"))
+
 
 def _add_sample(verbs: Verbs) -> None:
     sample = verbs.add_parser("sample", help="generate class-conditional images and time it")

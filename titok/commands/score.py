@@ -58,7 +58,7 @@ def reconstruction(options: argparse.Namespace) -> None:
     if options.examples is not None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
-    metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model)}
+    metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
     protocol = {**scores.protocol, "reference": _source(images, job.dataset, "test")}
     inputs = {"model": options.model, **({"judge": options.judge} if options.judge else {})}
     _write(options, job, "reconstruction", metrics, protocol, inputs, device)
@@ -130,7 +130,7 @@ def generation(options: argparse.Namespace) -> None:
     metrics = {**scores.metrics, "generator_parameters": made["generator_parameters"]}
     if made["images_per_second"] is not None:
         metrics["sampling_images_per_second"] = made["images_per_second"]
-    metrics["training_images_per_second"] = read_json(options.training)["images_per_second"]
+    metrics |= _training_speed(options.training)
     inputs = {"samples": options.samples, **({"judge": options.judge} if options.judge else {})}
     _write(options, job, "generation", metrics, scores.protocol, inputs, device)
 
@@ -165,9 +165,10 @@ def _parameter_counts(model: TiTok | VQGAN) -> dict[str, float]:
     return {name: float(count) for name, count in counts.items()}
 
 
-def _training_speed(model_file: Path) -> dict[str, float]:
-    manifest = model_file.parent / "manifest.json"
-    return {"training_images_per_second": read_json(manifest)["images_per_second"]} if manifest.exists() else {}
+def _training_speed(manifest: Path) -> dict[str, float]:
+    """Images per second; nothing for released models, which were not trained here."""
+    facts = read_json(manifest) if manifest.exists() else {}
+    return {"training_images_per_second": facts["images_per_second"]} if "images_per_second" in facts else {}
 
 
 def _pixels(images: ImageSet, dataset: Dataset, batch_size: int) -> Iterator[Tensor]:

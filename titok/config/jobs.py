@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from titok.config.data import Dataset, Preparation
+from titok.config.entries import Source
 from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.sampling import MaskSchedule, Sampler
@@ -75,6 +76,28 @@ class TokensJob(Section):
     views: TokenViews
 
 
+class ReleasedTokenizerJob(Section):
+    """`titok adopt tokenizer`: released weights take the place of a training."""
+
+    source: Source
+    model: TokenizerModel
+    """What the study says it is; released weights of another model are refused."""
+
+
+class ReleasedGeneratorJob(Section):
+    """`titok adopt generator`."""
+
+    source: Source
+    model: GeneratorModel
+
+
+class ReleasedVQGANJob(Section):
+    """`titok adopt vqgan`."""
+
+    source: Source
+    model: VQGANModel
+
+
 class GeneratorJob(Section):
     """`titok train generator`."""
 
@@ -111,23 +134,37 @@ class ScoreJob(Section):
 
 
 JobKind = Literal[
-    "data", "classifier", "vqgan", "stage1", "stage2", "single_stage", "tokens", "generator", "sample", "score", "probe"
+    "data",
+    "classifier",
+    "vqgan",
+    "stage1",
+    "stage2",
+    "single_stage",
+    "tokens",
+    "generator",
+    "released_vqgan",
+    "released_tokenizer",
+    "released_generator",
+    "sample",
+    "score",
+    "probe",
 ]
 
 
 def tokenizer_model(study: Study, name: str, stage: str) -> TokenizerModel:
     """The model settings of a named tokenizer in one of its stages."""
     entry = study.tokenizers[name]
-    two_stage = entry.recipe == "two_stage"
-    shared = entry.model_dump(include=set(TokenizerModel.model_fields) - {"encoder", "decoder"})
+    head = entry.head or ("proxy_codes" if entry.recipe == "two_stage" else "pixels")
+    vqgan = study.vqgan.model if study.vqgan else VQGANModel()
+    shared = entry.model_dump(include=set(TokenizerModel.model_fields) - {"encoder", "decoder", "head"})
     return TokenizerModel(
         **shared,
-        head="proxy_codes" if two_stage else "pixels",
+        head=head,
         pixel_lookup="argmax" if stage == "stage1" else "soft",
         image_size=study.dataset.image_size,
         encoder=study.sizes[entry.encoder],
         decoder=study.sizes[entry.decoder],
-        vqgan=study.vqgan.model if two_stage and study.vqgan else None,
+        vqgan=vqgan if head == "proxy_codes" else None,
     )
 
 
@@ -141,9 +178,9 @@ def _classifier(study: Study, name: str) -> Section:
 
 
 def _vqgan(study: Study, name: str) -> Section:
-    if study.vqgan is None:
-        raise KeyError("the study has no vqgan section")
     entry = study.vqgan
+    if entry is None or entry.training is None:
+        raise KeyError("the study trains no vqgan")
     return VQGANJob(dataset=study.dataset.seen(), model=entry.model, training=entry.training, losses=entry.losses)
 
 
@@ -170,15 +207,44 @@ def _tokens(study: Study, name: str) -> Section:
     return TokensJob(dataset=study.dataset.seen(), views=study.token_views)
 
 
-def _generator(study: Study, name: str) -> Section:
+def _released_vqgan(study: Study, name: str) -> Section:
+    entry = study.vqgan
+    if entry is None or entry.source is None:
+        raise KeyError("the study uses no released vqgan")
+    return ReleasedVQGANJob(source=entry.source, model=entry.model)
+
+
+def _released_tokenizer(study: Study, name: str) -> Section:
+    source = study.tokenizers[name].source
+    if source is None:
+        raise KeyError(f"tokenizer {name!r} is no released one")
+    return ReleasedTokenizerJob(source=source, model=tokenizer_model(study, name, "released"))
+
+
+def _released_generator(study: Study, name: str) -> Section:
+    source = study.generators[name].source
+    if source is None:
+        raise KeyError(f"generator {name!r} is no released one")
+    return ReleasedGeneratorJob(source=source, model=generator_model(study, name))
+
+
+def generator_model(study: Study, name: str) -> GeneratorModel:
+    """The model settings of a named generator: its shape, and what its tokenizer and dataset say."""
     entry = study.generators[name]
     tokenizer = study.tokenizers[entry.tokenizer]
-    model = GeneratorModel(
+    return GeneratorModel(
         **entry.model.model_dump(),
         num_tokens=tokenizer.num_latent_tokens,
         codebook_size=tokenizer.codebook_size,
         num_classes=study.dataset.num_classes,
     )
+
+
+def _generator(study: Study, name: str) -> Section:
+    entry = study.generators[name]
+    if entry.training is None:
+        raise KeyError(f"generator {name!r} is not trained")
+    model = generator_model(study, name)
     return GeneratorJob(model=model, mask_schedule=entry.mask_schedule, training=entry.training, losses=entry.losses)
 
 
@@ -209,6 +275,9 @@ _BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {
     "single_stage": _pixel_stage("single_stage"),
     "tokens": _tokens,
     "generator": _generator,
+    "released_vqgan": _released_vqgan,
+    "released_tokenizer": _released_tokenizer,
+    "released_generator": _released_generator,
     "sample": _sample,
     "score": _score,
     "probe": _probe,
@@ -230,9 +299,10 @@ def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
     """(kind, name) of every job of a study; `all` where there is only one."""
     yield from ((kind, "all") for kind in ("data", "tokens", "score", "probe"))
     if study.vqgan:
-        yield "vqgan", "all"
+        yield ("vqgan" if study.vqgan.training else "released_vqgan"), "all"
     yield from (("classifier", name) for name in study.classifiers)
     for name, tokenizer in study.tokenizers.items():
-        yield from ((stage, name) for stage in tokenizer.stages)
-    yield from (("generator", name) for name in study.generators)
+        yield from (("released_tokenizer" if stage == "released" else stage, name) for stage in tokenizer.stages)
+    for name, generator in study.generators.items():
+        yield ("generator" if generator.training else "released_generator"), name
     yield from (("sample", name) for name in study.samplers)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from titok.config.section import Name, PositiveInt, Section
 
-Stage = Literal["stage1", "stage2", "single_stage"]
+Stage = Literal["stage1", "stage2", "single_stage", "released"]
 PaperRow = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9+_-]+$")]
 """`table/row` of the paper's numbers."""
 Pattern = Annotated[str, Field(pattern=r"^[a-z0-9{}_-]+$")]
@@ -170,7 +170,7 @@ class CurveRun(Section):
         if self.tokenizer == PROXY_TOKENIZER:
             return "proxy VQGAN"
         if self.tokenizer:
-            return {"stage1": "stage 1", "stage2": "stage 2", "single_stage": "single stage"}[self.stage]
+            return {"stage1": "stage 1", "stage2": "stage 2"}.get(self.stage, "single stage")
         return "generator" if self.generator else "classifier"
 
     def directory(self, seed: int) -> str:

@@ -8,134 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from titok.config.data import StudyDataset
+from titok.config.entries import Classifier, Generator, ProxyTokenizer, Seeds, StageName, Tokenizer
 from titok.config.evaluation import Evaluation, LinearProbe
-from titok.config.model import ClassifierModel, GeneratorShape, TransformerSize, VQGANModel
+from titok.config.model import TransformerSize
 from titok.config.reporting import Reporting
 from titok.config.rows import PROXY_TOKENIZER
-from titok.config.sampling import MaskSchedule, Sampler
-from titok.config.section import Name, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from titok.config.sampling import Sampler
+from titok.config.section import Name, Section
 from titok.config.tokens import TokenViews
 from titok.config.training import (
-    ImageTraining,
-    MaskedTokenLosses,
-    ProxyCodeLosses,
     ReconstructionLosses,
-    Training,
 )
 
 if TYPE_CHECKING:
     from titok.config.jobs import JobKind
-
-
-def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds is {list(seeds)}; a repeated seed repeats the very same run: list each once")
-    return seeds
-
-
-Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_each_once)]
-StageName = Literal["stage1", "stage2", "single_stage"]
-
-
-class Classifier(Section):
-    """A classifier trained in the study: the held-out judge of the scores, or the perceptual network of a loss."""
-
-    model: ClassifierModel = ClassifierModel()
-    training: ImageTraining
-
-
-class ProxyTokenizer(Section):
-    """The 2D VQGAN that supplies proxy codes, trained in the study."""
-
-    model: VQGANModel = VQGANModel()
-    training: ImageTraining
-    losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
-
-
-class Stage1(Section):
-    """Predict the proxy codes (paper section 3.2, warm-up)."""
-
-    training: ImageTraining
-    losses: ProxyCodeLosses = ProxyCodeLosses()
-
-
-class Stage2(Section):
-    """Fine-tune the decoder to pixels, encoder and codebook frozen."""
-
-    training: ImageTraining
-    losses: ReconstructionLosses = ReconstructionLosses()
-
-
-class SingleStage(Section):
-    """Everything at once from pixels, without proxy codes."""
-
-    training: ImageTraining
-    losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
-
-
-class Tokenizer(Section):
-    """One TiTok: its sizes, its K, and how it is trained."""
-
-    recipe: Literal["two_stage", "single_stage"] = "two_stage"
-    kind: Literal["vq", "vae"] = "vq"
-    encoder: Name
-    """A name of the study's `sizes`."""
-    decoder: Name
-    patch_size: PositiveInt = 16
-    """Pixels per patch along one side; two-stage tokenizers need the VQGAN's."""
-    num_latent_tokens: PositiveInt
-    """K."""
-    codebook_size: PositiveInt = 4096
-    code_dim: PositiveInt = 12
-    use_l2_norm: bool = True
-    commitment_weight: NonNegativeFloat = 0.25
-    codebook_init: Literal["published", "data"] = "published"
-    latent_layout: Literal["per_token", "interleaved"] = "per_token"
-    reanchor_codes: bool = False
-    seeds: Seeds | None = None
-    """Null: the study's."""
-    stage1: Stage1 | None = None
-    stage2: Stage2 | None = None
-    """Null stops after stage 1."""
-    single_stage: SingleStage | None = None
-
-    @property
-    def stages(self) -> tuple[StageName, ...]:
-        """The stages this tokenizer is trained in, in order."""
-        if self.recipe == "single_stage":
-            return ("single_stage",)
-        return ("stage1", "stage2") if self.stage2 else ("stage1",)
-
-    @model_validator(mode="after")
-    def _recipe_complete(self) -> Self:
-        needed = "single_stage" if self.recipe == "single_stage" else "stage1"
-        if getattr(self, needed) is None:
-            raise ValueError(f"recipe is {self.recipe!r} but {needed} is missing; add its training settings")
-        if self.recipe == "two_stage" and self.kind == "vae":
-            raise ValueError("kind 'vae' has no two-stage form; set recipe: single_stage")
-        return self
-
-
-class Generator(Section):
-    """One MaskGIT transformer on the tokens of one tokenizer."""
-
-    tokenizer: Name
-    stage: StageName | None = None
-    """Which stage's tokenizer turns its tokens into images; null: the last one."""
-    model: GeneratorShape = GeneratorShape()
-    mask_schedule: MaskSchedule = "arccos"
-    """How many tokens training masks (paper Table 3b); samplers name their own."""
-    training: Training
-    losses: MaskedTokenLosses = MaskedTokenLosses()
-    samplers: Annotated[tuple[Name, ...], Field(min_length=1)]
-    """The sampling settings to try on it."""
-    seeds: Seeds | None = None
-    """Null: the first of the study's. A generator of seed n reads the tokens of its tokenizer's seed n."""
 
 
 class Study(Section):

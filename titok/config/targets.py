@@ -76,9 +76,17 @@ class Targets:
         return self.study.reporting.tables.scores("table4")
 
     def manifests(self) -> list[str]:
-        """Manifests of every training run."""
+        """Manifests of every model: how it was trained, or where it was released."""
         models = [*self.support_models(), *self.first_stages(), *self.tokenizer_models(), *self.generator_models()]
         return [path.replace("model.safetensors", "manifest.json") for path in models]
+
+    def vqgan_is_released(self) -> bool:
+        """Whether the study uses a released VQGAN instead of training one."""
+        return self.study.vqgan is not None and self.study.vqgan.source is not None
+
+    def generators_by_origin(self, *, released: bool) -> list[str]:
+        """Names of the generators that are released or that the study trains; rules differ by it."""
+        return [name for name, entry in self.study.generators.items() if (entry.source is not None) == released]
 
     def first_stages(self) -> list[str]:
         """Stage-1 models of tokenizers that have a second stage."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from titok.config.rows import Grid
 
 
+RELEASED = "released"
+"""The task in the manifest of a model that was not trained here."""
+
+
 @dataclass(frozen=True)
 class Caption:
     """A figure's title, what it shows, and what a person who cannot see it should be told."""
@@ -110,7 +114,9 @@ def facts(scores: Scores, manifests: pd.DataFrame) -> list[tuple[str, str]]:
     """What ran: models, steps, time, images, machine, versions, commit."""
     found: list[tuple[str, str]] = []
     if len(manifests):
-        found.append(("Models trained", str(len(manifests))))
+        released = int((manifests["task"] == RELEASED).sum())
+        counts = (("Models trained", len(manifests) - released), ("Released models", released))
+        found += [(title, str(number)) for title, number in counts if number]
         for title, column, unit in (("Optimiser steps", "steps", count), ("Training time", "wall_seconds", duration)):
             if column in manifests:
                 found.append((title, unit(float(manifests[column].sum()))))

@@ -25,10 +25,19 @@ wildcard_constraints:
     generator="[a-z0-9][a-z0-9_-]*",
     sampler="[a-z0-9][a-z0-9_-]*",
     classifier="[a-z0-9][a-z0-9_-]*",
-    stage="stage1|stage2|single_stage",
+    stage="stage1|stage2|single_stage|released",
     seed=r"\d+",
     kind="[a-z0-9_]+",
     name="[a-z0-9][a-z0-9_-]*",
+
+
+# A wildcard that must match this matches nothing.
+NOTHING = "(?!)"
+
+
+def one_of(names):
+    """Regular expression for one of these names; where there are none, for nothing."""
+    return "|".join(names) or NOTHING
 
 
 def claim_results():

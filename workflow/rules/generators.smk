@@ -12,6 +12,8 @@ rule train_generator:
         "logs/{study}/train_generator/{generator}-seed{seed}.log",
     benchmark:
         "benchmarks/{study}/train_generator/{generator}-seed{seed}.tsv"
+    wildcard_constraints:
+        generator=one_of(targets.generators_by_origin(released=False)),
     conda:
         "../../environment.yml"
     threads: 1

@@ -13,6 +13,8 @@ rule train_vqgan:
         "logs/{study}/train_vqgan.log",
     benchmark:
         "benchmarks/{study}/train_vqgan.tsv"
+    wildcard_constraints:
+        study=NOTHING if targets.vqgan_is_released() else study.study,
     conda:
         "../../environment.yml"
     threads: 1

@@ -1,0 +1,79 @@
+"""``titok adopt``: released weights take the place of a model that a study would otherwise train."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from titok.config.jobs import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
+from titok.config.load import load_job
+from titok.models.generator import MaskGIT
+from titok.models.hub import find, load, save
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.runtime.files import sha256_file, write_json
+from titok.runtime.manifest import provenance
+from titok.runtime.weights import WeightsError
+
+Job = ReleasedTokenizerJob | ReleasedGeneratorJob | ReleasedVQGANJob
+Adopted = TiTok | MaskGIT | VQGAN
+
+_KINDS: dict[str, tuple[type[Job], type[Adopted]]] = {
+    "tokenizer": (ReleasedTokenizerJob, TiTok),
+    "generator": (ReleasedGeneratorJob, MaskGIT),
+    "vqgan": (ReleasedVQGANJob, VQGAN),
+}
+
+_TRAINING_ONLY = frozenset(
+    {
+        "init_std",
+        "attention_init_gain",
+        "codebook_init",
+        "commitment_weight",
+        "reanchor_codes",
+        "dropout",
+        "class_dropout_prob",
+    }
+)
+"""Settings that change how a model is trained, not what trained weights compute."""
+
+
+def adopt(options: argparse.Namespace) -> None:
+    """Opens released weights, checks that they are the model the study names, and writes them as a model folder.
+
+    Raises:
+        WeightsError: they are of another kind or of other sizes; every difference is listed.
+    """
+    job_type, model_type = _KINDS[options.kind]
+    job = load_job(options.config, job_type)
+    weights, _ = find(job.source)
+    model = load(job.source)
+    if not isinstance(model, model_type):
+        raise WeightsError(f"{job.source} is a {type(model).__name__}; the study wants a {options.kind}: name another")
+    found = differences(job.model.resolved(), model.config.resolved())
+    if found:
+        raise WeightsError(
+            f"{job.source} is not what the study says: {'; '.join(found)}. Correct the study's entry, or its source"
+        )
+    save(model, options.output.parent, layout="own")
+    manifest = {
+        "task": "released",
+        "source": job.source,
+        "sha256": sha256_file(weights),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "config": job.resolved(),
+        "provenance": provenance(seed=None, config=job.resolved(), inputs={"weights": weights}),
+    }
+    write_json(options.output.parent / "manifest.json", manifest)
+
+
+def differences(expected: dict[str, Any], found: dict[str, Any], where: str = "") -> list[str]:
+    """Settings that differ, as `encoder.width: study 512, weights 1024`; those for training alone are not compared."""
+    lines = []
+    for key in sorted((expected.keys() | found.keys()) - _TRAINING_ONLY):
+        ours, theirs = expected.get(key), found.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            lines += differences(ours, theirs, f"{where}{key}.")
+        elif ours != theirs:
+            lines.append(f"{where}{key}: study {ours!r}, weights {theirs!r}")
+    return lines

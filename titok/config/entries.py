@@ -1,0 +1,157 @@
+"""The named things of a study: classifiers, the proxy VQGAN, tokenizers and generators, as a person writes them.
+
+Each is trained by the study or, with `source`, a released model that the study only measures.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from titok.config.model import ClassifierModel, GeneratorShape, VQGANModel
+from titok.config.sampling import MaskSchedule
+from titok.config.section import Name, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from titok.config.training import (
+    ImageTraining,
+    MaskedTokenLosses,
+    ProxyCodeLosses,
+    ReconstructionLosses,
+    Training,
+)
+
+
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds is {list(seeds)}; a repeated seed repeats the very same run: list each once")
+    return seeds
+
+
+StageName = Literal["stage1", "stage2", "single_stage", "released"]
+Source = Annotated[str, Field(min_length=1)]
+"""Where released weights are: a name in `config/sources.yaml`, a folder, or a repository of the Hugging Face Hub."""
+Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
+def _check_origin(training: Training | None, source: str | None) -> None:
+    if (training is None) == (source is None):
+        given = "neither is" if training is None else "both are"
+        raise ValueError(f"training and source: {given} given; say either how it is trained or where it is released")
+
+
+class Classifier(Section):
+    """A classifier trained in the study: the held-out judge of the scores, or the perceptual network of a loss."""
+
+    model: ClassifierModel = ClassifierModel()
+    training: ImageTraining
+
+
+class ProxyTokenizer(Section):
+    """The 2D VQGAN that supplies proxy codes: trained in the study, or a released one."""
+
+    model: VQGANModel = VQGANModel()
+    training: ImageTraining | None = None
+    losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
+    source: Source | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        _check_origin(self.training, self.source)
+        return self
+
+
+class Stage1(Section):
+    """Predict the proxy codes (paper section 3.2, warm-up)."""
+
+    training: ImageTraining
+    losses: ProxyCodeLosses = ProxyCodeLosses()
+
+
+class Stage2(Section):
+    """Fine-tune the decoder to pixels, encoder and codebook frozen."""
+
+    training: ImageTraining
+    losses: ReconstructionLosses = ReconstructionLosses()
+
+
+class SingleStage(Section):
+    """Everything at once from pixels, without proxy codes."""
+
+    training: ImageTraining
+    losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
+
+
+class Tokenizer(Section):
+    """One TiTok: its sizes, its K, and how it is trained."""
+
+    recipe: Literal["two_stage", "single_stage", "released"] = "two_stage"
+    """`released` trains nothing: the weights come from `source`, and the stage is called `released`, too."""
+    source: Source | None = None
+    head: Literal["proxy_codes", "pixels"] | None = None
+    """What a released tokenizer's decoder predicts; the recipe says it for all others."""
+    kind: Literal["vq", "vae"] = "vq"
+    encoder: Name
+    """A name of the study's `sizes`."""
+    decoder: Name
+    patch_size: PositiveInt = 16
+    """Pixels per patch along one side; two-stage tokenizers need the VQGAN's."""
+    num_latent_tokens: PositiveInt
+    """K."""
+    codebook_size: PositiveInt = 4096
+    code_dim: PositiveInt = 12
+    use_l2_norm: bool = True
+    commitment_weight: NonNegativeFloat = 0.25
+    codebook_init: Literal["published", "data"] = "published"
+    latent_layout: Literal["per_token", "interleaved"] = "per_token"
+    reanchor_codes: bool = False
+    seeds: Seeds | None = None
+    """Null: the study's."""
+    stage1: Stage1 | None = None
+    stage2: Stage2 | None = None
+    """Null stops after stage 1."""
+    single_stage: SingleStage | None = None
+
+    @property
+    def stages(self) -> tuple[StageName, ...]:
+        """The stages this tokenizer is trained in, in order."""
+        if self.recipe != "two_stage":
+            return (self.recipe,)
+        return ("stage1", "stage2") if self.stage2 else ("stage1",)
+
+    @model_validator(mode="after")
+    def _recipe_complete(self) -> Self:
+        is_released = self.recipe == "released"
+        if is_released != (self.source is not None) or is_released != (self.head is not None):
+            raise ValueError(
+                f"recipe is {self.recipe!r}, source {self.source!r} and head {self.head!r}; "
+                f"give source and head exactly when recipe is 'released'"
+            )
+        needed = {"two_stage": "stage1", "single_stage": "single_stage", "released": "source"}[self.recipe]
+        if getattr(self, needed) is None:
+            raise ValueError(f"recipe is {self.recipe!r} but {needed} is missing; add its training settings")
+        if self.recipe == "two_stage" and self.kind == "vae":
+            raise ValueError("kind 'vae' has no two-stage form; set recipe: single_stage")
+        return self
+
+
+class Generator(Section):
+    """One MaskGIT transformer on the tokens of one tokenizer."""
+
+    tokenizer: Name
+    stage: StageName | None = None
+    """Which stage's tokenizer turns its tokens into images; null: the last one."""
+    model: GeneratorShape = GeneratorShape()
+    mask_schedule: MaskSchedule = "arccos"
+    """How many tokens training masks (paper Table 3b); samplers name their own."""
+    training: Training | None = None
+    source: Source | None = None
+    losses: MaskedTokenLosses = MaskedTokenLosses()
+    samplers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """The sampling settings to try on it."""
+    seeds: Seeds | None = None
+    """Null: the first of the study's. A generator of seed n reads the tokens of its tokenizer's seed n."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        _check_origin(self.training, self.source)
+        return self
