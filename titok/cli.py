@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from titok import __version__
 from titok.commands.file_verbs import add_file_verbs
+from titok.commands.prepare_parser import add_prepare
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -89,9 +90,7 @@ def _add_study_verbs(verbs: Verbs) -> None:
 
 
 def _add_data_verbs(verbs: Verbs) -> None:
-    prepare = verbs.add_parser("prepare", help="write a dataset as shards with an index")
-    _add_paths(prepare, config="resolved settings of the dataset", output="folder for the shards")
-    prepare.set_defaults(run=_lazy("data", "prepare"))
+    add_prepare(verbs, _lazy("prepare", "run"))
 
     tokens = verbs.add_parser("tokens", help="turn a dataset's images into token ids")
     _add_paths(tokens, config="resolved settings", data="index of the training shards", tokenizer="its model file")

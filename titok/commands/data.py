@@ -1,18 +1,11 @@
-"""``titok prepare`` and ``titok tokens``: datasets to shards, images to token ids."""
+"""``titok tokens``: images to token ids."""
 
 from __future__ import annotations
 
 import argparse
 
-from titok.config.jobs import DataJob, TokensJob
+from titok.config.jobs import TokensJob
 from titok.config.load import load_job
-
-
-def prepare(options: argparse.Namespace) -> None:
-    """Writes a dataset's shards and indices."""
-    from titok.data.digits import prepare_digits
-
-    prepare_digits(options.output, load_job(options.config, DataJob).dataset)
 
 
 def extract_tokens(options: argparse.Namespace) -> None:

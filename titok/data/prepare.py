@@ -1,0 +1,190 @@
+"""From archives to shards: plan a split, prepare its parts in any order and on any number of machines, merge them.
+
+Each step may be killed at any moment and run again. A part looks for the shards that are finished and makes the others;
+shards are cut by the plan, so the bytes are the same however many parts, jobs and kills there were.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from titok.config.data import Preparation
+from titok.data.dataset_manifest import dataset_manifest, manifest_path
+from titok.data.digits import prepare_digits
+from titok.data.folder import list_folder
+from titok.data.imagenet import list_imagenet
+from titok.data.parquet import list_parquet
+from titok.data.plan import Listing, Plan, SourceError, load_plan, make_plan, plan_paths, plan_settings, save_plan
+from titok.data.shard_file import shard_name
+from titok.data.shard_index import write_index
+from titok.data.shard_task import Finished, finished, workspace
+from titok.data.shard_workers import write_shards
+from titok.runtime.files import write_json
+
+SPLITS = ("train", "test")
+_SHOWN = 20
+"""Undecodable images named in a message."""
+
+
+class UndecodableImagesError(Exception):
+    """More images cannot be decoded than the study allows; the message names them and their archives."""
+
+
+def prepare(config: Preparation, output: Path, jobs: int = 1) -> None:
+    """Everything, with ``jobs`` processes: shards, index and manifest of both splits, or what is missing of them."""
+    if config.kind == "digits":
+        prepare_digits(output, config)
+        return
+    for split in SPLITS:
+        if not _plan_stands(config, output, split):
+            plan_split(config, output, split)
+        prepare_part(config, output, split, 1, 1, jobs)
+        merge_split(config, output, split)
+
+
+def plan_split(config: Preparation, output: Path, split: str) -> Plan:
+    """Finds every image of a split, checks names, labels and archives, and writes down what is to be done."""
+    plan = make_plan(_list(config, split), config, split)
+    save_plan(workspace(output), plan)
+    return plan
+
+
+def prepare_part(config: Preparation, output: Path, split: str, part: int, parts: int, jobs: int = 1) -> Path:
+    """Makes the shards of part ``part`` (from 1) of ``parts`` with ``jobs`` processes; returns the note it leaves.
+
+    Raises ``UndecodableImagesError`` after the whole part was looked at, so that one run names all of them.
+    """
+    if not 1 <= part <= parts:
+        raise SourceError(f"part is {part}/{parts}; allowed: 1/{parts} to {parts}/{parts}")
+    plan = _planned(config, output, split)
+    numbers = plan.part(part - 1, parts)
+    _remove_partial(output, split, numbers)
+    done = {number: shard.about for number in numbers if (shard := finished(output, plan, number))}
+    if _excess(config, split, list(done.values())):  # The user may have mended them since.
+        done = {number: about for number, about in done.items() if not about["undecodable"]}
+    images_done = sum(len(plan.shard_rows(number)) for number in done)
+    write_shards(output, plan, [number for number in numbers if number not in done], jobs, images_done=images_done)
+    _refuse_excess(config, split, [shard.about for shard in _finished(output, plan, numbers)])
+    note = part_note(output, split, part, parts)
+    write_json(note, {"split": split, "part": part, "parts": parts, "shards": list(numbers)})
+    return note
+
+
+def part_note(output: Path, split: str, part: int, parts: int) -> Path:
+    """The file that says that a part is done."""
+    return workspace(output) / f"{split}.part-{part}-of-{parts}.json"
+
+
+def merge_split(config: Preparation, output: Path, split: str) -> None:
+    """Writes the one index of all shards, in the order of the keys, and the manifest; removes what is left over."""
+    plan = _planned(config, output, split)
+    abouts, pieces = [], []
+    for shard in _finished(output, plan, range(plan.num_shards)):
+        abouts.append(shard.about)
+        pieces.append(shard.columns)
+    _refuse_excess(config, split, abouts)
+    columns = _in_key_order(pieces)
+    shards = [
+        {"name": shard_name(split, number), "bytes": about["bytes"], "samples": about["samples"]}
+        for number, about in enumerate(abouts)
+    ]
+    source = {"manifest": manifest_path(output, split).name}
+    fingerprint = write_index(output, split, columns, shards, {"class_names": plan.class_names, "source": source})
+    write_json(manifest_path(output, split), dataset_manifest(plan, config, columns, abouts, fingerprint))
+    _remove_left_over(output, plan)
+
+
+def _list(config: Preparation, split: str) -> Listing:
+    if config.imagenet is not None:
+        return list_imagenet(config.imagenet, split)
+    if config.folder is not None:
+        return list_folder(config.folder, split)
+    if config.parquet is not None:
+        return list_parquet(config.parquet, split, config.num_classes)
+    raise SourceError(f"kind {config.kind!r} is prepared in one step: `titok prepare` without plan, part or merge")
+
+
+def _planned(config: Preparation, output: Path, split: str) -> Plan:
+    plan = load_plan(workspace(output), split)
+    if plan.settings != plan_settings(config):
+        head = plan_paths(workspace(output), split)[1]
+        raise SourceError(f"{head} was made with other settings; run `titok prepare plan`")
+    return plan
+
+
+def _plan_stands(config: Preparation, output: Path, split: str) -> bool:
+    """Whether an interrupted run's plan can be used: archives are summed for minutes, all else is listed quickly."""
+    head = plan_paths(workspace(output), split)[1]
+    if not head.exists():
+        return False
+    plan = load_plan(workspace(output), split)
+    if plan.form != "archive" or plan.settings != plan_settings(config):
+        return False
+    archive = Path(plan.files[0])
+    return archive.exists() and archive.stat().st_mtime < head.stat().st_mtime
+
+
+def _finished(output: Path, plan: Plan, numbers: range) -> Iterator[Finished]:
+    for number in numbers:
+        shard = finished(output, plan, number)
+        if shard is None:
+            name = shard_name(plan.split, number)
+            raise SourceError(f"{output / name} is not prepared yet; run `titok prepare part` for every part")
+        yield shard
+
+
+def _excess(config: Preparation, split: str, abouts: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The undecodable images if there are more than may be, else none."""
+    found = [image for about in abouts for image in about["undecodable"]]
+    return found if len(found) > (config.allow_undecodable if split == "train" else 0) else []
+
+
+def _refuse_excess(config: Preparation, split: str, abouts: list[dict[str, Any]]) -> None:
+    found = _excess(config, split, abouts)
+    if not found:
+        return
+    lines = [f"\n  - {image['file']}: {image['name']}: {image['reason']}" for image in found[:_SHOWN]]
+    more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    remedy = (
+        f"replace them, or leave them out by setting dataset.allow_undecodable (now {config.allow_undecodable}) to the "
+        f"number you accept"
+        if split == "train"
+        else "replace them: scores are not comparable when test images are left out"
+    )
+    raise UndecodableImagesError(
+        f"{len(found)} image(s) of split {split!r} cannot be decoded; {remedy}:{''.join(lines)}{more}"
+    )
+
+
+def _in_key_order(pieces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The shards' columns as one, sorted by key; empties ``pieces`` column by column to hold little twice."""
+    order = np.argsort(np.concatenate([piece["key"] for piece in pieces]), kind="stable")
+    return {name: np.concatenate([piece.pop(name) for piece in pieces])[order] for name in list(pieces[0])}
+
+
+def _remove_left_over(output: Path, plan: Plan) -> None:
+    """Half-written files of killed jobs, and shards of an earlier plan that had more of them."""
+    for path in _files_of(output, plan.split):
+        shard = re.match(rf"{plan.split}-(\d+)\.(tar|records\.npz)$", path.name)
+        if path.name.startswith(".") or (shard and int(shard[1]) >= plan.num_shards):
+            path.unlink(missing_ok=True)
+
+
+def _remove_partial(output: Path, split: str, numbers: range) -> None:
+    """What killed jobs left of the shards that are about to be made."""
+    for path in _files_of(output, split):
+        shard = re.match(rf"\.{split}-(\d+)\.", path.name)
+        if shard and int(shard[1]) in numbers:
+            path.unlink(missing_ok=True)
+
+
+def _files_of(output: Path, split: str) -> list[Path]:
+    """Files of a split in the output and its workspace, the temporary ones of ``atomic_path`` included."""
+    folders = [folder for folder in (output, workspace(output)) if folder.is_dir()]
+    name = re.compile(rf"\.{split}[-.].*\.partial\.\w+|{split}[-.].*")
+    return [path for folder in folders for path in folder.iterdir() if name.fullmatch(path.name)]

@@ -1,0 +1,109 @@
+"""Several shards, by this process or by some of its own, with progress."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+from titok.data.plan import Plan, load_plan
+from titok.data.shard_task import open_images, workspace, write_shard
+from titok.runtime.progress import Progress, progress
+
+_POLL = 0.2
+"""Seconds between two looks at the workers."""
+
+
+class WorkerError(Exception):
+    """A process that made shards died."""
+
+
+def write_shards(output: Path, plan: Plan, numbers: Sequence[int], jobs: int = 1, *, images_done: int = 0) -> None:
+    """Makes the shards ``numbers`` of a plan with up to ``jobs`` processes; ``images_done`` counts in the progress."""
+    total = images_done + sum(len(plan.shard_rows(number)) for number in numbers)
+    with progress(total, initial=images_done, desc=f"prepare {plan.split}", unit="image") as bar:
+        if min(jobs, len(numbers)) <= 1:
+            images = open_images(plan)
+            for number in numbers:
+                write_shard(output, plan, number, images, bar.update)
+        else:
+            _write_side_by_side(output, plan.split, numbers, min(jobs, len(numbers)), bar)
+
+
+def _write_side_by_side(output: Path, split: str, numbers: Sequence[int], jobs: int, bar: Progress) -> None:
+    context = multiprocessing.get_context()
+    counter, errors = context.Value("q", 0), context.SimpleQueue()
+    shares = [numbers[first::jobs] for first in range(jobs)]
+    workers = [
+        context.Process(target=_work, args=(output, split, share, counter, errors, os.getpid())) for share in shares
+    ]
+    try:
+        for worker in workers:
+            worker.start()
+        shown = 0
+        while any(worker.is_alive() for worker in workers):
+            time.sleep(_POLL)
+            shown += _advance(bar, counter.value - shown)
+            if any(worker.exitcode for worker in workers):
+                break
+        _advance(bar, counter.value - shown)
+    finally:
+        _stop(workers)
+    if not errors.empty():
+        raise errors.get()
+    status = min(worker.exitcode or 0 for worker in workers)
+    if status:
+        raise WorkerError(
+            f"a process that made shards ended with status {status} (-9: perhaps for want of memory); "
+            f"what is finished stays: run the step again, with fewer --jobs if that was it"
+        )
+
+
+def _advance(bar: Progress, count: int) -> int:
+    bar.update(count)
+    return count
+
+
+def _stop(workers: Sequence[BaseProcess]) -> None:
+    """Ends workers that still run, after an error or Ctrl-C."""
+    for worker in workers:
+        if worker.is_alive():
+            worker.terminate()
+    for worker in workers:
+        if worker.pid is not None:
+            worker.join()
+
+
+def _work(
+    output: Path,
+    split: str,
+    numbers: Sequence[int],
+    counter: Synchronized[int],
+    errors: SimpleQueue[Exception],
+    parent: int,
+) -> None:
+    """What one process does. It ends when its parent was killed, so that nobody is left behind writing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent hears Ctrl-C too, and ends its workers.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # An exit removes half a shard, a signal does not.
+
+    def on_image() -> None:
+        with counter.get_lock():
+            counter.value += 1
+        if os.getppid() != parent:
+            sys.exit(1)
+
+    try:
+        plan = load_plan(workspace(output), split)
+        images = open_images(plan)
+        for number in numbers:
+            write_shard(output, plan, number, images, on_image)
+    except Exception as error:
+        errors.put(error)
+        sys.exit(1)
