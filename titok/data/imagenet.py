@@ -150,9 +150,11 @@ def _hashing(path: Path) -> Iterator[HashingReader]:
         before, passed = passed, passed + count
         bar.update(-(-passed // megabyte) - -(-before // megabyte))
 
-    with HashingReader(path, advance) as reader:
-        with progress(-(-reader.size // megabyte), desc=f"read {path.name}", unit="MB") as bar:
-            yield reader
+    with (
+        HashingReader(path, advance) as reader,
+        progress(-(-reader.size // megabyte), desc=f"read {path.name}", unit="MB") as bar,
+    ):
+        yield reader
 
 
 def _visible(members: Iterator[Member], listing: Listing, where: str = "") -> Iterator[Member]:
