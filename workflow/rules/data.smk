@@ -17,25 +17,6 @@ rule write_config:
         " --output {output} > {log} 2>&1"
 
 
-rule prepare_data:
-    input:
-        config="results/{study}/configs/data/all.yaml",
-    output:
-        train="results/{study}/data/train.index.npz",
-        test="results/{study}/data/test.index.npz",
-    log:
-        "logs/{study}/prepare_data.log",
-    benchmark:
-        "benchmarks/{study}/prepare_data.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    params:
-        directory="results/{study}/data",
-    shell:
-        "python -m titok prepare --config {input.config} --output {params.directory} > {log} 2>&1"
-
-
 rule train_classifier:
     input:
         config="results/{study}/configs/classifier/{classifier}.yaml",
