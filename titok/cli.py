@@ -96,7 +96,18 @@ def _add_data_verbs(verbs: Verbs) -> None:
     _add_paths(tokens, config="resolved settings", data="index of the training shards", tokenizer="its model file")
     _add_paths(tokens, output="token file (.npz) to write")
     _add_device(tokens)
+    _add_workers(tokens)
     tokens.set_defaults(run=_lazy("data", "extract_tokens"))
+
+    parity = verbs.add_parser("parity", help="compare a faster decoder's pixels with Pillow's, in grey levels of 255")
+    _add_paths(parity, data="index of the shards", output="report (.json) to write")
+    parity.add_argument("--split", default="train", help="split of the index (default: %(default)s)")
+    parity.add_argument("--decoder", choices=("torchvision",), default="torchvision")
+    parity.add_argument("--resize", type=int, default=256, help="pixels of the shorter edge (default: %(default)s)")
+    parity.add_argument("--crop", type=int, default=256, help="side of the centre crop (default: %(default)s)")
+    parity.add_argument("--images", type=int, default=256, help="how many to compare (default: %(default)s)")
+    _add_workers(parity)
+    parity.set_defaults(run=_lazy("data", "parity"))
 
 
 def _add_train(verbs: Verbs) -> None:
@@ -117,6 +128,7 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--critic", type=Path, help="model file of the perceptual classifier, where the losses name one")
     train.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events beside the log")
     _add_device(train)
+    _add_workers(train)
     train.set_defaults(run=_lazy("train", "train_task"))
 
     adopt = verbs.add_parser(
@@ -162,6 +174,7 @@ def _add_score(verbs: Verbs) -> None:
         _add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         kind.add_argument("--subject", type=json.loads, required=True, help="what is scored: names and seed, as JSON")
         _add_device(kind)
+        _add_workers(kind)
     for kind in (reconstruction, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")
 
@@ -199,3 +212,13 @@ def _add_paths(parser: argparse.ArgumentParser, **paths: str) -> None:
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="processes that read and decode images; 0 reads in this one. Results do not depend on it "
+        "(default: %(default)s)",
+    )

@@ -25,6 +25,13 @@ def test_the_published_models_are_all_there() -> None:
     assert not models["maskgit_vqgan"].has_config
 
 
+def test_files_state_the_sums_in_their_names() -> None:
+    files = load_sources().files
+    assert files.keys() == {"convnext_small", "vgg16", "lpips_heads", "inception"}
+    for file in files.values():
+        assert file.sha256_prefix is None or file.sha256_prefix in file.url
+
+
 def test_a_sum_is_recorded_in_its_place(tmp_path: Path) -> None:
     file = tmp_path / "sources.yaml"
     before = SOURCES_FILE.read_text()

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from titok.data.coded_images import CodedImages
-from titok.data.images import TrainingImages, image_set
+from titok.data.images import ImageSet, TrainingImages
 
 
 @pytest.fixture
 def images():
     pixels = torch.from_numpy(np.random.Generator(np.random.PCG64(0)).integers(0, 256, (10, 3, 6, 6), dtype=np.uint8))
-    return image_set(pixels, torch.arange(10), np.array([f"image {index}" for index in range(10)]))
+    return ImageSet(pixels, torch.arange(10), np.array([f"image {index}" for index in range(10)]), "made up")
 
 
 def codes_of(batch: torch.Tensor) -> torch.Tensor:

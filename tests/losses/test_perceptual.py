@@ -32,7 +32,6 @@ from titok.losses.perceptual import (
     Frozen,
     LogitDistance,
     MixedDistance,
-    PerceptualFiles,
     PerceptualWeightsError,
     build_perceptual_loss,
 )
@@ -157,12 +156,25 @@ def test_building_draws_no_random_numbers(classifier: Classifier) -> None:
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+def from_files(kind: str, **files: Path) -> Perceptual:
+    weights = {name: {"path": str(path)} for name, path in files.items()}
+    return Perceptual.model_validate({"kind": kind, "weights": weights})
+
+
+def test_a_pinned_sum_is_checked(tmp_path: Path) -> None:
+    save_file({"features.0.0.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
+    settings = {"convnext_s": {"path": str(tmp_path / "w.safetensors"), "sha256": "0" * 64}}
+    with pytest.raises(PerceptualWeightsError, match=r"weights\.convnext_s\.sha256 is 0000"):
+        build_perceptual_loss(Perceptual.model_validate({"kind": "convnext_s", "weights": settings}))
+
+
 def test_weights_come_from_files_in_either_format(tmp_path: Path, lpips: LPIPS) -> None:
     # The published VGG16 file also holds the classifier, which is left alone.
     torch.save(vgg16_state() | {"classifier.0.bias": torch.zeros(3)}, tmp_path / "vgg16.pth")
     save_file(heads_state(), tmp_path / "heads.safetensors")
-    files = PerceptualFiles(vgg16=tmp_path / "vgg16.pth", lpips_heads=tmp_path / "heads.safetensors")
-    built = build_perceptual_loss(Perceptual(kind="lpips"), files)
+    built = build_perceptual_loss(
+        from_files("lpips", vgg16=tmp_path / "vgg16.pth", lpips_heads=tmp_path / "heads.safetensors")
+    )
     assert built is not None
     images, others = torch.rand(2, 1, 3, 32, 32)
     assert built(images, others) == lpips(images, others)
@@ -187,13 +199,13 @@ def test_a_missing_a_broken_and_a_wrong_file_are_told_apart(tmp_path: Path) -> N
     save_file({"features.0.0.weight": torch.zeros(1)}, wrong)
     for path, message in ((absent, "no file .*absent"), (broken, "cannot read .*broken"), (wrong, "do not fit")):
         with pytest.raises(PerceptualWeightsError, match=message):
-            build_perceptual_loss(Perceptual(kind="convnext_s"), PerceptualFiles(convnext_s=path))
+            build_perceptual_loss(from_files("convnext_s", convnext_s=path))
 
 
 def test_pickled_code_is_refused(tmp_path: Path) -> None:
     torch.save({"features": Path("code")}, tmp_path / "pickle.pth")
     with pytest.raises(PerceptualWeightsError, match="cannot read"):
-        build_perceptual_loss(Perceptual(kind="convnext_s"), PerceptualFiles(convnext_s=tmp_path / "pickle.pth"))
+        build_perceptual_loss(from_files("convnext_s", convnext_s=tmp_path / "pickle.pth"))
 
 
 def test_kind_none_builds_nothing_and_kind_classifier_wants_one() -> None:

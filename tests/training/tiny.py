@@ -26,7 +26,7 @@ from titok.config.training import (
     Schedule,
     Training,
 )
-from titok.data.images import TrainingImages, image_set
+from titok.data.images import ImageSet, TrainingImages
 from titok.data.tokens import TokenSet, TrainingTokens
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
 from titok.models.classifier import Classifier
@@ -153,7 +153,7 @@ def images() -> Batches:
     coarse[torch.arange(40), labels] += 127
     pixels = coarse.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
     keys = np.array([f"{index:02d}" for index in range(40)])
-    return TrainingImages(image_set(pixels, labels, keys), crop=16, batch_size=8, seed=0)
+    return TrainingImages(ImageSet(pixels, labels, keys, "made up"), crop=16, batch_size=8, seed=0)
 
 
 def tokens() -> Batches:

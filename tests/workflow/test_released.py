@@ -65,12 +65,13 @@ def test_released_models_are_scored_without_training(sandbox: Sandbox) -> None:
     }
     assert all(set(record["metrics"]) & {"rfid", "gfid"} for record in records.values())
     assert not any("training_images_per_second" in record["metrics"] for record in records.values())
-    assert (sandbox.folder / "results/released" / "tables" / "table1.md").read_text().count("\n") > 4
+    results = sandbox.folder / "results/released"
+    assert (results / "tables" / "table1.md").read_text().count("\n") > 4
 
-    adopted = json.loads((sandbox.folder / "results/released" / "tokenizers/two/seed0/released/manifest.json").read_text())
+    adopted = json.loads((results / "tokenizers/two/seed0/released/manifest.json").read_text())
     assert adopted["sha256"] == sha256_file(sandbox.folder / "released/two/model.safetensors")
     original, copy = (
-        titok.load(sandbox.folder / place) for place in ("released/two", "results/released/tokenizers/two/seed0/released")
+        titok.load(sandbox.folder / place) for place in ("released/two", results / "tokenizers/two/seed0/released")
     )
     for name, tensor in original.state_dict().items():
         torch.testing.assert_close(copy.state_dict()[name], tensor, rtol=0, atol=0)

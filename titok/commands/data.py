@@ -1,4 +1,4 @@
-"""``titok tokens``: images to token ids."""
+"""``titok tokens`` and ``titok parity``: images to token ids, and how decoders differ."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ def extract_tokens(options: argparse.Namespace) -> None:
     """Tokenises every view of every training image."""
     import torch
 
-    from titok.data.images import load_images, view_images
+    from titok.config.views import ViewSet
+    from titok.data.opening import open_images
     from titok.data.tokens import save_tokens
+    from titok.data.views import views_of
     from titok.models.folder import load_tokenizer
     from titok.runtime.device import select_device
     from titok.runtime.files import sha256_file
@@ -22,12 +24,13 @@ def extract_tokens(options: argparse.Namespace) -> None:
     job = load_job(options.config, TokensJob)
     device = select_device(options.device)
     model = load_tokenizer(options.tokenizer, device)
-    images = load_images(options.data.parent, "train", job.dataset.resize)
+    images = open_images(options.data, "train", job.dataset, workers=options.workers)
+    declared = views_of(ViewSet(random_crops=job.views.num_views - 1, random_flip=job.views.random_flip))
     views = []
-    with progress(job.views.num_views * len(images), desc="tokens", unit="image") as bar:
-        for view in range(job.views.num_views):
+    with progress(len(declared) * len(images), desc="tokens", unit="image") as bar:
+        for view in declared:
             tokens = []
-            for batch in view_images(images, job.dataset.image_size, view, random_flip=job.views.random_flip):
+            for batch in images.crops(job.dataset.image_size, where=view.crop_of):
                 tokens.append(model.tokenize(batch.images.to(device)).cpu())
                 bar.update(len(batch.labels))
             views.append(torch.cat(tokens))
@@ -36,6 +39,23 @@ def extract_tokens(options: argparse.Namespace) -> None:
         torch.stack(views, dim=1),
         images.labels,
         fingerprint=images.fingerprint,
-        views=["centre", *(f"random crop {view}" for view in range(1, job.views.num_views))],
-        source={"tokenizer_sha256": sha256_file(options.tokenizer), **job.views.resolved()},
+        views=[view.name for view in declared],
+        source={
+            "tokenizer_sha256": sha256_file(options.tokenizer),
+            "views": [view.spec() for view in declared],
+            **job.dataset.resolved(),
+        },
     )
+
+
+def parity(options: argparse.Namespace) -> None:
+    """Writes how another decoder's pixels differ from Pillow's, and prints it."""
+    from titok.data.parity import compare_decoders
+    from titok.data.streamed import StreamedSet
+    from titok.runtime.files import write_json
+
+    images = StreamedSet(options.data.parent, options.split, options.resize, workers=options.workers)
+    report = compare_decoders(images, options.crop, options.decoder, options.images)
+    write_json(options.output, report)
+    for name, value in report.items():
+        print(f"{name.replace('_', ' ')}: {value}")

@@ -73,9 +73,13 @@ def _add_generate(verbs: Verbs) -> argparse.ArgumentParser:
 
 def _add_fetch(verbs: Verbs) -> argparse.ArgumentParser:
     fetch = verbs.add_parser("fetch", help="download released weights and check their SHA-256")
-    fetch.add_argument("name", help="a name in config/sources.yaml, e.g. tokenizer_titok_l32")
+    fetch.add_argument("name", help="a name in config/sources.yaml, e.g. tokenizer_titok_l32, inception")
     fetch.add_argument("--record", action="store_true", help="write the SHA-256 into the list if there is none yet")
-    fetch.add_argument("--output", type=Path, help="folder for the files (default: the Hub's cache)")
+    fetch.add_argument(
+        "--output",
+        type=Path,
+        help="folder for the files (default: the Hub's cache, or ./weights for files that are not on the Hub)",
+    )
     fetch.add_argument("--sources", type=Path, help="the list (default: the config/sources.yaml of this checkout)")
     return fetch
 

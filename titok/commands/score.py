@@ -15,7 +15,8 @@ from titok.config.data import Dataset
 from titok.config.evaluation import Extractor
 from titok.config.jobs import ProbeJob, ScoreJob
 from titok.config.load import ConfigError, load_job
-from titok.data.images import ImageSet, eval_images, load_images
+from titok.data.images import Images
+from titok.data.opening import open_images
 from titok.evaluation.generation import score_samples
 from titok.evaluation.probe_features import probe_accuracy, probe_features
 from titok.evaluation.reconstruction import score_reconstructions
@@ -43,7 +44,7 @@ def reconstruction(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
     model = _tokenizer(options.model, device)
-    images = load_images(options.data.parent, "test", job.dataset.resize)
+    images = open_images(options.data, "test", job.dataset, workers=options.workers)
     scores = score_reconstructions(
         _reconstruct_with(model),
         _pixels(images, job.dataset, job.evaluation.batch_size),
@@ -70,7 +71,8 @@ def linear_probe(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = _tokenizer(options.model, device)
     sets = {
-        split: load_images(getattr(options, split).parent, split, job.dataset.resize) for split in ("train", "test")
+        split: open_images(getattr(options, split), split, job.dataset, workers=options.workers)
+        for split in ("train", "test")
     }
     features = {
         split: probe_features(
@@ -108,7 +110,7 @@ def generation(options: argparse.Namespace) -> None:
     """Scores samples against the training images, as ADM's evaluator does."""
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
-    images = load_images(options.data.parent, "train", job.dataset.resize)
+    images = open_images(options.data, "train", job.dataset, workers=options.workers)
     extractor = _extractor(job.evaluation.extractor, options.judge, device)
     reference = collect_reference(
         _pixels(images, job.dataset, job.evaluation.batch_size),
@@ -171,14 +173,15 @@ def _training_speed(manifest: Path) -> dict[str, float]:
     return {"training_images_per_second": facts["images_per_second"]} if "images_per_second" in facts else {}
 
 
-def _pixels(images: ImageSet, dataset: Dataset, batch_size: int) -> Iterator[Tensor]:
-    return (batch.images for batch in eval_images(images, dataset.image_size, batch_size))
+def _pixels(images: Images, dataset: Dataset, batch_size: int) -> Iterator[Tensor]:
+    return (batch.images for batch in images.crops(dataset.image_size, batch_size))
 
 
-def _source(images: ImageSet, dataset: Dataset, split: str) -> dict[str, Any]:
+def _source(images: Images, dataset: Dataset, split: str) -> dict[str, Any]:
     """Which images a number is about, for its protocol."""
-    crop = {"resize": dataset.resize, "crop": dataset.image_size, "filter": "bicubic", "position": "centre"}
-    return {"dataset": dataset.kind, "split": split, "images": len(images), "sha256": images.fingerprint, **crop}
+    crop = {"resize": dataset.resize, "resize_rule": dataset.resize_rule, "crop": dataset.image_size}
+    view = {**crop, "filter": "bicubic", "position": "centre"}
+    return {"dataset": dataset.kind, "split": split, "images": len(images), "sha256": images.fingerprint, **view}
 
 
 def _extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:

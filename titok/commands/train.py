@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,9 @@ from titok.config.load import load_job
 from titok.config.section import Section, fingerprint
 from titok.config.training import ImageTraining, Training
 from titok.data.coded_images import CodedImages
-from titok.data.images import TrainingImages, load_images
+from titok.data.images import ImageSet, TrainingImages
+from titok.data.opening import open_images, training_images
+from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.tokens import TrainingTokens, load_tokens
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
 from titok.models.classifier import Classifier
@@ -55,17 +58,23 @@ def train_task(options: argparse.Namespace) -> None:
     seed_everything(options.seed, "init", options.task)
     run = BUILDERS[options.task](options)
     run.task.to(device)
-    train(
-        run.task,
-        run.batches,
-        run.training,
-        seed=options.seed,
-        config=run.settings.resolved(),
-        state_dir=options.state / _identity(run, options),
-        output_dir=options.output.parent,
-        inputs=run.inputs,
-        tensorboard=options.tensorboard,
-    )
+    with _closing(run.batches):
+        train(
+            run.task,
+            run.batches,
+            run.training,
+            seed=options.seed,
+            config=run.settings.resolved(),
+            state_dir=options.state / _identity(run, options),
+            output_dir=options.output.parent,
+            inputs=run.inputs,
+            tensorboard=options.tensorboard,
+        )
+
+
+def _closing(batches: Batches) -> contextlib.AbstractContextManager[object]:
+    """Ends the workers of batches that are read ahead."""
+    return contextlib.closing(batches) if isinstance(batches, StreamedTraining) else contextlib.nullcontext()
 
 
 def _identity(run: Run, options: argparse.Namespace) -> str:
@@ -136,24 +145,20 @@ def _needed(options: argparse.Namespace, name: str) -> Path:
     return path
 
 
-def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> TrainingImages:
-    index = _needed(options, "data")
-    return TrainingImages(
-        load_images(index.parent, "train", job.dataset.resize),
-        job.dataset.image_size,
-        training.batch_size,
-        options.seed,
-        random_crop=training.random_crop,
-        random_flip=training.random_flip,
-    )
+def _open(options: argparse.Namespace, job: Any) -> ImageSet | StreamedSet:
+    return open_images(_needed(options, "data"), "train", job.dataset, workers=options.workers)
 
 
-def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN) -> TrainingImages | CodedImages:
-    """Images for stage 1; where crops never change, their codes are computed once instead of at every step."""
+def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> TrainingImages | StreamedTraining:
+    return training_images(_open(options, job), job.dataset.image_size, training, options.seed)
+
+
+def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN) -> Batches:
+    """Images for stage 1; codes of crops that never change, of images in memory, are computed once and not per step."""
     training = job.training
-    if training.random_crop or training.random_flip:
-        return _images(options, job, training)
-    images = load_images(_needed(options, "data").parent, "train", job.dataset.resize)
+    images = _open(options, job)
+    if training.random_crop or training.random_flip or not isinstance(images, ImageSet):
+        return training_images(images, job.dataset.image_size, training, options.seed)
     return CodedImages(images, job.dataset.image_size, training.batch_size, options.seed, vqgan.tokenize)
 
 

@@ -52,6 +52,7 @@ class ProxyTokenizer(Section):
     model: VQGANModel = VQGANModel()
     training: ImageTraining | None = None
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
+    """Not read for a released one."""
     source: Source | None = None
 
     @model_validator(mode="after")

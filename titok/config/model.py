@@ -156,6 +156,16 @@ class DiscriminatorModel(Section):
     pool_size: PositiveInt = 16
     """Side of the adaptive max pool before the logits."""
     norm_groups: PositiveInt = 32
+    """Groups of every GroupNorm; must divide the channels."""
+
+    @model_validator(mode="after")
+    def _groups_divide_channels(self) -> Self:
+        if self.channels % self.norm_groups:
+            raise ValueError(
+                f"norm_groups is {self.norm_groups}, which does not divide the {self.channels} channels; "
+                f"choose a divisor of them"
+            )
+        return self
 
 
 class GeneratorShape(Section):

@@ -34,10 +34,24 @@ class Source(Section):
     """As declared by whoever released the weights."""
 
 
+class Download(Section):
+    """One file that losses or scores look through, at an address of its own."""
+
+    url: Annotated[str, Field(pattern=r"^https://")]
+    file: str
+    """Its name here."""
+    sha256_prefix: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")] | None = None
+    """First digits of its SHA-256, as its publisher writes them into the name."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """All of them; null: not known yet."""
+    licence: str
+
+
 class Sources(Section):
     """All released weights by the name they have here."""
 
     models: dict[Name, Source]
+    files: dict[Name, Download] = Field(default_factory=dict)
 
     def of_repository(self, repository: str) -> Source | None:
         """The source whose repository it is; None where there is none, or where one holds several models."""

@@ -24,6 +24,7 @@ from titok.config.tokens import TokenViews
 from titok.config.training import (
     ReconstructionLosses,
 )
+from titok.config.views import ProxyCodes
 
 if TYPE_CHECKING:
     from titok.config.jobs import JobKind
@@ -41,6 +42,8 @@ class Study(Section):
     sizes: dict[Name, TransformerSize]
     classifiers: dict[Name, Classifier] = Field(default_factory=dict)
     vqgan: ProxyTokenizer | None = None
+    proxy_codes: ProxyCodes | None = None
+    """Views whose proxy codes are stored before stage 1; null: codes of every batch are computed while training."""
     tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
     token_views: TokenViews = TokenViews()
     generators: dict[Name, Generator] = Field(default_factory=dict)
@@ -88,6 +91,18 @@ class Study(Section):
                 raise ValueError(
                     f"tokenizers.{name} has recipe 'two_stage' but the study has no vqgan section; add one"
                 )
+        for where, losses in self._reconstruction_losses():
+            missing = losses.perceptual.missing_weights
+            if missing and losses.perceptual.weight > 0:
+                raise ValueError(
+                    f"{where}.losses.perceptual has kind {losses.perceptual.kind!r} but no file for "
+                    f"weights.{', weights.'.join(missing)}; give each a path (`titok fetch --help` says how to get "
+                    f"them), or choose another kind"
+                )
+        if self.proxy_codes is not None:
+            if self.vqgan is None:
+                raise ValueError("proxy_codes are wanted but the study has no vqgan section; add one, or remove them")
+            self.proxy_codes.check(self.dataset)
         for name, generator in self.generators.items():
             self._check_generator(name, generator)
         for stage_of, stage, where in self.reporting.stages():
@@ -164,7 +179,7 @@ class Study(Section):
         yield from self.reporting.references()
 
     def _reconstruction_losses(self) -> Iterator[tuple[str, ReconstructionLosses]]:
-        if self.vqgan:
+        if self.vqgan and self.vqgan.training:
             yield "vqgan", self.vqgan.losses
         for name, tokenizer in self.tokenizers.items():
             if tokenizer.stage2:

@@ -8,6 +8,9 @@ from pydantic import model_validator
 
 from titok.config.model import DiscriminatorModel
 from titok.config.section import Fraction, Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Section
+from titok.config.weight_files import PerceptualWeights
+
+Decoder = Literal["pillow", "torchvision"]
 
 
 class Optimizer(Section):
@@ -56,6 +59,16 @@ class Training(Section):
         return self
 
 
+PERCEPTUAL_NETWORKS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "convnext_s": ("convnext_s",),
+    "lpips": ("vgg16", "lpips_heads"),
+    "lpips+convnext_s": ("vgg16", "lpips_heads", "convnext_s"),
+    "classifier": (),
+}
+"""Which weight files each kind of perceptual loss needs."""
+
+
 class Perceptual(Section):
     """A frozen network that says how different two images look (spec section 7.3)."""
 
@@ -63,6 +76,13 @@ class Perceptual(Section):
     weight: NonNegativeFloat = 0.1
     classifier: Name | None = None
     """For kind `classifier`: which of the study's classifiers."""
+    weights: PerceptualWeights = PerceptualWeights()
+    """Files of the networks that the other kinds look through."""
+
+    @property
+    def missing_weights(self) -> tuple[str, ...]:
+        """Keys of `weights` that this kind needs and that are null."""
+        return tuple(key for key in PERCEPTUAL_NETWORKS[self.kind] if getattr(self.weights, key) is None)
 
     @model_validator(mode="after")
     def _classifier_named(self) -> Self:
@@ -117,3 +137,7 @@ class ImageTraining(Training):
 
     random_crop: bool = True
     random_flip: bool = True
+    decoder: Decoder = "pillow"
+    """How images are decoded and resized that are not kept in memory. `pillow`: exactly as the official code.
+    `torchvision`: faster, with slightly other pixels; `titok parity` reports how they differ, and training starts only
+    if they differ little. Scores always use Pillow."""

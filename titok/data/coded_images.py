@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from titok.data.images import ImageSet, TrainingImages, eval_images
+from titok.data.images import ImageSet, TrainingImages
 from titok.data.order import batch_indices, rank_slice
 
 
@@ -42,7 +42,7 @@ class CodedImages:
         self._source = TrainingImages(
             images, crop, batch_size, seed, random_crop=False, random_flip=False, rank=rank, world_size=world_size
         )
-        self._codes = torch.cat([tokenize(batch.images).cpu() for batch in eval_images(images, crop)])
+        self._codes = torch.cat([tokenize(batch.images).cpu() for batch in images.crops(crop)])
         self._batch_size = batch_size
         self._seed = seed
         self._share = rank_slice(batch_size, rank, world_size)

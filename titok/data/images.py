@@ -5,20 +5,28 @@ Letters: N images, B batch, R resized side, S side of the crop.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 
+from titok.config.data import ResizeRule
+from titok.data.loading import batches_of, in_order
 from titok.data.order import batch_indices, rank_slice
 from titok.data.shard_index import ShardError
 from titok.data.shards import ShardReader
-from titok.data.transforms import centre_offset, from_uint8, pixels, resize_shorter_edge
+from titok.data.transforms import Crop, centre_of, centre_offset, from_uint8, pixels, resized
 from titok.runtime.seed import generator
+
+BATCH_SIZE = 256
+"""Images at a time where nothing else is asked for."""
+
+Where = Callable[[int, int, int, int], Crop]
+"""Which window of an image: (width, height) after resizing, side of the crop, the image's number."""
 
 
 class Batch(NamedTuple):
@@ -28,9 +36,34 @@ class Batch(NamedTuple):
     labels: torch.Tensor
 
 
+class Images(Protocol):
+    """The images of one split, wherever they are kept."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """(N,) int64 classes."""
+
+    @property
+    def keys(self) -> np.ndarray:
+        """(N,) names of the samples."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over names, files and labels: the same images have the same, however they are kept."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def crops(self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None) -> Iterator[Batch]:
+        """Every image once, in order, as the window that ``where`` says, or its centre; the last batch may be smaller.
+
+        Pixels follow the official evaluation transform (spec section 9), however the images are kept.
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Resized square images of one split."""
+    """Resized square images of one split, in memory."""
 
     pixels: torch.Tensor
     """(N, 3, R, R) uint8."""
@@ -39,7 +72,7 @@ class ImageSet:
     keys: np.ndarray
     """(N,) names of the samples."""
     fingerprint: str
-    """SHA-256 over pixels, labels and keys."""
+    """SHA-256 over names, files and labels."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,57 +82,38 @@ class ImageSet:
         """R."""
         return int(self.pixels.shape[-1])
 
+    def crops(self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None) -> Iterator[Batch]:
+        """Every image once, in order; see ``Images``."""
+        centre = centre_of(self.side, self.side, crop)
+        for part in batches_of(range(len(self)), batch_size):
+            chosen = [where(self.side, self.side, crop, index) if where else centre for index in part]
+            top, left, flip = (torch.tensor(values) for values in zip(*chosen, strict=True))
+            windows = _windows(self.pixels, torch.tensor(part), top, left, flip, crop)
+            yield Batch(from_uint8(windows), self.labels[part[0] : part[-1] + 1])
 
-def load_images(directory: str | Path, split: str, resize: int) -> ImageSet:
-    """Decodes a whole split and resizes the shorter edges to ``resize``; the images must be square after that."""
+
+def load_images(
+    directory: str | Path, split: str, resize: int, rule: ResizeRule = "official", *, workers: int = 0
+) -> ImageSet:
+    """Decodes and resizes a whole split, in ``workers`` processes; the images must be square after that."""
     with ShardReader(directory, split) as reader:
-        images = [pixels(resize_shorter_edge(reader.image(index), resize)) for index in range(len(reader))]
-        keys, labels = reader.keys, torch.from_numpy(reader.labels)
-    for key, image in zip(keys, images, strict=True):
-        if image.shape[1] != image.shape[2]:
-            raise ShardError(
-                f"split {split!r} of {directory}: sample {key} is {image.shape[2]} x {image.shape[1]} pixels "
-                f"after resizing; only sets of square images can be held in memory as one array"
-            )
-    return image_set(torch.stack(images), labels, keys)
+        images = torch.empty((len(reader), 3, resize, resize), dtype=torch.uint8)
+        read = functools.partial(_square, reader, resize, rule)
+        parts = batches_of(range(len(reader)), BATCH_SIZE)
+        for number, batch in enumerate(in_order(read, parts, workers=workers, name=reader.name)):
+            images[number * BATCH_SIZE :][: len(batch)] = batch
+        return ImageSet(images, torch.from_numpy(reader.labels), reader.keys, reader.fingerprint)
 
 
-def image_set(pixel_values: torch.Tensor, labels: torch.Tensor, keys: np.ndarray) -> ImageSet:
-    """``pixel_values`` (N, 3, R, R) uint8, ``labels`` (N,) int64 and ``keys`` (N,) with their fingerprint."""
-    digest = hashlib.sha256(repr(tuple(pixel_values.shape)).encode())
-    digest.update(pixel_values.contiguous().numpy().data)
-    digest.update(labels.contiguous().numpy().astype("<i8").tobytes())
-    digest.update("\n".join(keys.tolist()).encode())
-    return ImageSet(pixel_values, labels, keys, digest.hexdigest())
-
-
-def eval_images(images: ImageSet, crop: int, batch_size: int = 256) -> Iterator[Batch]:
-    """Every image once, in order, centre-cropped; the last batch may be smaller."""
-    offset = centre_offset(images.side, crop)
-    window = images.pixels[:, :, offset : offset + crop, offset : offset + crop]
-    for start in range(0, len(images), batch_size):
-        chosen = slice(start, start + batch_size)
-        yield Batch(from_uint8(window[chosen]), images.labels[chosen])
-
-
-def view_images(
-    images: ImageSet, crop: int, view: int, *, random_flip: bool = False, batch_size: int = 256
-) -> Iterator[Batch]:
-    """Every image once, in order, as its view number ``view``: 0 is the centre crop, others are random crops.
-
-    A view's crops depend on its number alone, so tokens of another day or machine are of the same crops.
-    """
-    if view == 0:
-        yield from eval_images(images, crop, batch_size)
-        return
-    draws = generator(view, "view")
-    top, left = torch.randint(0, images.side - crop + 1, (2, len(images)), generator=draws)
-    flip = torch.rand(len(images), generator=draws) < 0.5 if random_flip else torch.zeros(len(images), dtype=torch.bool)
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
-        chosen = torch.arange(len(images))[part]
-        windows = _windows(images.pixels, chosen, top[part], left[part], flip[part], crop)
-        yield Batch(from_uint8(windows), images.labels[part])
+def _square(reader: ShardReader, resize: int, rule: ResizeRule, index: int) -> torch.Tensor:
+    """(3, R, R) uint8."""
+    image = pixels(resized(reader.image(index), resize, rule))
+    if image.shape[1] != image.shape[2]:
+        raise ShardError(
+            f"{reader.name(index)} is {image.shape[2]} x {image.shape[1]} pixels after resizing; only sets of square "
+            f"images can be held in memory as one array: set in_memory: false"
+        )
+    return image
 
 
 class TrainingImages:

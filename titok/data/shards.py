@@ -173,12 +173,19 @@ class ShardReader:
         """Sample ``index`` decoded by Pillow and converted to RGB; EXIF orientation is ignored (spec section 9)."""
         try:
             with Image.open(io.BytesIO(self.read(index))) as image:
-                return image.convert("RGB")
+                if image.mode != "RGB":
+                    return image.convert("RGB")
+                image.load()  # most are RGB: spares them a copy
+                return image
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise ShardError(
                 f"{self.name(index)}: cannot be decoded ({error}); the original file is damaged: "
                 f"replace it or leave it out, then prepare the dataset again"
             ) from error
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(width, height) of sample ``index`` as its file says, without opening it."""
+        return int(self._columns["width"][index]), int(self._columns["height"][index])
 
     def name(self, index: int) -> str:
         """Sample ``index`` as messages call it: its shard, number and key."""

@@ -83,8 +83,10 @@ def crop_pixels(
             f"a crop of {crop} pixels at top {top}, left {left} leaves the image, which is {image.width} x "
             f"{image.height} after resizing to {resize}"
         )
-    image = _window(image, top, left, crop)
-    return pixels(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else image)
+    window = _array(image)[top : top + crop, left : left + crop]
+    if flip:
+        window = window[:, ::-1]
+    return torch.from_numpy(window.transpose(2, 0, 1).copy())
 
 
 def draw_crop(
@@ -143,9 +145,7 @@ def adm_centre_crop(image: Image.Image, size: int) -> Image.Image:
 
 def pixels(image: Image.Image) -> torch.Tensor:
     """(3, H, W) uint8 of an RGB Pillow image."""
-    if image.mode != "RGB":
-        raise TransformError(f"image has mode {image.mode!r}; convert it to 'RGB' first")
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(_array(image).transpose(2, 0, 1).copy())
 
 
 def to_uint8(images: torch.Tensor, rounding: Rounding) -> torch.Tensor:
@@ -164,7 +164,14 @@ def to_uint8(images: torch.Tensor, rounding: Rounding) -> torch.Tensor:
 
 def from_uint8(images: torch.Tensor) -> torch.Tensor:
     """uint8 images as float32 in [0, 1], same shape."""
-    return images.to(torch.float32) / 255
+    return images.to(torch.float32, copy=True).div_(255)  # in place: fresh memory costs more than the division
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """(H, W, 3) uint8, read-only."""
+    if image.mode != "RGB":
+        raise TransformError(f"image has mode {image.mode!r}; convert it to 'RGB' first")
+    return np.asarray(image)
 
 
 def _window(image: Image.Image, top: int, left: int, size: int) -> Image.Image:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,7 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from titok.config.training import Perceptual
+from titok.config.weight_files import PerceptualWeights, WeightFile
 from titok.models.classifier import Classifier
+from titok.runtime.files import sha256_file
 
 State = Mapping[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)
@@ -42,21 +43,12 @@ class PerceptualWeightsError(Exception):
     """Weights of a perceptual network are not given, missing, unreadable or of another network."""
 
 
-@dataclass(frozen=True)
-class PerceptualFiles:
-    """Where the weights lie: `.safetensors`, or PyTorch files that hold nothing but tensors."""
-
-    convnext_s: Path | None = None
-    vgg16: Path | None = None
-    lpips_heads: Path | None = None
-
-
 SOURCES = {
     "convnext_s": "torchvision's ConvNeXt_Small_Weights.IMAGENET1K_V1 (convnext_small-0c510722.pth)",
     "vgg16": "torchvision's VGG16_Weights.IMAGENET1K_V1 (vgg16-397923af.pth)",
     "lpips_heads": "the linear heads of LPIPS 0.1 for VGG16 (vgg.pth of taming-transformers)",
 }
-"""What the files of PerceptualFiles must hold."""
+"""What the files of `perceptual.weights` must hold."""
 
 
 class Frozen(nn.Module):
@@ -205,14 +197,12 @@ class FeatureDistance(PerceptualLoss):
         return F.mse_loss(features(reconstructions), wanted)
 
 
-def build_perceptual_loss(
-    config: Perceptual, files: PerceptualFiles | None = None, classifier: Classifier | None = None
-) -> PerceptualLoss | None:
-    """The loss that `config` names, with weights from `files` or around `classifier`; None for kind `none`.
+def build_perceptual_loss(config: Perceptual, classifier: Classifier | None = None) -> PerceptualLoss | None:
+    """The loss that `config` names, with weights from its files or around `classifier`; None for kind `none`.
 
     Raises PerceptualWeightsError when the weights it needs are not given or do not fit.
     """
-    files = files or PerceptualFiles()
+    files = config.weights
     match config.kind:
         case "none":
             return None
@@ -239,12 +229,18 @@ def _unit_length(maps: Tensor) -> Tensor:
     return maps / (torch.linalg.vector_norm(maps, dim=1, keepdim=True) + 1e-10)
 
 
-def _read_weights(files: PerceptualFiles, name: str) -> State:
-    path: Path | None = getattr(files, name)
-    if path is None or not path.is_file():
+def _read_weights(files: PerceptualWeights, name: str) -> State:
+    file: WeightFile | None = getattr(files, name)
+    if file is None or not Path(file.path).is_file():
         raise PerceptualWeightsError(
-            f"{name}: {'no weight file given' if path is None else f'no file {path}'}; needed: {SOURCES[name]}. "
+            f"{name}: {'no weight file given' if file is None else f'no file {file.path}'}; needed: {SOURCES[name]}. "
             f"Fetch it once and give its path; nothing is downloaded or drawn at random"
+        )
+    path = Path(file.path)
+    if file.sha256 is not None and sha256_file(path) != file.sha256:
+        raise PerceptualWeightsError(
+            f"{name}: {path} has SHA-256 {sha256_file(path)}, but weights.{name}.sha256 is {file.sha256}; needed: "
+            f"{SOURCES[name]}. Fetch it again, or correct the sum if you know why it changed"
         )
     try:
         if path.suffix == ".safetensors":

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from titok.config.training import ReconstructionLosses
 from titok.losses.adversarial import AdversarialLoss
-from titok.losses.perceptual import PerceptualFiles, PerceptualLoss, build_perceptual_loss
+from titok.losses.perceptual import PerceptualLoss, build_perceptual_loss
 from titok.models.classifier import Classifier
 from titok.models.quantizer import Quantized
 
@@ -88,16 +88,14 @@ class ReconstructionLoss(nn.Module):
         return self.config.reconstruction_weight * error
 
 
-def build_reconstruction_loss(
-    config: ReconstructionLosses, files: PerceptualFiles | None = None, classifier: Classifier | None = None
-) -> ReconstructionLoss:
+def build_reconstruction_loss(config: ReconstructionLosses, classifier: Classifier | None = None) -> ReconstructionLoss:
     """Builds the parts that the settings ask for and nothing else.
 
-    `files` and `classifier` feed the perceptual network (see `build_perceptual_loss`). With adversarial weight 0
-    there is no discriminator.
+    `classifier` is the perceptual network of kind `classifier`; others read the files that the settings name. With
+    adversarial weight 0 there is no discriminator.
     """
     return ReconstructionLoss(
         config,
-        build_perceptual_loss(config.perceptual, files, classifier),
+        build_perceptual_loss(config.perceptual, classifier),
         AdversarialLoss(config.adversarial) if config.adversarial.weight > 0 else None,
     )

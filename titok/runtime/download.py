@@ -1,4 +1,4 @@
-"""Files from the Hugging Face Hub, kept in its usual cache. The only place of the library that uses the network."""
+"""Files from the Hugging Face Hub (kept in its usual cache) or an address. The only place that uses the network."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ def download(repository: str, file: str, directory: Path | None = None) -> Path 
         return None
     except Exception as error:  # the errors of the HTTP library beneath have no common name
         raise DownloadError(_unreachable(repository, file, error)) from error
+
+
+def download_url(url: str, target: Path, sha256_prefix: str | None = None) -> None:
+    """Writes what lies at ``url`` to ``target``, whole or not at all, with progress.
+
+    Raises:
+        DownloadError: the address cannot be reached, or the SHA-256 does not begin with ``sha256_prefix``.
+    """
+    from torch.hub import download_url_to_file
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        download_url_to_file(url, str(target), hash_prefix=sha256_prefix)
+    except (OSError, RuntimeError) as error:
+        raise DownloadError(
+            f"{url} cannot be had ({str(error).splitlines()[0]}); connect to the network, or copy the file to {target}"
+        ) from error
 
 
 def _unreachable(repository: str, file: str, error: Exception) -> str:

@@ -1,0 +1,48 @@
+"""The one place that decides how a split's images are kept, and how training reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from titok.config.data import Dataset
+from titok.config.training import ImageTraining
+from titok.data.decoders import DecoderError
+from titok.data.images import ImageSet, TrainingImages, load_images
+from titok.data.parity import check_decoder
+from titok.data.streamed import StreamedSet, StreamedTraining
+
+
+def open_images(index: Path, split: str, dataset: Dataset, *, workers: int = 0) -> ImageSet | StreamedSet:
+    """The images of ``split``, whose index is the file ``index``: in memory or streamed, as ``dataset`` says.
+
+    ``workers``: processes that decode, 0 for this one.
+    """
+    open_set = load_images if dataset.in_memory else StreamedSet
+    return open_set(index.parent, split, dataset.resize, dataset.resize_rule, workers=workers)
+
+
+def training_images(
+    images: ImageSet | StreamedSet,
+    crop: int,
+    training: ImageTraining,
+    seed: int,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+) -> TrainingImages | StreamedTraining:
+    """Endless batches of ``images`` for the loop.
+
+    Raises ``DecoderError`` when the settings ask for another decoder than Pillow and it cannot be used, or differs too
+    much.
+    """
+    settings = (crop, training.batch_size, seed, training.random_crop, training.random_flip)
+    if isinstance(images, ImageSet):
+        if training.decoder != "pillow":
+            raise DecoderError(
+                f"training.decoder is {training.decoder!r}, but these images are kept in memory and decoded only once; "
+                f"remove it, or set dataset.in_memory: false"
+            )
+        return TrainingImages(images, *settings, rank=rank, world_size=world_size)
+    if training.decoder != "pillow":
+        check_decoder(images, crop, training.decoder)
+    return StreamedTraining(images, *settings, decoder=training.decoder, rank=rank, world_size=world_size)

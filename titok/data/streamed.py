@@ -1,0 +1,145 @@
+"""A dataset of any size: images are decoded from the shards whenever they are needed, by worker processes.
+
+Memory holds the index, a few batches per worker, and never the images. Letters: N images, B batch, S side of the crop.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from titok.config.data import ResizeRule
+from titok.config.training import Decoder
+from titok.data.decoders import WINDOWS, Window
+from titok.data.images import BATCH_SIZE, Batch, Where
+from titok.data.loading import batches_of, in_order
+from titok.data.order import batch_indices, rank_slice
+from titok.data.shards import ShardReader
+from titok.data.transforms import Crop, centre_of, draw_crop, from_uint8, resized_size
+from titok.runtime.seed import generator
+
+
+class StreamedSet:
+    """Images of one split, of any aspect ratio, in their shards."""
+
+    def __init__(
+        self, directory: str | Path, split: str, resize: int, rule: ResizeRule = "official", *, workers: int = 0
+    ) -> None:
+        """``workers``: processes that decode, 0 for this one; nothing but the speed depends on it."""
+        self.reader = ShardReader(directory, split)
+        self.resize = resize
+        self.rule: ResizeRule = rule
+        self.workers = workers
+        self.labels = torch.from_numpy(self.reader.labels)
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    @property
+    def keys(self) -> np.ndarray:
+        """(N,) names of the samples; made when asked for."""
+        return self.reader.keys
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over names, files and labels."""
+        return self.reader.fingerprint
+
+    def crops(self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None) -> Iterator[Batch]:
+        """Every image once, in order; see ``titok.data.images.Images``. Always decoded by Pillow."""
+        read = functools.partial(self._read, crop, where)
+        parts = batches_of(range(len(self)), batch_size)
+        for images, labels in in_order(read, parts, workers=self.workers, name=self.reader.name):
+            yield Batch(from_uint8(images), labels)
+
+    def resized_size(self, index: int) -> tuple[int, int]:
+        """(width, height) of image ``index`` after resizing."""
+        return resized_size(*self.reader.size(index), self.resize, self.rule)
+
+    def window(self, index: int, crop: int, where: Crop, cut: Window = WINDOWS["pillow"]) -> torch.Tensor:
+        """(3, S, S) uint8: the window ``where`` of image ``index``."""
+        return cut(self.reader, index, self.resize, crop, where, self.rule)
+
+    def _read(self, crop: int, where: Where | None, index: int) -> Batch:
+        size = self.resized_size(index)
+        chosen = where(*size, crop, index) if where else centre_of(*size, crop)
+        return Batch(self.window(index, crop, chosen), self.labels[index])
+
+
+class _Position(NamedTuple):
+    """One image of one global batch."""
+
+    step: int
+    position: int
+    sample: int
+
+
+class StreamedTraining:
+    """Endless augmented batches, each a function of the step number alone; the next ones are read ahead.
+
+    Order, ``batch_size``, ``rank`` and ``world_size`` as in ``titok.data.images.TrainingImages``. Each image's crop and
+    flip are drawn in the official order from a stream of its own, named by the step and its position in the global
+    batch, so that who reads it changes nothing. Steps asked for one after the other are read ahead by the workers;
+    any other step is found at once and starts them anew.
+    """
+
+    def __init__(
+        self,
+        images: StreamedSet,
+        crop: int,
+        batch_size: int,
+        seed: int,
+        random_crop: bool = True,
+        random_flip: bool = True,
+        *,
+        decoder: Decoder = "pillow",
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._images = images
+        self._crop = crop
+        self._batch_size = batch_size
+        self._seed = seed
+        self._random_crop = random_crop
+        self._random_flip = random_flip
+        self._cut = WINDOWS[decoder]
+        self._share = rank_slice(batch_size, rank, world_size)
+        self._stream: Iterator[Batch] = iter(())
+        self._next_step: int | None = None
+
+    def batch(self, step: int) -> Batch:
+        """Batch ``step`` (from 0): (B, 3, S, S) float32 in [0, 1] and (B,) int64."""
+        if step != self._next_step:
+            self.close()
+            self._stream = in_order(
+                self._read,
+                self._requests(step),
+                workers=self._images.workers,
+                name=lambda request: self._images.reader.name(request.sample),
+            )
+        self._next_step = None  # in case reading fails
+        images, labels = next(self._stream)
+        self._next_step = step + 1
+        return Batch(from_uint8(images), labels)
+
+    def close(self) -> None:
+        """Ends the workers; the next batch starts them again."""
+        self._stream, self._next_step = iter(()), None
+
+    def _requests(self, first: int) -> Iterator[list[_Position]]:
+        for step in itertools.count(first):
+            indices = batch_indices(step, self._batch_size, len(self._images), self._seed).tolist()
+            yield [_Position(step, position, indices[position]) for position in range(self._batch_size)[self._share]]
+
+    def _read(self, request: _Position) -> Batch:
+        draws = generator(self._seed, "augment", request.step, request.position)
+        size = self._images.resized_size(request.sample)
+        where = draw_crop(*size, self._crop, draws, random_crop=self._random_crop, random_flip=self._random_flip)
+        pixels = self._images.window(request.sample, self._crop, where, self._cut)
+        return Batch(pixels, self._images.labels[request.sample])
