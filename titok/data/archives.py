@@ -178,7 +178,7 @@ def _refuse_unsafe(name: str, header: tarfile.TarInfo, where: str) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise ArchiveError(f"{where}: member {name!r} is refused, because its name leads out of the archive")
-    if not (header.isdir() or header.isreg()) or header.issparse():
+    if not (header.isdir() or header.isreg()) or header.type == tarfile.GNUTYPE_SPARSE:
         raise ArchiveError(
             f"{where}: member {name!r} is refused, because it is {_kind(header)}; only files and folders are read"
         )

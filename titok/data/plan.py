@@ -115,6 +115,12 @@ class Plan:
         digest.update(self.shard_rows(number).tobytes())
         return digest.hexdigest()
 
+    def changed_archives(self) -> list[str]:
+        """Archives that are no longer there or no longer as long as when the plan was made."""
+        sizes = {source["file"]: source["bytes"] for source in self.sources}
+        paths = [Path(path) for path in self.files] if self.form == "archive" else []
+        return [str(path) for path in paths if not path.is_file() or path.stat().st_size != sizes[path.name]]
+
     def where(self, row: np.void) -> str:
         """The archive (or file) and the name of an image, for messages."""
         return f"{self.files[row['file']]}: {name_of(row)}"

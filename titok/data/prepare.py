@@ -123,10 +123,9 @@ def _plan_stands(config: Preparation, output: Path, split: str) -> bool:
     if not head.exists():
         return False
     plan = load_plan(workspace(output), split)
-    if plan.form != "archive" or plan.settings != plan_settings(config):
+    if plan.form != "archive" or plan.settings != plan_settings(config) or plan.changed_archives():
         return False
-    archive = Path(plan.files[0])
-    return archive.exists() and archive.stat().st_mtime < head.stat().st_mtime
+    return all(Path(path).stat().st_mtime <= head.stat().st_mtime for path in plan.files)
 
 
 def _finished(output: Path, plan: Plan, numbers: range) -> Iterator[Finished]:

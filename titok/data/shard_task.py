@@ -105,7 +105,11 @@ def workspace(output: Path) -> Path:
 class _ArchiveImages:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._descriptors = [open_archive(Path(path)) for path in plan.files]
+        self._descriptors: list[int] = []
+        changed = plan.changed_archives()
+        if changed:
+            raise ArchiveError(f"{changed[0]} is not the archive that the plan was made for; run `titok prepare plan`")
+        self._descriptors += [open_archive(Path(path)) for path in plan.files]
 
     def read(self, row: np.void) -> bytes:
         length = int(row["length"])
