@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok import __version__
+from titok.commands.code_verbs import add_code_verbs
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.prepare_parser import add_prepare
 
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample(verbs)
     _add_score(verbs)
     _add_report_verbs(verbs)
+    add_code_verbs(verbs, _lazy)
     add_file_verbs(verbs, _lazy)
     return parser
 
@@ -124,6 +126,7 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--data", type=Path, help="index of the training shards (all tasks but generator)")
     train.add_argument("--tokens", type=Path, help="token file (generator)")
     train.add_argument("--vqgan", type=Path, help="model file of the proxy VQGAN (stage1)")
+    train.add_argument("--codes", type=Path, help="stored proxy codes (.npy) of the images' views (stage1)")
     train.add_argument("--init", type=Path, help="model file of stage 1 (stage2)")
     train.add_argument("--critic", type=Path, help="model file of the perceptual classifier, where the losses name one")
     train.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events beside the log")

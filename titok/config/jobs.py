@@ -7,7 +7,9 @@ rule run again. That is why a plot option never retrains and one tokenizer's cha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
 
 from titok.config.data import Dataset, Preparation
 from titok.config.entries import Source
@@ -23,6 +25,7 @@ from titok.config.training import (
     ReconstructionLosses,
     Training,
 )
+from titok.config.views import StoredCodes
 
 if TYPE_CHECKING:
     from titok.config.study import Study
@@ -58,6 +61,20 @@ class Stage1Job(Section):
     model: TokenizerModel
     training: ImageTraining
     losses: ProxyCodeLosses
+    proxy_codes: StoredCodes | None = None
+    """What the stored codes must be of; null: codes of each batch are computed while training."""
+
+
+class CodesJob(Section):
+    """`titok codes extract`: the views of a dataset's images to proxy codes."""
+
+    dataset: Dataset
+    codes: StoredCodes = StoredCodes()
+
+    @model_validator(mode="after")
+    def _views_fit(self) -> Self:
+        self.codes.check(self.dataset)
+        return self
 
 
 class PixelStageJob(Section):
@@ -137,6 +154,7 @@ JobKind = Literal[
     "data",
     "classifier",
     "vqgan",
+    "codes",
     "stage1",
     "stage2",
     "single_stage",
@@ -189,7 +207,15 @@ def _stage1(study: Study, name: str) -> Section:
     if entry is None:
         raise KeyError(f"tokenizer {name!r} has no stage1")
     model = tokenizer_model(study, name, "stage1")
-    return Stage1Job(dataset=study.dataset.seen(), model=model, training=entry.training, losses=entry.losses)
+    stored = study.proxy_codes.stored() if study.proxy_codes else None
+    dataset = study.dataset.seen()
+    return Stage1Job(dataset=dataset, model=model, training=entry.training, losses=entry.losses, proxy_codes=stored)
+
+
+def _codes(study: Study, name: str) -> Section:
+    if study.proxy_codes is None:
+        raise KeyError("the study computes proxy codes while training; its proxy_codes is null")
+    return CodesJob(dataset=study.dataset.seen(), codes=study.proxy_codes.stored())
 
 
 def _pixel_stage(stage: Literal["stage2", "single_stage"]) -> Callable[[Study, str], Section]:
@@ -270,6 +296,7 @@ _BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {
     "data": _data,
     "classifier": _classifier,
     "vqgan": _vqgan,
+    "codes": _codes,
     "stage1": _stage1,
     "stage2": _pixel_stage("stage2"),
     "single_stage": _pixel_stage("single_stage"),
@@ -300,6 +327,8 @@ def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
     yield from ((kind, "all") for kind in ("data", "tokens", "score", "probe"))
     if study.vqgan:
         yield ("vqgan" if study.vqgan.training else "released_vqgan"), "all"
+    if study.proxy_codes:
+        yield "codes", "all"
     yield from (("classifier", name) for name in study.classifiers)
     for name, tokenizer in study.tokenizers.items():
         yield from (("released_tokenizer" if stage == "released" else stage, name) for stage in tokenizer.stages)

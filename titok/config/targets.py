@@ -80,6 +80,15 @@ class Targets:
         models = [*self.support_models(), *self.first_stages(), *self.tokenizer_models(), *self.generator_models()]
         return [path.replace("model.safetensors", "manifest.json") for path in models]
 
+    def codes(self) -> list[str]:
+        """The stored proxy codes that stage 1 learns from, if the study keeps any."""
+        return [f"{self.root}/codes/train.npy"] if self.study.proxy_codes else []
+
+    def code_shares(self) -> list[str]:
+        """What several jobs that extract codes leave behind; nothing where one job does it all."""
+        jobs = self.study.proxy_codes.jobs if self.study.proxy_codes else 1
+        return [f"{self.root}/codes/shares/{job}-of-{jobs}.txt" for job in range(1, jobs + 1)] if jobs > 1 else []
+
     def vqgan_is_released(self) -> bool:
         """Whether the study uses a released VQGAN instead of training one."""
         return self.study.vqgan is not None and self.study.vqgan.source is not None
