@@ -88,8 +88,23 @@ class ImageSet:
         for part in batches_of(range(len(self)), batch_size):
             chosen = [where(self.side, self.side, crop, index) if where else centre for index in part]
             top, left, flip = (torch.tensor(values) for values in zip(*chosen, strict=True))
-            windows = _windows(self.pixels, torch.tensor(part), top, left, flip, crop)
+            windows = self.windows(torch.tensor(part), top, left, flip, crop)
             yield Batch(from_uint8(windows), self.labels[part[0] : part[-1] + 1])
+
+    def windows(
+        self, samples: torch.Tensor, top: torch.Tensor, left: torch.Tensor, flip: torch.Tensor, crop: int
+    ) -> torch.Tensor:
+        """(B, 3, S, S) uint8: one window of each of ``samples`` (B,), mirrored where ``flip`` (B,).
+
+        ``top`` and ``left`` (B,) are the windows' first rows and columns.
+        """
+        steps = torch.arange(crop)
+        rows = top[:, None] + steps  # (B, S)
+        columns = left[:, None] + torch.where(flip[:, None], steps.flip(0), steps)  # (B, S)
+        channels = torch.arange(self.pixels.shape[1])
+        return self.pixels[
+            samples[:, None, None, None], channels[:, None, None], rows[:, None, :, None], columns[:, None, None, :]
+        ]
 
 
 def load_images(
@@ -156,21 +171,5 @@ class TrainingImages:
         if self._random_flip:
             flip = torch.rand(self._batch_size, generator=draws) < 0.5
         share = self._share
-        windows = _windows(self._images.pixels, indices[share], top[share], left[share], flip[share], self._crop)
+        windows = self._images.windows(indices[share], top[share], left[share], flip[share], self._crop)
         return Batch(from_uint8(windows), self._images.labels[indices[share]])
-
-
-def _windows(
-    source: torch.Tensor, indices: torch.Tensor, top: torch.Tensor, left: torch.Tensor, flip: torch.Tensor, size: int
-) -> torch.Tensor:
-    """(B, 3, size, size): one window per chosen image, mirrored where ``flip``.
-
-    ``source`` (N, 3, R, R), the rest (B,).
-    """
-    steps = torch.arange(size)
-    rows = top[:, None] + steps  # (B, S)
-    columns = left[:, None] + torch.where(flip[:, None], steps.flip(0), steps)  # (B, S)
-    channels = torch.arange(source.shape[1])
-    return source[
-        indices[:, None, None, None], channels[:, None, None], rows[:, None, :, None], columns[:, None, None, :]
-    ]

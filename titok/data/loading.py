@@ -7,6 +7,7 @@ numbers that come out do not depend on how many workers there are, and no global
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import traceback
@@ -59,6 +60,41 @@ def in_order(
     if workers < 0:
         raise WorkerError(f"workers is {workers}; allowed: 0 (read in this process) or more")
     return _results(_loader(_Reading(read, name), batches, workers))
+
+
+class ReadAhead(Generic[Request]):
+    """Batches by step: those of consecutive steps are read ahead by the workers, any other step starts them anew."""
+
+    def __init__(
+        self,
+        read: Callable[[Request], Any],
+        requests: Callable[[int], Sequence[Request]],
+        *,
+        workers: int = 0,
+        name: Callable[[Request], str] = "sample {}".format,
+    ) -> None:
+        """``requests``: step to what makes up its batch; the rest as for ``in_order``."""
+        self._read = read
+        self._requests = requests
+        self._workers = workers
+        self._name = name
+        self._stream: Iterator[Any] = iter(())
+        self._next_step: int | None = None
+
+    def at(self, step: int) -> Any:
+        """The batch of ``step`` (from 0)."""
+        if step != self._next_step:
+            self.close()
+            batches = map(self._requests, itertools.count(step))
+            self._stream = in_order(self._read, batches, workers=self._workers, name=self._name)
+        self._next_step = None  # in case reading fails
+        result = next(self._stream)
+        self._next_step = step + 1
+        return result
+
+    def close(self) -> None:
+        """Ends the workers; the next batch starts them again."""
+        self._stream, self._next_step = iter(()), None
 
 
 class _Failure(NamedTuple):

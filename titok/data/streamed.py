@@ -6,7 +6,6 @@ Memory holds the index, a few batches per worker, and never the images. Letters:
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from titok.config.data import ResizeRule
 from titok.config.training import Decoder
 from titok.data.decoders import WINDOWS, Window
 from titok.data.images import BATCH_SIZE, Batch, Where
-from titok.data.loading import batches_of, in_order
+from titok.data.loading import ReadAhead, batches_of, in_order
 from titok.data.order import batch_indices, rank_slice
 from titok.data.shards import ShardReader
 from titok.data.transforms import Crop, centre_of, draw_crop, from_uint8, resized_size
@@ -110,32 +109,25 @@ class StreamedTraining:
         self._random_flip = random_flip
         self._cut = WINDOWS[decoder]
         self._share = rank_slice(batch_size, rank, world_size)
-        self._stream: Iterator[Batch] = iter(())
-        self._next_step: int | None = None
+        self._ahead = ReadAhead(
+            self._read,
+            self._requests,
+            workers=images.workers,
+            name=lambda request: images.reader.name(request.sample),
+        )
 
     def batch(self, step: int) -> Batch:
         """Batch ``step`` (from 0): (B, 3, S, S) float32 in [0, 1] and (B,) int64."""
-        if step != self._next_step:
-            self.close()
-            self._stream = in_order(
-                self._read,
-                self._requests(step),
-                workers=self._images.workers,
-                name=lambda request: self._images.reader.name(request.sample),
-            )
-        self._next_step = None  # in case reading fails
-        images, labels = next(self._stream)
-        self._next_step = step + 1
+        images, labels = self._ahead.at(step)
         return Batch(from_uint8(images), labels)
 
     def close(self) -> None:
         """Ends the workers; the next batch starts them again."""
-        self._stream, self._next_step = iter(()), None
+        self._ahead.close()
 
-    def _requests(self, first: int) -> Iterator[list[_Position]]:
-        for step in itertools.count(first):
-            indices = batch_indices(step, self._batch_size, len(self._images), self._seed).tolist()
-            yield [_Position(step, position, indices[position]) for position in range(self._batch_size)[self._share]]
+    def _requests(self, step: int) -> list[_Position]:
+        samples = batch_indices(step, self._batch_size, len(self._images), self._seed).tolist()
+        return [_Position(step, position, samples[position]) for position in range(self._batch_size)[self._share]]
 
     def _read(self, request: _Position) -> Batch:
         draws = generator(self._seed, "augment", request.step, request.position)
