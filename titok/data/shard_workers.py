@@ -17,6 +17,10 @@ from titok.data.plan import Plan, load_plan
 from titok.data.shard_task import open_images, workspace, write_shard
 from titok.runtime.progress import Progress, progress
 
+if sys.platform == "linux":  # Not a fork server, the newer default: workers watch their parent, this process.
+    _CONTEXT = multiprocessing.get_context("fork")
+else:  # Where forking is not safe.
+    _CONTEXT = multiprocessing.get_context("spawn")
 _POLL = 0.2
 """Seconds between two looks at the workers."""
 
@@ -28,32 +32,31 @@ class WorkerError(Exception):
 def write_shards(output: Path, plan: Plan, numbers: Sequence[int], jobs: int = 1, *, images_done: int = 0) -> None:
     """Makes the shards ``numbers`` of a plan with up to ``jobs`` processes; ``images_done`` counts in the progress."""
     total = images_done + sum(len(plan.shard_rows(number)) for number in numbers)
+    if min(jobs, len(numbers)) > 1:
+        _write_side_by_side(output, plan.split, numbers, min(jobs, len(numbers)), total, images_done)
+        return
     with progress(total, initial=images_done, desc=f"prepare {plan.split}", unit="image") as bar:
-        if min(jobs, len(numbers)) <= 1:
-            images = open_images(plan)
-            for number in numbers:
-                write_shard(output, plan, number, images, bar.update)
-        else:
-            _write_side_by_side(output, plan.split, numbers, min(jobs, len(numbers)), bar)
+        images = open_images(plan)
+        for number in numbers:
+            write_shard(output, plan, number, images, bar.update)
 
 
-def _write_side_by_side(output: Path, split: str, numbers: Sequence[int], jobs: int, bar: Progress) -> None:
-    context = multiprocessing.get_context()
-    counter, errors = context.Value("q", 0), context.SimpleQueue()
+def _write_side_by_side(
+    output: Path, split: str, numbers: Sequence[int], jobs: int, total: int, images_done: int
+) -> None:
+    counter, errors = _CONTEXT.Value("q", 0), _CONTEXT.SimpleQueue()
     shares = [numbers[first::jobs] for first in range(jobs)]
     workers = [
-        context.Process(target=_work, args=(output, split, share, counter, errors, os.getpid())) for share in shares
+        _CONTEXT.Process(target=_work, args=(output, split, share, counter, errors, os.getpid())) for share in shares
     ]
     try:
-        for worker in workers:
+        for worker in workers:  # Before the progress bar, which may have a thread of its own.
             worker.start()
-        shown = 0
-        while any(worker.is_alive() for worker in workers):
-            time.sleep(_POLL)
-            shown += _advance(bar, counter.value - shown)
-            if any(worker.exitcode for worker in workers):
-                break
-        _advance(bar, counter.value - shown)
+        with progress(total, initial=images_done, desc=f"prepare {split}", unit="image") as bar:
+            shown = 0
+            while any(worker.is_alive() for worker in workers) and not any(worker.exitcode for worker in workers):
+                time.sleep(_POLL)
+                shown += _advance(bar, counter.value - shown)
     finally:
         _stop(workers)
     if not errors.empty():
