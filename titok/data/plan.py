@@ -141,7 +141,8 @@ def make_plan(listing: Listing, config: Preparation, split: str) -> Plan:
     order = np.argsort(rows["key"], kind="stable")
     _check_unique(rows, order, listing.files)
     if listing.form != "parquet":
-        rows = rows[order]
+        for name in rows.dtype.fields or ():  # One column at a time: the table is in memory once.
+            rows[name] = rows[name][order]
     _check_labels(rows, listing.class_names, config, split)
     wanted = getattr(config.images, split) if config.images else len(rows)
     if len(rows) != wanted:

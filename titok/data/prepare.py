@@ -83,12 +83,9 @@ def part_note(output: Path, split: str, part: int, parts: int) -> Path:
 def merge_split(config: Preparation, output: Path, split: str) -> None:
     """Writes the one index of all shards, in the order of the keys, and the manifest; removes what is left over."""
     plan = _planned(config, output, split)
-    abouts, pieces = [], []
-    for shard in _finished(output, plan, range(plan.num_shards)):
-        abouts.append(shard.about)
-        pieces.append(shard.columns)
+    abouts = [shard.about for shard in _finished(output, plan, range(plan.num_shards))]
     _refuse_excess(config, split, abouts)
-    columns = _in_key_order(pieces)
+    columns = _columns_in_key_order(output, plan)
     shards = [
         {"name": shard_name(split, number), "bytes": about["bytes"], "samples": about["samples"]}
         for number, about in enumerate(abouts)
@@ -160,10 +157,23 @@ def _refuse_excess(config: Preparation, split: str, abouts: list[dict[str, Any]]
     )
 
 
-def _in_key_order(pieces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The shards' columns as one, sorted by key; empties ``pieces`` column by column to hold little twice."""
-    order = np.argsort(np.concatenate([piece["key"] for piece in pieces]), kind="stable")
-    return {name: np.concatenate([piece.pop(name) for piece in pieces])[order] for name in list(pieces[0])}
+def _columns_in_key_order(output: Path, plan: Plan) -> dict[str, np.ndarray]:
+    """The records of all shards as one table; they are read twice rather than held in memory twice."""
+    numbers = range(plan.num_shards)
+    keys = np.concatenate([shard.columns["key"] for shard in _finished(output, plan, numbers)])
+    place = np.empty(len(keys), dtype=np.int64)
+    place[np.argsort(keys, kind="stable")] = np.arange(len(keys))
+    columns: dict[str, np.ndarray] = {}
+    start = 0
+    for shard in _finished(output, plan, numbers):
+        if not columns:
+            columns = {name: np.empty(len(keys), column.dtype) for name, column in shard.columns.items()}
+            columns["key"] = np.empty_like(keys)  # The longest key decides its width.
+        places = place[start : start + len(shard.columns["key"])]
+        for name, column in shard.columns.items():
+            columns[name][places] = column
+        start += len(places)
+    return columns
 
 
 def _remove_left_over(output: Path, plan: Plan) -> None:
