@@ -1,0 +1,88 @@
+"""The section `dataset`: each kind with its source and no other, and what which job sees of it.
+
+Run: pytest tests/config/test_data.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from config.studies import changed, study_of, tiny_document
+from pydantic import ValidationError
+
+from titok.config.data import Dataset, ImageNetSource, Preparation, StudyDataset
+from titok.config.jobs import job, job_names
+
+ARCHIVES = {"train": "a/train.tar", "val": "a/val.tar", "devkit": "a/devkit.tar.gz"}
+IMAGENET = {"kind": "imagenet", "num_classes": 1000, "imagenet": ARCHIVES}
+FOLDER = {"kind": "folder", "folder": {"root": "images"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "imagenet"}, "kind is 'imagenet', which takes the section 'imagenet', but found: none"),
+        ({**IMAGENET, "folder": {"root": "x"}}, "but found: imagenet, folder"),
+        ({"kind": "digits", "folder": {"root": "x"}}, "kind is 'digits', which takes no source, but found: folder"),
+        ({"kind": "digits", "allow_undecodable": 1}, "kind 'digits' has fixed images"),
+        ({**FOLDER, "allow_undecodable": -1}, "greater than or equal to 0"),
+        ({**FOLDER, "shard_images": 0}, "greater than 0"),
+        ({"kind": "cifar"}, "'digits', 'imagenet', 'folder' or 'parquet'"),
+    ],
+)
+def test_sources_fit_their_kind(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Preparation(**settings)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({}, "imagenet names no train, no val, no devkit; give the paths"),
+        ({"train": "a", "devkit": "b"}, "imagenet names no val;"),
+        ({**ARCHIVES, "kaggle": "k"}, "imagenet names both kaggle and archives"),
+        ({"kaggle": "k", "checksum_override": {"train": {"reason": "long enough"}}}, "both kaggle and archives"),
+        ({**ARCHIVES, "checksum_override": {"train": {}}}, "reason\n  Field required"),
+        ({**ARCHIVES, "checksum_override": {"train": {"reason": "   short   "}}}, "at least 10 characters"),
+        ({**ARCHIVES, "checksum_override": {"test": {"reason": "long enough"}}}, "'train', 'val' or 'devkit'"),
+        ({**ARCHIVES, "checksum_override": {"val": {"reason": "long enough", "md5": "12"}}}, "should match pattern"),
+    ],
+)
+def test_archives_are_named_once_and_sums_changed_for_a_reason(section: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        ImageNetSource(**section)
+
+
+def test_only_digits_are_kept_in_memory_unasked() -> None:
+    assert Dataset().in_memory
+    assert not Dataset(kind="imagenet").in_memory
+    assert Dataset(kind="folder", in_memory=True).in_memory
+    assert not Dataset(in_memory=False).in_memory
+
+
+def test_reading_jobs_know_nothing_of_paths_and_preparing_nothing_of_sizes() -> None:
+    dataset = StudyDataset(**IMAGENET, resize=256, image_size=256, parts=16)
+    assert "imagenet" not in dataset.seen().resolved()
+    assert not {"resize", "image_size", "in_memory", "parts"} & dataset.prepared().resolved().keys()
+    assert type(dataset.seen()) is Dataset
+    assert type(dataset.prepared()) is Preparation
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "concerned"),
+    [
+        ("dataset.folder.root", "elsewhere", {"data"}),
+        ("dataset.shard_images", 100, {"data"}),
+        ("dataset.parts", 8, set()),
+    ],
+)
+def test_a_change_of_source_retrains_nothing(key: str, value: object, concerned: set[str]) -> None:
+    document = {**tiny_document(), "dataset": {**FOLDER, "resize": 18, "image_size": 16}}
+
+    def resolved(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+        study = study_of(document)
+        return {(kind, name): job(study, kind, name).resolved() for kind, name in job_names(study)}
+
+    before, after = resolved(document), resolved(changed(document, key, value))
+    assert {kind for (kind, name) in before if before[kind, name] != after[kind, name]} == concerned
