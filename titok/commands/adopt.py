@@ -50,7 +50,7 @@ def adopt(options: argparse.Namespace) -> None:
     model = load(job.source)
     if not isinstance(model, model_type):
         raise WeightsError(f"{job.source} is a {type(model).__name__}; the study wants a {options.kind}: name another")
-    found = differences(job.model.resolved(), model.config.resolved())
+    found = differences(relevant(job.model.resolved()), relevant(model.config.resolved()))
     if found:
         raise WeightsError(
             f"{job.source} is not what the study says: {'; '.join(found)}. Correct the study's entry, or its source"
@@ -67,10 +67,24 @@ def adopt(options: argparse.Namespace) -> None:
     write_json(options.output.parent / "manifest.json", manifest)
 
 
+def relevant(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that trained weights depend on; what a model does not have, its settings need not agree on."""
+    ignored = set(_TRAINING_ONLY)
+    if settings.get("kind") == "vae":
+        ignored |= {"codebook_size", "use_l2_norm"}
+    if settings.get("head") == "pixels":
+        ignored |= {"pixel_lookup"}
+    return {
+        key: relevant(value) if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if key not in ignored
+    }
+
+
 def differences(expected: dict[str, Any], found: dict[str, Any], where: str = "") -> list[str]:
-    """Settings that differ, as `encoder.width: study 512, weights 1024`; those for training alone are not compared."""
+    """Settings that differ, as `encoder.width: study 512, weights 1024`."""
     lines = []
-    for key in sorted((expected.keys() | found.keys()) - _TRAINING_ONLY):
+    for key in sorted(expected.keys() | found.keys()):
         ours, theirs = expected.get(key), found.get(key)
         if isinstance(ours, dict) and isinstance(theirs, dict):
             lines += differences(ours, theirs, f"{where}{key}.")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, Row, Table
 from titok.config.section import Fraction, Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
-TableName = Literal["table1", "table3a", "table3b", "table3c", "table4", "table5"]
+TableName = Literal["table1", "table3a", "table3b", "table3c", "table4", "table5", "model_zoo"]
 FigureName = Literal[
     "figure4", "figure2", "classifier_accuracy", "codebook", "training_curves", "reconstructions", "samples"
 ]
@@ -31,12 +31,13 @@ class Tables(Section):
     """Token counts x sizes; also the data of Figure 4."""
     table5: Table | None = None
     """With and without guidance."""
+    model_zoo: Table | None = None
+    """Released tokenizers that the paper's tables do not have."""
 
     @property
     def names(self) -> tuple[TableName, ...]:
         """The tables wanted."""
-        every: tuple[TableName, ...] = ("table1", "table3a", "table3b", "table3c", "table4", "table5")
-        return tuple(name for name in every if getattr(self, name) is not None)
+        return tuple(name for name in get_args(TableName) if getattr(self, name) is not None)
 
     def rows(self, name: TableName) -> tuple[Row, ...]:
         """The rows of a table; of the grid, its cells."""

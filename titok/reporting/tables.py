@@ -94,6 +94,19 @@ LAYOUTS: dict[str, Layout] = {
         (Column("guidance_scale", "generation", is_fact=True), GFID, INCEPTION_SCORE, AGREEMENT),
         ordered_by="gfid",
     ),
+    "model_zoo": Layout(
+        "Model zoo. Released tokenizers beyond the paper",
+        (
+            TOKENIZER_PARAMETERS,
+            TOKENS,
+            CODEBOOK,
+            RFID,
+            Column("psnr", "reconstruction"),
+            Column("ssim", "reconstruction"),
+            Column("codebook_usage", "reconstruction"),
+        ),
+        ordered_by="rfid",
+    ),
 }
 
 
@@ -101,7 +114,7 @@ def build_table(name: TableName, tables: Tables, scores: Scores, paper: Paper) -
     """A table of a study.
 
     Args:
-        name: `table1`, `table3a`, `table3b`, `table3c`, `table4` or `table5`.
+        name: `table1`, `table3a`, `table3b`, `table3c`, `table4`, `table5` or `model_zoo`.
         tables: the study's `reporting.tables`.
 
     Raises:

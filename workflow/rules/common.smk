@@ -8,7 +8,19 @@ from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.load import ConfigError, load_study
 from titok.config.targets import Targets
 
-STUDY_FILE = config.get("study", "config/digits.yaml")
+
+def study_file():
+    """`--configfile config/cifar10.yaml`, `--config study=config/cifar10.yaml`, or the default.
+
+    A study given as a configfile brings a key `study`, too, its name; Snakemake makes the path absolute.
+    """
+    if not workflow.configfiles:
+        return config.get("study", "config/digits.yaml")
+    path, here = Path(workflow.configfiles[0]), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+STUDY_FILE = study_file()
 
 try:
     study = load_study(STUDY_FILE)
