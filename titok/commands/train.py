@@ -13,12 +13,15 @@ import torch
 from titok.config.jobs import ClassifierJob, GeneratorJob, PixelStageJob, Stage1Job, VQGANJob
 from titok.config.load import load_job
 from titok.config.section import Section, fingerprint
-from titok.config.training import ImageTraining, Training
-from titok.data.coded_images import CodedImages
+from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Training
+from titok.config.views import StoredCodes, ViewSet
+from titok.data.code_store import CodeStore
+from titok.data.coded_images import CodedImages, centre_codes
 from titok.data.images import ImageSet, TrainingImages
 from titok.data.opening import open_images, training_images
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.tokens import TrainingTokens, load_tokens
+from titok.data.views import views_of
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
 from titok.models.classifier import Classifier
 from titok.models.folder import load_classifier, load_tokenizer, load_vqgan
@@ -74,7 +77,9 @@ def train_task(options: argparse.Namespace) -> None:
 
 def _closing(batches: Batches) -> contextlib.AbstractContextManager[object]:
     """Ends the workers of batches that are read ahead."""
-    return contextlib.closing(batches) if isinstance(batches, StreamedTraining) else contextlib.nullcontext()
+    if isinstance(batches, StreamedTraining | CodedImages):
+        return contextlib.closing(batches)
+    return contextlib.nullcontext()
 
 
 def _identity(run: Run, options: argparse.Namespace) -> str:
@@ -102,7 +107,10 @@ def _stage1(options: argparse.Namespace) -> Run:
     vqgan = load_vqgan(_needed(options, "vqgan"))
     task = Stage1Task(TiTok(job.model), vqgan, job.losses, job.training)
     inputs = {"data": options.data, "vqgan": options.vqgan}
-    return Run(job, job.training, task, _images_for_codes(options, job, vqgan), inputs)
+    if job.proxy_codes is None and options.codes is None:
+        return Run(job, job.training, task, _images_for_codes(options, job, vqgan), inputs)
+    store = CodeStore.open(_needed(options, "codes"))
+    return Run(job, job.training, task, _coded_images(options, job, store), {**inputs, "codes": store.facts_path})
 
 
 def _stage2(options: argparse.Namespace) -> Run:
@@ -159,7 +167,23 @@ def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN)
     images = _open(options, job)
     if training.random_crop or training.random_flip or not isinstance(images, ImageSet):
         return training_images(images, job.dataset.image_size, training, options.seed)
-    return CodedImages(images, job.dataset.image_size, training.batch_size, options.seed, vqgan.tokenize)
+    crop = job.dataset.image_size
+    codes = centre_codes(images, crop, vqgan.tokenize)
+    return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed)
+
+
+def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore) -> CodedImages:
+    """The windows that stored codes are of, with these codes; raises ``CodesError`` where anything differs."""
+    facts = store.facts
+    resize, rule, crop = (job.proxy_codes or StoredCodes()).framing(job.dataset)
+    wanted: dict[str, Any] = {"resize": resize, "resize_rule": rule, "crop": crop, "decoder": job.training.decoder}
+    if job.proxy_codes is not None:
+        wanted["views"] = job.proxy_codes.views.resolved()
+    dataset = job.dataset.model_copy(update={"resize": resize, "resize_rule": rule})
+    images = open_images(_needed(options, "data"), "train", dataset, workers=options.workers)
+    wanted |= {"fingerprint": images.fingerprint, "vqgan_sha256": sha256_file(_needed(options, "vqgan"))}
+    store.require(wanted, "this training")
+    return CodedImages(images, crop, facts.view_list(), store.codes, job.training.batch_size, options.seed)
 
 
 def _pixel_losses(
@@ -167,6 +191,10 @@ def _pixel_losses(
 ) -> tuple[ReconstructionLoss, dict[str, Path]]:
     """The reconstruction losses and the files behind them."""
     inputs = {"data": _needed(options, "data")}
+    for name in PERCEPTUAL_NETWORKS[job.losses.perceptual.kind]:
+        file = getattr(job.losses.perceptual.weights, name)
+        if file is not None:  # else building the loss says what is missing
+            inputs[name] = Path(file.path)
     critic = None
     if job.losses.perceptual.kind == "classifier":
         inputs["critic"] = _needed(options, "critic")

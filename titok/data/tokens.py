@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from titok.data.order import batch_indices, rank_slice
+from titok.data.views import drawn_views
 from titok.runtime.files import load_npz, save_npz
-from titok.runtime.seed import generator
 
 _MAX_TOKENS = 2**16
 
@@ -125,7 +125,6 @@ class TrainingTokens:
     def batch(self, step: int) -> TokenBatch:
         """Batch ``step`` (from 0): (B, K) int64 and (B,) int64."""
         indices = torch.from_numpy(batch_indices(step, self._batch_size, len(self._labels), self._seed))
-        num_views = self._tokens.shape[1]
-        views = torch.randint(0, num_views, (self._batch_size,), generator=generator(self._seed, "view", step))
+        views = drawn_views(step, self._batch_size, self._tokens.shape[1], self._seed)
         chosen = indices[self._share]
         return TokenBatch(self._tokens[chosen, views[self._share]].long(), self._labels[chosen])

@@ -6,14 +6,16 @@ number of workers and on any machine, is cut alike. Letters: B images at once, S
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 
 from titok.config.views import ViewSet
 from titok.data.transforms import Crop, TransformError, centre_offset
-from titok.runtime.seed import derive_seed
+from titok.runtime.seed import derive_seed, generator
 
 Anchor = Literal["top left", "top right", "bottom left", "bottom right", "centre", "random"]
 FIXED: dict[str, tuple[Anchor, ...]] = {
@@ -87,6 +89,23 @@ def views_of(settings: ViewSet) -> tuple[View, ...]:
             for number in range(settings.random_crops)
         ),
     )
+
+
+def crops_of(
+    views: Sequence[View], numbers: np.ndarray, width: int, height: int, crop: int, samples: np.ndarray
+) -> Crops:
+    """The windows of images ``samples`` (B,), each in its own view: ``numbers`` (B,) into ``views``."""
+    found = Crops(*(np.empty(len(samples), kind) for kind in (np.int64, np.int64, np.bool_)))
+    for number in np.unique(numbers):
+        chosen = numbers == number
+        for column, values in zip(found, views[number].crops_of(width, height, crop, samples[chosen]), strict=True):
+            column[chosen] = values
+    return found
+
+
+def drawn_views(step: int, batch_size: int, num_views: int, seed: int) -> torch.Tensor:
+    """(batch_size,) int64: the number of the view in which each image of batch ``step`` is seen."""
+    return torch.randint(0, num_views, (batch_size,), generator=generator(seed, "view", step))
 
 
 def _uniform(key: int, samples: np.ndarray) -> np.ndarray:

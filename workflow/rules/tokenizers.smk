@@ -28,12 +28,60 @@ rule train_vqgan:
         " --state {params.state} --output {output.model} > {log} 2>&1"
 
 
+rule extract_codes_share:
+    """One of several jobs that extract proxy codes; what they made is kept beside the array, in parts."""
+    input:
+        config="results/{study}/configs/codes/all.yaml",
+        data="results/{study}/data/train.index.npz",
+        vqgan="results/{study}/vqgan/model.safetensors",
+    output:
+        "results/{study}/codes/shares/{share}-of-{shares}.txt",
+    log:
+        "logs/{study}/extract_codes_share/{share}-of-{shares}.log",
+    benchmark:
+        "benchmarks/{study}/extract_codes_share/{share}-of-{shares}.tsv"
+    wildcard_constraints:
+        share=r"\d+",
+        shares=r"\d+",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        array="results/{study}/codes/train.npy",
+    shell:
+        "python -m titok codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
+        " --part {wildcards.share}/{wildcards.shares} --output {params.array} > {output} 2> {log}"
+
+
+rule extract_codes:
+    """Proxy codes of every declared view, in one array; parts that are there already are checked and joined."""
+    input:
+        config="results/{study}/configs/codes/all.yaml",
+        data="results/{study}/data/train.index.npz",
+        vqgan="results/{study}/vqgan/model.safetensors",
+        shares=targets.code_shares(),
+    output:
+        codes="results/{study}/codes/train.npy",
+        facts="results/{study}/codes/train.json",
+    log:
+        "logs/{study}/extract_codes.log",
+    benchmark:
+        "benchmarks/{study}/extract_codes.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    shell:
+        "python -m titok codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
+        " --output {output.codes} > {log} 2>&1"
+
+
 rule train_stage1:
     """TiTok learns to predict the proxy codes (paper section 3.2)."""
     input:
         config="results/{study}/configs/stage1/{tokenizer}.yaml",
         data="results/{study}/data/train.index.npz",
         vqgan="results/{study}/vqgan/model.safetensors",
+        codes=targets.codes(),
     output:
         model="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/model.safetensors",
         config="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/config.json",
@@ -48,8 +96,9 @@ rule train_stage1:
     threads: 1
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
+        codes=lambda wildcards, input: f"--codes {input.codes}" if input.codes else "",
     shell:
-        "python -m titok train stage1 --config {input.config} --data {input.data} --vqgan {input.vqgan}"
+        "python -m titok train stage1 --config {input.config} --data {input.data} --vqgan {input.vqgan} {params.codes}"
         " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
