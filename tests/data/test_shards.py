@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from titok.data.shard_file import member_header
 from titok.data.shard_index import ShardError
 from titok.data.shards import ShardReader, ShardWriter
 from titok.runtime.files import FileError, load_npz, save_npz
@@ -65,6 +66,25 @@ def test_shards_are_webdataset_tars(tmp_path):
     assert contents["n01_7.cls"] == b"1"
     assert contents["n01_7.jpg"] == SAMPLES[1][1]
     assert {(member.mtime, member.uid, member.gid, member.uname) for member in members} == {(0, 0, 0, "")}
+
+
+@pytest.mark.parametrize(("name", "size"), [("a.cls", 1), (f"{'k' * 80}.jpg", 511), ("n01440764_18.jpg", 8**11 - 1)])
+def test_headers_are_those_of_tarfile(name, size):
+    member = tarfile.TarInfo(name)
+    member.size = size
+    assert member_header(name, size) == member.tobuf(tarfile.USTAR_FORMAT)
+
+
+def test_shards_end_as_tarfile_ends_them(tmp_path):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for key, image, label in SAMPLES:
+            extension = "jpg" if image.startswith(b"\xff") else "png"
+            for name, data in ((f"{key}.{extension}", image), (f"{key}.cls", b"%d" % label)):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    assert shard(write(tmp_path)).read_bytes() == stream.getvalue()
 
 
 def test_equal_samples_give_equal_bytes(tmp_path):

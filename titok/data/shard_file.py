@@ -71,8 +71,6 @@ class ShardFile:
         with contextlib.ExitStack() as opened:
             temporary = opened.enter_context(atomic_path(path))
             self._stream = opened.enter_context(temporary.open("wb"))
-            tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-            self._tar = opened.enter_context(tar)
             self._opened = opened.pop_all()
 
     @property
@@ -88,6 +86,8 @@ class ShardFile:
 
     def close(self) -> int:
         """Finishes the tar and returns its size."""
+        end = self._stream.tell() + 2 * tarfile.BLOCKSIZE
+        self._stream.write(bytes(2 * tarfile.BLOCKSIZE + -end % tarfile.RECORDSIZE))
         self._opened.close()
         return self._path.stat().st_size
 
@@ -97,12 +97,26 @@ class ShardFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Closes the tar; after an error removes what was written, and raises ``FileError`` if a disk was full."""
+        """After an error removes what was written, and raises ``FileError`` if a disk was full."""
         self._opened.__exit__(kind, error, traceback)
 
     def _add(self, name: str, data: bytes) -> int:
-        offset = self._stream.tell() + tarfile.BLOCKSIZE
-        member = tarfile.TarInfo(name)  # Time, user and group are 0 unless set.
-        member.size = len(data)
-        self._tar.addfile(member, io.BytesIO(data))
+        self._stream.write(member_header(name, len(data)))
+        offset = self._stream.tell()
+        self._stream.write(data)
+        self._stream.write(bytes(-len(data) % tarfile.BLOCKSIZE))
         return offset
+
+
+_HEADER = tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT)  # Time, user and group are 0 unless set.
+_SIZE, _SUM = slice(124, 135), slice(148, 156)
+
+
+def member_header(name: str, size: int) -> bytes:
+    """The header that ``tarfile`` writes for a file called ``name``, at a tenth of its time, two for every image."""
+    header = bytearray(_HEADER)
+    header[: len(name)] = name.encode("ascii")
+    header[_SIZE] = b"%011o" % size
+    header[_SUM] = b" " * 8
+    header[_SUM] = b"%06o\0 " % sum(header)
+    return bytes(header)
