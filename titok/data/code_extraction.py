@@ -40,7 +40,7 @@ class ViewReader:
                 f"images with {facts.fingerprint}; name the images that were encoded, or extract codes of these"
             )
         self._facts = facts
-        self._views = facts.view_list()
+        self.views = facts.view_list()
 
     def __call__(self, index: int) -> Tensor:
         """(V, 3, S, S) uint8, the windows of sample ``index``."""
@@ -50,7 +50,7 @@ class ViewReader:
         """(V, 3, S, S) uint8, the windows of an RGB image in the place of sample ``index``."""
         resize, rule, crop = self._facts.resize, self._facts.resize_rule, self._facts.crop
         image = resized(image, resize, rule)
-        chosen = (view.crop_of(image.width, image.height, crop, index) for view in self._views)
+        chosen = (view.crop_of(image.width, image.height, crop, index) for view in self.views)
         # Resizing an image to the size it has changes nothing, so every window comes from the one way to cut them.
         return torch.stack([crop_pixels(image, resize, crop, where, rule) for where in chosen])
 

@@ -7,8 +7,8 @@ N images, V views, P proxy codes per view, B batch, S side of the window.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -29,13 +29,6 @@ class CodedBatch(NamedTuple):
     images: Tensor
     labels: Tensor
     codes: Tensor
-
-
-class _Seen(NamedTuple):
-    """One image of a batch, and the number of the view it is seen in."""
-
-    sample: int
-    view: int
 
 
 class CodedImages:
@@ -62,24 +55,13 @@ class CodedImages:
             raise ValueError(
                 f"codes have shape {codes.shape}, but there are {len(images)} images and {len(views)} views"
             )
-        self._size = len(images)
-        self._crop = crop
-        self._views = views
-        self._codes = codes
-        self._batch_size = batch_size
-        self._seed = seed
-        self._share = rank_slice(batch_size, rank, world_size)
+        choice = _Choice(batch_size, len(images), len(views), seed, rank_slice(batch_size, rank, world_size))
         self._ahead: ReadAhead[_Seen] | None = None
         if isinstance(images, ImageSet):
-            self._at: Callable[[int], CodedBatch] = functools.partial(self._cut, images)
+            self._at: Callable[[int], CodedBatch] = _Cutting(images, crop, views, codes, choice)
         else:
-            name = images.reader.name
-            self._ahead = ReadAhead(
-                functools.partial(self._read, images),
-                self._requests,
-                workers=images.workers,
-                name=lambda request: name(request.sample),
-            )
+            reading = _Reading(images, crop, views, codes)
+            self._ahead = ReadAhead(reading, choice.requests, workers=images.workers, name=reading.name)
             self._at = self._ahead.at
 
     def batch(self, step: int) -> CodedBatch:
@@ -92,30 +74,75 @@ class CodedImages:
         if self._ahead is not None:
             self._ahead.close()
 
-    def _chosen(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images (B,) and views (B,) of this process's share of a batch."""
-        samples = batch_indices(step, self._batch_size, self._size, self._seed)
-        views = drawn_views(step, self._batch_size, len(self._views), self._seed)
-        return samples[self._share], views[self._share].numpy()
 
-    def _cut(self, images: ImageSet, step: int) -> CodedBatch:
-        """A whole batch at once; windows are still uint8."""
-        samples, views = self._chosen(step)
-        where = crops_of(self._views, views, images.side, images.side, self._crop, samples)
+class _Seen(NamedTuple):
+    """One image of a batch, and the number of the view it is seen in."""
+
+    sample: int
+    view: int
+
+
+class _Choice(NamedTuple):
+    """What is in which batch."""
+
+    batch_size: int
+    num_images: int
+    num_views: int
+    seed: int
+    share: slice
+    """This process's part."""
+
+    def columns(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (B,) and views (B,)."""
+        samples = batch_indices(step, self.batch_size, self.num_images, self.seed)
+        views = drawn_views(step, self.batch_size, self.num_views, self.seed)
+        return samples[self.share], views[self.share].numpy()
+
+    def requests(self, step: int) -> list[_Seen]:
+        """The same, image by image."""
+        return [_Seen(*request) for request in zip(*(column.tolist() for column in self.columns(step)), strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cutting:
+    """Makes a whole batch at once from images in memory; windows are still uint8."""
+
+    images: ImageSet
+    crop: int
+    views: Sequence[View]
+    codes: np.ndarray
+    choice: _Choice
+
+    def __call__(self, step: int) -> CodedBatch:
+        samples, views = self.choice.columns(step)
+        side = self.images.side
+        where = crops_of(self.views, views, side, side, self.crop, samples)
         top, left, flip = (torch.from_numpy(column) for column in where)
         chosen = torch.from_numpy(samples)
-        codes = torch.from_numpy(self._codes[samples, views].astype(np.int64))
-        return CodedBatch(images.windows(chosen, top, left, flip, self._crop), images.labels[chosen], codes)
+        codes = torch.from_numpy(self.codes[samples, views].astype(np.int64))
+        return CodedBatch(self.images.windows(chosen, top, left, flip, self.crop), self.images.labels[chosen], codes)
 
-    def _requests(self, step: int) -> list[_Seen]:
-        return [_Seen(*request) for request in zip(*(column.tolist() for column in self._chosen(step)), strict=True)]
 
-    def _read(self, images: StreamedSet, request: _Seen) -> CodedBatch:
-        """One sample, in a worker; its window is still uint8."""
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """Reads one image and its codes, in a worker; the window is still uint8.
+
+    Knows nothing of the batches that own it: workers end with the last reference to what they do.
+    """
+
+    images: StreamedSet
+    crop: int
+    views: Sequence[View]
+    codes: np.ndarray
+
+    def __call__(self, request: _Seen) -> CodedBatch:
         sample, view = request
-        where = self._views[view].crop_of(*images.resized_size(sample), self._crop, sample)
-        codes = torch.from_numpy(self._codes[sample, view].astype(np.int64))
-        return CodedBatch(images.window(sample, self._crop, where), images.labels[sample], codes)
+        where = self.views[view].crop_of(*self.images.resized_size(sample), self.crop, sample)
+        codes = torch.from_numpy(self.codes[sample, view].astype(np.int64))
+        return CodedBatch(self.images.window(sample, self.crop, where), self.images.labels[sample], codes)
+
+    def name(self, request: _Seen) -> str:
+        return self.images.reader.name(request.sample)
 
 
 def centre_codes(images: Images, crop: int, tokenize: Callable[[Tensor], Tensor]) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,14 +72,6 @@ class StreamedSet:
         return Batch(self.window(index, crop, chosen), self.labels[index])
 
 
-class _Position(NamedTuple):
-    """One image of one global batch."""
-
-    step: int
-    position: int
-    sample: int
-
-
 class StreamedTraining:
     """Endless augmented batches, each a function of the step number alone; the next ones are read ahead.
 
@@ -101,20 +94,10 @@ class StreamedTraining:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self._images = images
-        self._crop = crop
-        self._batch_size = batch_size
-        self._seed = seed
-        self._random_crop = random_crop
-        self._random_flip = random_flip
-        self._cut = WINDOWS[decoder]
-        self._share = rank_slice(batch_size, rank, world_size)
-        self._ahead = ReadAhead(
-            self._read,
-            self._requests,
-            workers=images.workers,
-            name=lambda request: images.reader.name(request.sample),
-        )
+        self._reading = _Reading(images, crop, seed, random_crop, random_flip, WINDOWS[decoder])
+        share = rank_slice(batch_size, rank, world_size)
+        requests = functools.partial(_requests, share, batch_size, len(images), seed)
+        self._ahead = ReadAhead(self._reading, requests, workers=images.workers, name=self._reading.name)
 
     def batch(self, step: int) -> Batch:
         """Batch ``step`` (from 0): (B, 3, S, S) float32 in [0, 1] and (B,) int64."""
@@ -125,13 +108,41 @@ class StreamedTraining:
         """Ends the workers; the next batch starts them again."""
         self._ahead.close()
 
-    def _requests(self, step: int) -> list[_Position]:
-        samples = batch_indices(step, self._batch_size, len(self._images), self._seed).tolist()
-        return [_Position(step, position, samples[position]) for position in range(self._batch_size)[self._share]]
 
-    def _read(self, request: _Position) -> Batch:
-        draws = generator(self._seed, "augment", request.step, request.position)
-        size = self._images.resized_size(request.sample)
-        where = draw_crop(*size, self._crop, draws, random_crop=self._random_crop, random_flip=self._random_flip)
-        pixels = self._images.window(request.sample, self._crop, where, self._cut)
-        return Batch(pixels, self._images.labels[request.sample])
+class _Position(NamedTuple):
+    """One image of one global batch."""
+
+    step: int
+    position: int
+    sample: int
+
+
+def _requests(share: slice, batch_size: int, size: int, seed: int, step: int) -> list[_Position]:
+    """This process's share of batch ``step``."""
+    samples = batch_indices(step, batch_size, size, seed).tolist()
+    return [_Position(step, position, samples[position]) for position in range(batch_size)[share]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """How one image of a batch is read.
+
+    An object of its own, because workers end with the last reference to what they do: nothing here may refer back to
+    the batches that own them.
+    """
+
+    images: StreamedSet
+    crop: int
+    seed: int
+    random_crop: bool
+    random_flip: bool
+    cut: Window
+
+    def __call__(self, request: _Position) -> Batch:
+        draws = generator(self.seed, "augment", request.step, request.position)
+        size = self.images.resized_size(request.sample)
+        where = draw_crop(*size, self.crop, draws, random_crop=self.random_crop, random_flip=self.random_flip)
+        return Batch(self.images.window(request.sample, self.crop, where, self.cut), self.images.labels[request.sample])
+
+    def name(self, request: _Position) -> str:
+        return self.images.reader.name(request.sample)
