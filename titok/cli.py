@@ -169,7 +169,8 @@ def _add_score(verbs: Verbs) -> None:
     probe.set_defaults(run=_lazy("score", "linear_probe"))
 
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
-    _add_paths(generation, data="index of the reference shards", samples="sample file (.npz)")
+    _add_paths(generation, samples="sample file (.npz)")
+    generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
     _add_paths(generation, training="manifest.json of the generator's training")
     generation.set_defaults(run=_lazy("score", "generation"))
 

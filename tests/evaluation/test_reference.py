@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from titok.config.evaluation import Evaluation, Extractor
 from titok.evaluation.findings import ScoreError
-from titok.evaluation.reference import collect_reference, load_reference, save_reference
+from titok.evaluation.generation import score_samples
+from titok.evaluation.reference import collect_reference, load_reference, open_reference, save_reference
+from titok.evaluation.samples import Samples
 from titok.metrics.features import ClassifierExtractor
-from titok.runtime.files import FileError
+from titok.runtime.files import FileError, sha256_file
 
 
 @pytest.mark.parametrize("batch_size", [1, 30, 100])
@@ -61,3 +64,87 @@ def test_errors_say_what_was_found(images: torch.Tensor, judge: ClassifierExtrac
         load_reference(tmp_path / "other.npz")
     with pytest.raises(FileError, match=r"nowhere\.npz"):
         load_reference(tmp_path / "nowhere.npz")
+
+
+def adm_file(path: Path, images: torch.Tensor, judge: ClassifierExtractor, **changes: np.ndarray | None) -> Path:
+    """A reference as ADM writes it: moments in float32, and images."""
+    features = judge((images * 255).round().to(torch.uint8)).features.double().numpy()
+    arrays = {
+        "mu": features.mean(0).astype(np.float32),
+        "sigma": np.cov(features, rowvar=False).astype(np.float32),
+        "arr_0": (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(),
+    } | changes
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+@pytest.mark.parametrize(("max_features", "batch_size"), [(7, 3), (100, 64), (1000, 1)])
+def test_an_opened_file_has_the_features_of_its_images(
+    images: torch.Tensor, judge: ClassifierExtractor, tmp_path: Path, max_features: int, batch_size: int
+) -> None:
+    path = adm_file(tmp_path / "adm.npz", images, judge)
+    opened = open_reference(path, None, judge, max_features=max_features, batch_size=batch_size)
+    collected = collect_reference(images.split(30), len(images), judge, max_features=max_features)
+    torch.testing.assert_close(opened.features, collected.features, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(opened.mean, collected.mean, rtol=1e-5, atol=1e-6)
+    assert opened.image_size == tuple(images.shape[2:])
+    assert opened.source == {"file": "adm.npz", "sha256": sha256_file(path)}
+
+
+def test_another_file_than_the_pinned_one_is_refused(
+    images: torch.Tensor, judge: ClassifierExtractor, tmp_path: Path
+) -> None:
+    path = adm_file(tmp_path / "adm.npz", images, judge)
+    open_reference(path, sha256_file(path), judge)
+    with pytest.raises(ScoreError, match=r"but evaluation\.reference\.sha256 is 0000"):
+        open_reference(path, "0" * 64, judge)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mu": np.zeros(3, np.float32), "sigma": np.eye(3, dtype=np.float32)}, "has moments of 3 features, but"),
+        ({"sigma": np.eye(2, dtype=np.float32)}, r"sigma of shape \(2, 2\); allowed: \(F,\) and \(F, F\)"),
+        ({"mu_s": np.zeros(2), "sigma_s": np.zeros(2)}, r"mu_s of shape \(2,\) and sigma_s of shape \(2,\)"),
+        ({"sigma": None}, "a reference needs mu and sigma"),
+    ],
+)
+def test_moments_that_do_not_fit_are_refused(
+    images: torch.Tensor,
+    judge: ClassifierExtractor,
+    tmp_path: Path,
+    changes: dict[str, np.ndarray | None],
+    message: str,
+) -> None:
+    path = adm_file(tmp_path / "adm.npz", images, judge, **changes)
+    with pytest.raises(ScoreError, match=message):
+        open_reference(path, None, judge)
+
+
+def test_samples_against_a_file_score_as_against_the_images(
+    images: torch.Tensor, judge: ClassifierExtractor, tmp_path: Path
+) -> None:
+    settings = Evaluation(extractor=Extractor(kind="classifier", classifier="judge"), num_samples=100)
+    samples = Samples.of_array((images.flip(0) * 200).to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    against = {
+        "file": open_reference(adm_file(tmp_path / "adm.npz", images, judge), None, judge),
+        "images": collect_reference(images.split(30), 100, judge),
+    }
+    scores = {
+        name: score_samples(samples, reference, judge, settings, num_classes=None).metrics
+        for name, reference in against.items()
+    }
+    assert scores["file"].keys() == scores["images"].keys() >= {"gfid", "precision", "recall"}
+    for name, value in scores["file"].items():
+        assert value == pytest.approx(scores["images"][name], rel=1e-3, abs=1e-5), name
+
+
+def test_a_reference_of_another_size_is_refused(
+    images: torch.Tensor, judge: ClassifierExtractor, tmp_path: Path
+) -> None:
+    settings = Evaluation(extractor=Extractor(kind="classifier", classifier="judge"), num_samples=100)
+    larger = np.zeros((4, 64, 48, 3), np.uint8)
+    reference = open_reference(adm_file(tmp_path / "adm.npz", images, judge, arr_0=larger), None, judge)
+    samples = Samples.of_array((images * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    with pytest.raises(ScoreError, match=r"the reference's images 64 x 48; use the reference of this size"):
+        score_samples(samples, reference, judge, settings, num_classes=None)

@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 import torch
 from golden.rule import load_golden, rule_state_dict, standard_batch
+from PIL import Image
 from torch.utils.data import Dataset
 
 from titok.config.model import ClassifierModel
-from titok.metrics.features import ClassifierExtractor, ExtractorError, InceptionExtractor, register_with_torch_fidelity
+from titok.metrics.features import (
+    ClassifierExtractor,
+    ExtractorError,
+    InceptionExtractor,
+    clean_resize,
+    register_with_torch_fidelity,
+)
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import adm_inception_score, inception_score
 from titok.metrics.moments import Moments
@@ -66,6 +73,38 @@ def test_inception_in_float32_is_close(weights: Path, images: torch.Tensor) -> N
     np.testing.assert_allclose(seen.features, golden["features_2048"][:1], rtol=1e-3, atol=1e-5)
     assert extractor.identity["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert extractor.identity["dtype"] == "float32"
+
+
+def test_spatial_features_are_adms(weights: Path, images: torch.Tensor) -> None:
+    """`mixed_6/conv` is the first branch of Mixed_6d; the first 7 of its channels, position by position."""
+    extractor = InceptionExtractor(weights, dtype="float32")
+    maps: list[torch.Tensor] = []
+    extractor.network.Mixed_6d.branch1x1.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    spatial = extractor(images[:2]).spatial
+    assert spatial is not None
+    assert spatial.shape == (2, extractor.spatial_dim)
+    by_hand = maps[0].permute(0, 2, 3, 1)[..., :7].reshape(2, -1)  # as TensorFlow lays them out
+    torch.testing.assert_close(spatial, by_hand, rtol=0, atol=0)
+
+
+def test_clean_resize_is_pillows(images: torch.Tensor) -> None:
+    """clean-fid resizes each channel as 32-bit floats with Pillow's bicubic filter."""
+    side = 299
+    for image in images:
+        channels = [Image.fromarray(channel.numpy().astype(np.float32), mode="F") for channel in image]
+        wanted = [np.asarray(channel.resize((side, side), Image.Resampling.BICUBIC)) for channel in channels]
+        found = clean_resize(image[None])[0].numpy()
+        np.testing.assert_allclose(found, np.clip(np.stack(wanted), 0, 255), atol=1e-4)
+
+
+def test_clean_resize_replaces_the_networks_own(weights: Path, images: torch.Tensor) -> None:
+    usual = InceptionExtractor(weights, dtype="float32")
+    clean = InceptionExtractor(weights, dtype="float32", resize="clean")
+    assert "resize" not in usual.identity
+    assert clean.identity["resize"] == "clean"
+    already = torch.randint(0, 256, (1, 3, 299, 299), dtype=torch.uint8)  # nothing to resize: no difference
+    torch.testing.assert_close(clean(already).features, usual(already).features, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(clean(images[:1]).features, usual(images[:1]).features, rtol=1e-2)
 
 
 def test_missing_weights_say_which_file_and_where(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from titok.evaluation.generation import score_samples
 from titok.evaluation.probe_features import probe_accuracy, probe_features
 from titok.evaluation.reconstruction import score_reconstructions
 from titok.evaluation.record import Kind, score_record, write_record
-from titok.evaluation.reference import collect_reference
+from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import Samples
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import build_model, load_classifier
@@ -60,7 +60,8 @@ def reconstruction(options: argparse.Namespace) -> None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
     metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
-    protocol = {**scores.protocol, "reference": _source(images, job.dataset, "test")}
+    named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
+    protocol = {**named, **scores.protocol, "reference": _source(images, job.dataset, "test")}
     inputs = {"model": options.model, **({"judge": options.judge} if options.judge else {})}
     _write(options, job, "reconstruction", metrics, protocol, inputs, device)
 
@@ -107,22 +108,13 @@ def linear_probe(options: argparse.Namespace) -> None:
 
 
 def generation(options: argparse.Namespace) -> None:
-    """Scores samples against the training images, as ADM's evaluator does."""
+    """Scores samples against the training images or a reference file, as ADM's evaluator does."""
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
-    images = open_images(options.data, "train", job.dataset, workers=options.workers)
     extractor = _extractor(job.evaluation.extractor, options.judge, device)
-    reference = collect_reference(
-        _pixels(images, job.dataset, job.evaluation.batch_size),
-        len(images),
-        extractor,
-        max_features=job.evaluation.precision_recall_references,
-        source=_source(images, job.dataset, "train"),
-        device=device,
-    )
     scores = score_samples(
         Samples.open(options.samples),
-        reference,
+        _reference(options, job, extractor, device),
         extractor,
         job.evaluation,
         num_classes=job.dataset.num_classes,
@@ -135,6 +127,33 @@ def generation(options: argparse.Namespace) -> None:
     metrics |= _training_speed(options.training)
     inputs = {"samples": options.samples, **({"judge": options.judge} if options.judge else {})}
     _write(options, job, "generation", metrics, scores.protocol, inputs, device)
+
+
+def _reference(
+    options: argparse.Namespace, job: ScoreJob, extractor: FeatureExtractor, device: torch.device
+) -> Reference:
+    """What samples are compared with: the file that the settings name, or the training images."""
+    settings, file = job.evaluation, job.evaluation.reference
+    if file is not None:
+        return open_reference(
+            file.path,
+            file.sha256,
+            extractor,
+            max_features=settings.precision_recall_references,
+            batch_size=settings.batch_size,
+            device=device,
+        )
+    if options.data is None:
+        raise ConfigError("the settings name no evaluation.reference, so the training images are: give their --data")
+    images = open_images(options.data, "train", job.dataset, workers=options.workers)
+    return collect_reference(
+        _pixels(images, job.dataset, settings.batch_size),
+        len(images),
+        extractor,
+        max_features=settings.precision_recall_references,
+        source=_source(images, job.dataset, "train"),
+        device=device,
+    )
 
 
 def _tokenizer(file: Path, device: torch.device) -> TiTok | VQGAN:
@@ -186,7 +205,7 @@ def _source(images: Images, dataset: Dataset, split: str) -> dict[str, Any]:
 
 def _extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:
     if settings.kind == "inception":
-        return InceptionExtractor(str(settings.weights), settings.sha256, settings.dtype, device)
+        return InceptionExtractor(str(settings.weights), settings.sha256, settings.dtype, device, settings.resize)
     if judge is None:
         raise ConfigError(f"the scores use classifier {settings.classifier!r}; give its model file with --judge")
     return ClassifierExtractor(load_classifier(judge, device), str(settings.classifier), sha256_file(judge))

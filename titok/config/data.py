@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from titok.config.section import NonNegativeInt, PositiveInt, Section
 
 DatasetKind = Literal["digits", "imagenet", "folder", "parquet"]
-ResizeRule = Literal["official", "adm"]
+ResizeRule = Literal["official", "adm", "bilinear"]
 Archive = Literal["train", "val", "devkit"]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)]
 NUM_DIGITS = 10
@@ -55,7 +55,8 @@ class Dataset(DatasetIdentity):
     """Side of the square crop that models see."""
     resize_rule: ResizeRule = "official"
     """`official`: bicubic, the longer edge follows (truncated) and crops are windows of it. `adm`: ADM's central square
-    of `resize` x `resize` pixels (box halvings, then bicubic), of which crops are windows."""
+    of `resize` x `resize` pixels (box halvings, then bicubic), of which crops are windows. `bilinear`: as `official`
+    with another filter, as MaskBit does."""
     in_memory: bool = True
     """True: a split is decoded and resized once and kept as one array, which needs images that are square after
     resizing and memory for all of them (number x resize x resize x 3 bytes). False: images are decoded from the shards

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from titok.config.protocols import PROTOCOLS, ProtocolName, fill
 from titok.config.section import Fraction, Name, PositiveInt, Section
 from titok.config.training import Optimizer, Schedule, Training
 
@@ -26,6 +27,9 @@ class Extractor(Section):
     """For kind `inception`: the hash the weights file must have; null records the file's own."""
     dtype: Literal["float32", "float64"] = "float64"
     """For kind `inception`: arithmetic of the whole network. The official evaluator uses float64."""
+    resize: Literal["tensorflow1", "clean"] = "tensorflow1"
+    """For kind `inception`: how images become 299 x 299. `tensorflow1`: bilinear without antialiasing, as the network
+    of all published FIDs. `clean`: bicubic with antialiasing, as clean-fid; comparable with its own kind only."""
 
     @model_validator(mode="after")
     def _network_named(self) -> Self:
@@ -47,6 +51,15 @@ class Extractor(Section):
                 "extractor.sha256"
             )
         return self
+
+
+class ReferenceFile(Section):
+    """Real images as somebody measured them: `mu` and `sigma` of their features, for sFID `mu_s` and `sigma_s`, and
+    `arr_0`, the images that span the manifold of precision and recall (ADM's `VIRTUAL_imagenet256_labeled.npz`)."""
+
+    path: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """What its SHA-256 must be; null takes the file as it is (the sum found is part of the protocol either way)."""
 
 
 class SampleChecks(Section):
@@ -75,6 +88,11 @@ class LinearProbe(Training):
 class Evaluation(Section):
     """One protocol for every model of a study."""
 
+    protocol: ProtocolName | None = None
+    """A protocol of `titok.config.protocols`, whose settings take the place of those below; null: they are the study's
+    own."""
+    reference: ReferenceFile | None = None
+    """What samples are compared with; null: the study's training images."""
     extractor: Extractor
     rounding: Literal["round", "truncate"] = "round"
     """How reconstructions become 8-bit images: the official evaluator rounds, the official sampler truncates."""
@@ -89,3 +107,9 @@ class Evaluation(Section):
     """At most this many real images, evenly spaced over the reference set, span the real manifold."""
     checks: SampleChecks = SampleChecks()
     probe: LinearProbe = LinearProbe()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_protocol(cls, given: Any) -> Any:
+        known = isinstance(given, dict) and given.get("protocol") in PROTOCOLS
+        return fill(given["protocol"], given) if known else given

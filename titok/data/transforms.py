@@ -16,6 +16,9 @@ from titok.config.data import ResizeRule
 Rounding = Literal["round", "truncate"]
 
 
+BICUBIC = Image.Resampling.BICUBIC
+
+
 class TransformError(ValueError):
     """An image or a setting that a transform cannot work with."""
 
@@ -45,16 +48,18 @@ def resized_size(width: int, height: int, size: int, rule: ResizeRule = "officia
 
 def resized(image: Image.Image, size: int, rule: ResizeRule = "official") -> Image.Image:
     """What crops are windows of: the whole image with a shorter edge of ``size``, or ADM's central square."""
-    return adm_centre_crop(image, size) if rule == "adm" else resize_shorter_edge(image, size)
+    if rule == "adm":
+        return adm_centre_crop(image, size)
+    return resize_shorter_edge(image, size, Image.Resampling.BILINEAR if rule == "bilinear" else BICUBIC)
 
 
-def resize_shorter_edge(image: Image.Image, size: int) -> Image.Image:
-    """Bicubic resize that gives the shorter edge ``size`` pixels; the longer edge is truncated, not rounded.
+def resize_shorter_edge(image: Image.Image, size: int, resampling: Image.Resampling = BICUBIC) -> Image.Image:
+    """Resize that gives the shorter edge ``size`` pixels; the longer edge is truncated, not rounded.
 
     An image of that size already is returned as it is.
     """
     wanted = resized_size(*image.size, size)
-    return image if image.size == wanted else image.resize(wanted, Image.Resampling.BICUBIC)
+    return image if image.size == wanted else image.resize(wanted, resampling)
 
 
 def centre_of(width: int, height: int, crop: int) -> Crop:

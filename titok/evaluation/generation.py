@@ -61,6 +61,12 @@ def score_samples(
             f"the reference was made with extractor {reference.extractor}, the samples are seen by "
             f"{extractor.identity}; make the reference again"
         )
+    if reference.image_size not in (None, samples.shape[1:3]):
+        raise ScoreError(
+            f"the samples have {samples.shape[1]} x {samples.shape[2]} pixels, the reference's images "
+            f"{reference.image_size[0]} x {reference.image_size[1]}; use the reference of this size (an uncropped one "
+            f"measures the crop, not the generator)"
+        )
     findings, shares = inspect_samples(samples, num_classes, settings.checks)
     findings += rank_findings(len(samples), extractor.feature_dim, "samples")
     if reference.count is not None:
@@ -76,6 +82,7 @@ def _measure(
     moments = Moments(extractor.feature_dim, device)
     one_split = InceptionScore(extractor.num_logits, epsilon=OFFICIAL_EPSILON, device=device)
     adm = InceptionScore(extractor.num_logits, split_size=settings.inception_score_split_size, device=device)
+    spatial = Moments(len(reference.spatial_mean), device) if reference.spatial_mean is not None else None
     labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(device)
     features: list[Tensor] = []
     agreeing = torch.zeros((), dtype=torch.int64, device=device)
@@ -87,6 +94,8 @@ def _measure(
                 wanted = labels[moments.count : moments.count + len(images)]
                 agreeing += (seen.logits.argmax(dim=1) == wanted).sum()
             moments.update(seen.features)
+            if spatial is not None and seen.spatial is not None:
+                spatial.update(seen.spatial)
             one_split.update(seen.logits)
             adm.update(seen.logits)
             if reference.features is not None:
@@ -97,6 +106,10 @@ def _measure(
         "inception_score": one_split.compute(),
         "inception_score_adm": adm.compute(),
     }
+    if spatial is not None and reference.spatial_mean is not None and reference.spatial_covariance is not None:
+        metrics["sfid"] = frechet_distance(
+            spatial.mean, spatial.covariance, reference.spatial_mean, reference.spatial_covariance
+        ).value
     if labels is not None and extractor.reads_classes:
         metrics["class_agreement"] = int(agreeing) / len(samples)
     if reference.features is not None:
@@ -109,7 +122,8 @@ def _measure(
 def _protocol(
     reference: Reference, extractor: FeatureExtractor, settings: Evaluation, num_classes: int | None
 ) -> dict[str, Any]:
-    return {
+    named = {"name": settings.protocol} if settings.protocol else {}
+    return named | {
         "num_images": settings.num_samples,
         "num_classes": num_classes,
         "reference": reference.source | {"num_images": reference.count},

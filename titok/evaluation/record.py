@@ -38,6 +38,7 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "rfid": Metric("rFID", "lower", of_features=True),
     "gfid": Metric("gFID", "lower", of_features=True),
+    "sfid": Metric("sFID", "lower", of_features=True),
     "inception_score": Metric("IS", "higher", of_features=True),
     "inception_score_adm": Metric("IS (ADM splits)", "higher", of_features=True),
     "precision": Metric("precision", "higher", "fraction", of_features=True),

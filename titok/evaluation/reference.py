@@ -1,14 +1,16 @@
 """Real images as the scores of samples see them: moments of their features, and features that span their manifold.
 
-A reference is made once per dataset and extractor and kept as ``.npz``. ADM's own reference files (``mu`` and ``sigma``
-only) can be read too; they allow a gFID, but no precision and recall.
+A reference is made once per dataset and extractor and kept as ``.npz``. ADM's own reference files can be read too:
+``mu`` and ``sigma`` for gFID, ``mu_s`` and ``sigma_s`` for sFID, and real images ``arr_0``, which an extractor looks at
+for precision and recall.
 """
 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from torch import Tensor
 
 from titok.data.transforms import to_uint8
 from titok.evaluation.findings import ScoreError
+from titok.evaluation.samples import IMAGES, Samples
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.moments import Moments
-from titok.runtime.files import load_npz, save_npz
+from titok.runtime.files import load_npz, save_npz, sha256_file
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ class Reference:
     """Images behind the moments; null if the file does not say (ADM's do not)."""
     features: Tensor | None = None
     """(M, F) float32 of at most so many images, evenly spaced over the set; null: no precision and recall."""
+    spatial_mean: Tensor | None = None
+    """(S,) float64; null: no sFID."""
+    spatial_covariance: Tensor | None = None
+    """(S, S) float64"""
+    image_size: tuple[int, int] | None = None
+    """Height and width of the real images; null if nothing says."""
     extractor: dict[str, Any] | None = None
     """Identity of the network the features come from; null if the file does not say."""
     source: dict[str, Any] = field(default_factory=dict)
@@ -64,15 +73,20 @@ def collect_reference(
         ScoreError: another number of images came.
     """
     moments = Moments(extractor.feature_dim, device)
+    spatial = Moments(extractor.spatial_dim, device) if extractor.spatial_dim else None
+    image_size = None
     kept = []
-    wanted = np.unique(np.arange(min(max_features, num_images)) * num_images // min(max_features, num_images))
+    wanted = _evenly_spaced(max_features, num_images)
     with torch.inference_mode():
         for batch in batches:
-            features = extractor(to_uint8(batch.to(device, non_blocking=True), "round")).features
+            seen = extractor(to_uint8(batch.to(device, non_blocking=True), "round"))
+            features, image_size = seen.features, (batch.shape[2], batch.shape[3])
             low, high = np.searchsorted(wanted, [moments.count, moments.count + len(batch)])
             rows = torch.from_numpy(wanted[low:high] - moments.count).to(device, non_blocking=True)
             kept.append(features[rows].float())
             moments.update(features)
+            if spatial is not None and seen.spatial is not None:
+                spatial.update(seen.spatial)
     if moments.count != num_images:
         raise ScoreError(f"the reference set was announced with {num_images} images, but {moments.count} came")
     return Reference(
@@ -80,6 +94,9 @@ def collect_reference(
         covariance=moments.covariance,
         count=num_images,
         features=torch.cat(kept),
+        spatial_mean=None if spatial is None else spatial.mean,
+        spatial_covariance=None if spatial is None else spatial.covariance,
+        image_size=image_size,
         extractor=extractor.identity,
         source=source or {},
     )
@@ -88,28 +105,106 @@ def collect_reference(
 def save_reference(path: str | Path, reference: Reference) -> None:
     """Writes a reference as ``.npz`` with ADM's names ``mu`` and ``sigma``."""
     arrays = {"mu": reference.mean.cpu().numpy(), "sigma": reference.covariance.cpu().numpy()}
+    if reference.spatial_mean is not None and reference.spatial_covariance is not None:
+        arrays |= {"mu_s": reference.spatial_mean.cpu().numpy(), "sigma_s": reference.spatial_covariance.cpu().numpy()}
     if reference.features is not None:
         arrays["features"] = reference.features.cpu().numpy()
-    about = {"count": reference.count, "extractor": reference.extractor, "source": reference.source}
+    about = {
+        "count": reference.count,
+        "extractor": reference.extractor,
+        "source": reference.source,
+        "image_size": reference.image_size,
+    }
     save_npz(path, **arrays, about=np.asarray(json.dumps(about)))
 
 
 def load_reference(path: str | Path) -> Reference:
-    """Reads a reference of ours or of ADM's.
+    """Reads a reference of ours or of ADM's, without features of ADM's images (see `with_image_features`).
 
     Raises:
         FileError: the file is missing or damaged.
-        ScoreError: it holds no moments.
+        ScoreError: it holds no moments, or they do not fit each other.
     """
-    arrays = load_npz(path)
-    if not {"mu", "sigma"} <= set(arrays):
+    path = Path(path)
+    arrays = load_npz(path, skip=(IMAGES,))  # ADM's 10,000 images stay in the file
+    if not {"mu", "sigma"} <= arrays.keys():
         raise ScoreError(f"{path} has arrays {sorted(arrays)}; a reference needs mu and sigma")
     about = json.loads(str(arrays["about"])) if "about" in arrays else {}
+    mean, covariance = _moments(arrays, "mu", "sigma", path)
+    spatial = _moments(arrays, "mu_s", "sigma_s", path) if {"mu_s", "sigma_s"} <= arrays.keys() else (None, None)
+    image_size = about.get("image_size") or (Samples.open(path).shape[1:3] if _has_images(path) else None)
     return Reference(
-        mean=torch.from_numpy(arrays["mu"].astype(np.float64)),
-        covariance=torch.from_numpy(arrays["sigma"].astype(np.float64)),
+        mean=mean,
+        covariance=covariance,
         count=about.get("count"),
         features=torch.from_numpy(arrays["features"]) if "features" in arrays else None,
+        spatial_mean=spatial[0],
+        spatial_covariance=spatial[1],
+        image_size=None if image_size is None else (int(image_size[0]), int(image_size[1])),
         extractor=about.get("extractor"),
-        source=about.get("source", {"file": Path(path).name}),
+        source=about.get("source", {"file": path.name}),
     )
+
+
+def open_reference(
+    path: str | Path,
+    sha256: str | None,
+    extractor: FeatureExtractor,
+    *,
+    max_features: int = 10_000,
+    batch_size: int = 64,
+    device: torch.device | str = "cpu",
+) -> Reference:
+    """A reference file that is the one wanted, with the features of its images where it has images.
+
+    Raises:
+        ScoreError: its SHA-256 is another, or its moments are of another network than ``extractor``.
+    """
+    reference = load_reference(path)
+    found = sha256_file(path)
+    if sha256 is not None and found != sha256:
+        raise ScoreError(
+            f"{path} has SHA-256 {found}, but evaluation.reference.sha256 is {sha256}; it is another file: fetch it "
+            f"again, or correct the sum"
+        )
+    if len(reference.mean) != extractor.feature_dim:
+        raise ScoreError(
+            f"{path} has moments of {len(reference.mean)} features, but the extractor {extractor.identity} has "
+            f"{extractor.feature_dim}; name the reference of that network"
+        )
+    reference = replace(reference, source=reference.source | {"sha256": found})
+    if reference.features is not None or not _has_images(Path(path)):
+        return reference
+    images = Samples.open(path)
+    wanted = _evenly_spaced(max_features, len(images))
+    kept, seen = [], 0
+    with torch.inference_mode():
+        for batch in images.batches(batch_size):
+            low, high = np.searchsorted(wanted, [seen, seen + len(batch)])
+            chosen = torch.from_numpy(batch[wanted[low:high] - seen]).permute(0, 3, 1, 2)
+            if len(chosen):
+                kept.append(extractor(chosen.to(device)).features.float())
+            seen += len(batch)
+    return replace(reference, features=torch.cat(kept))
+
+
+def _evenly_spaced(wanted: int, total: int) -> np.ndarray:
+    """Places of at most ``wanted`` of ``total`` images."""
+    count = min(wanted, total)
+    return np.unique(np.arange(count) * total // count)
+
+
+def _has_images(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return f"{IMAGES}.npy" in archive.namelist()
+
+
+def _moments(arrays: dict[str, np.ndarray], mean: str, covariance: str, path: Path) -> tuple[Tensor, Tensor]:
+    """Mean (F,) and covariance (F, F) in float64; ADM's files hold them in float32."""
+    first, second = (torch.from_numpy(arrays[name].astype(np.float64)) for name in (mean, covariance))
+    if first.ndim != 1 or second.shape != (len(first), len(first)):
+        raise ScoreError(
+            f"{path} has {mean} of shape {tuple(first.shape)} and {covariance} of shape {tuple(second.shape)}; "
+            f"allowed: (F,) and (F, F)"
+        )
+    return first, second

@@ -32,6 +32,8 @@ class ImageFeatures(NamedTuple):
     """(B, F)"""
     logits: Tensor
     """(B, C)"""
+    spatial: Tensor | None = None
+    """(B, S) features that still know where things are, for sFID; null: the network has none."""
 
 
 class FeatureExtractor(Protocol):
@@ -41,6 +43,8 @@ class FeatureExtractor(Protocol):
     """F"""
     num_logits: int
     """C"""
+    spatial_dim: int | None
+    """S; null: no spatial features."""
     reads_classes: bool
     """Whether column c of the logits is class c of the study, so that its verdicts can be compared with labels."""
     identity: dict[str, Any]
@@ -71,6 +75,7 @@ class ClassifierExtractor:
     """
 
     reads_classes = True
+    spatial_dim: int | None = None
 
     def __init__(self, classifier: FeatureClassifier, name: str, sha256: str | None = None) -> None:
         if isinstance(classifier, nn.Module):
@@ -88,15 +93,17 @@ class ClassifierExtractor:
 
 
 class InceptionExtractor:
-    """InceptionV3 with the FID weights: 2048 pooled features and 1008 logits without bias.
+    """InceptionV3 with the FID weights: 2048 pooled features, 1008 logits without bias, 17 x 17 x 7 spatial features.
 
-    The image is resized to 299 x 299 as TensorFlow 1 did it, which is part of the network (spec section 10.1).
+    The image is resized to 299 x 299 as TensorFlow 1 did it, which is part of the network (spec section 10.1), or as
+    clean-fid does. Spatial features are the first 7 channels of `mixed_6/conv`, in ADM's order: row, column, channel.
 
     Args:
         weights_path: the converted TF weights; never downloaded.
         sha256: the hash the file must have; null trusts the first digits that the file's name states, if it does.
         dtype: arithmetic and result type; the official evaluator computes in float64.
         device: where to run.
+        resize: how images become 299 x 299; ``clean``: antialiased bicubic in floating point, as clean-fid.
 
     Raises:
         ExtractorError: the file is missing, is another one than the hash says, or holds no such network.
@@ -105,6 +112,7 @@ class InceptionExtractor:
     reads_classes = False
     feature_dim = 2048
     num_logits = 1008
+    spatial_dim: int | None = 17 * 17 * 7
 
     def __init__(
         self,
@@ -112,6 +120,7 @@ class InceptionExtractor:
         sha256: str | None = None,
         dtype: Literal["float32", "float64"] = "float64",
         device: torch.device | str = "cpu",
+        resize: Literal["tensorflow1", "clean"] = "tensorflow1",
     ) -> None:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -135,20 +144,43 @@ class InceptionExtractor:
         self.network = network.to(device, network.feature_extractor_internal_dtype)
         # torch-fidelity casts its results to float32; the hook sees them before.
         self.network.AvgPool.register_forward_hook(self._keep_pooled)
+        self.network.Mixed_6d.branch1x1.register_forward_hook(self._keep_spatial)
         self._pooled: Tensor | None = None
+        self._spatial: Tensor | None = None
         self.identity = {"kind": "inception", "name": "inception-v3-compat", "sha256": digest, "dtype": dtype}
+        self._clean: Tensor | None = None
+        if resize == "clean":
+            self.network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, inputs: (self._clean,))
+            self.identity["resize"] = resize
 
     def _keep_pooled(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self._pooled = output.flatten(1)
 
+    def _keep_spatial(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._spatial = output[:, :7].permute(0, 2, 3, 1).flatten(1)
+
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> ImageFeatures:
         """uint8 images (B, 3, H, W) -> features (B, 2048), logits without bias (B, 1008), in the given dtype."""
+        if "resize" in self.identity:
+            self._clean = (clean_resize(images).to(self.network.feature_extractor_internal_dtype) - 128) / 128
         self.network(images)
-        pooled, self._pooled = self._pooled, None
+        pooled, spatial = self._pooled, self._spatial
+        self._pooled = self._spatial = self._clean = None
         if pooled is None:
             raise ExtractorError("torch-fidelity's InceptionV3 did not reach its pooling layer; check its version")
-        return ImageFeatures(pooled, pooled @ self.network.fc.weight.T)
+        return ImageFeatures(pooled, pooled @ self.network.fc.weight.T, spatial)
+
+
+def clean_resize(images: Tensor, side: int = 299) -> Tensor:
+    """uint8 images (B, 3, H, W) to float64 (B, 3, side, side) in [0, 255]: Pillow's bicubic on floats, clipped.
+
+    In float64, because Pillow's filter coefficients are: float32 is off by up to 0.004 grey levels.
+    """
+    resized = nn.functional.interpolate(
+        images.double(), size=(side, side), mode="bicubic", antialias=True, align_corners=False
+    )
+    return resized.clamp(0, 255)
 
 
 def _verified_state(path: Path, sha256: str | None) -> tuple[dict[str, Tensor], str]:
@@ -202,7 +234,7 @@ def register_with_torch_fidelity(name: str, extractor: FeatureExtractor) -> None
 
         @staticmethod
         def get_provided_features_list() -> tuple[str, ...]:
-            return ImageFeatures._fields
+            return "features", "logits"
 
         @staticmethod
         def get_default_feature_layer_for_metric(metric: str) -> str:

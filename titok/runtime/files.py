@@ -15,7 +15,7 @@ import secrets
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,15 @@ def save_npz(path: str | Path, /, **arrays: np.ndarray) -> None:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
-def load_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """Reads every array of an ``.npz``; raises ``FileError`` when it is missing, truncated or altered."""
+def load_npz(path: str | Path, skip: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Reads the arrays of an ``.npz``, all but those of ``skip``.
+
+    Raises ``FileError`` when it is missing, truncated or altered.
+    """
     path = existing_file(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files if name not in skip}
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, AttributeError) as error:
         raise FileError(
             f"{path} is no readable array archive ({error}); it was cut short or altered: "

@@ -71,7 +71,12 @@ rule score_probe:
 rule score_generation:
     input:
         config="results/{study}/configs/score/all.yaml",
-        data="results/{study}/data/train.index.npz",
+        # A reference file lies outside the workflow; the job checks its sum.
+        data=(
+            []
+            if study.evaluation.reference
+            else "results/{study}/data/train.index.npz"
+        ),
         samples="results/{study}/samples/{generator}/{sampler}/seed{seed}.npz",
         manifest="results/{study}/samples/{generator}/{sampler}/seed{seed}.json",
         training="results/{study}/generators/{generator}/seed{seed}/manifest.json",
@@ -92,6 +97,7 @@ rule score_generation:
             seed=wildcards.seed,
         ),
         judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
+        data=lambda wildcards, input: f"--data {input.data}" if input.data else "",
     shell:
-        "python -m titok score generation --config {input.config} --data {input.data} --samples {input.samples}"
+        "python -m titok score generation --config {input.config} {params.data} --samples {input.samples}"
         " --training {input.training} {params.judge} --subject {params.subject:q} --output {output.score} > {log} 2>&1"
