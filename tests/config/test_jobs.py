@@ -55,7 +55,7 @@ CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
     "a classifier": ("classifiers.critic.training.steps", 61, {("classifier", "critic")}),
     "a generator": ("generators.b2-vit.mask_schedule", "cosine", {("generator", "b2-vit")}),
     "a sampler": ("samplers.unguided.num_steps", 1, {("sample", "unguided")}),
-    "the views": ("token_views.num_views", 3, {("tokens", "all")}),
+    "the views": ("token_views.random_crops", 3, {("tokens", "all")}),
     "the probe": ("probe.steps", 21, {("probe", "all")}),
     "how scores are made": ("evaluation.rounding", "truncate", {("score", "all")}),
     "a plot option": ("reporting.figure_dpi", 200, set()),

@@ -12,7 +12,6 @@ def extract_tokens(options: argparse.Namespace) -> None:
     """Tokenises every view of every training image."""
     import torch
 
-    from titok.config.views import ViewSet
     from titok.data.opening import open_images
     from titok.data.tokens import save_tokens
     from titok.data.views import views_of
@@ -25,7 +24,7 @@ def extract_tokens(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = load_tokenizer(options.tokenizer, device)
     images = open_images(options.data, "train", job.dataset, workers=options.workers)
-    declared = views_of(ViewSet(random_crops=job.views.num_views - 1, random_flip=job.views.random_flip))
+    declared = views_of(job.views)
     views = []
     with progress(len(declared) * len(images), desc="tokens", unit="image") as bar:
         for view in declared:

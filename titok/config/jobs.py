@@ -17,7 +17,6 @@ from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.sampling import MaskSchedule, Sampler
 from titok.config.section import PositiveInt, Section
-from titok.config.tokens import TokenViews
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -25,7 +24,7 @@ from titok.config.training import (
     ReconstructionLosses,
     Training,
 )
-from titok.config.views import StoredCodes
+from titok.config.views import StoredCodes, ViewSet
 
 if TYPE_CHECKING:
     from titok.config.study import Study
@@ -90,7 +89,7 @@ class TokensJob(Section):
     """`titok tokens`: a dataset's images to token ids."""
 
     dataset: Dataset
-    views: TokenViews
+    views: ViewSet
 
 
 class ReleasedTokenizerJob(Section):

@@ -20,11 +20,10 @@ from titok.config.reporting import Reporting
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Section
-from titok.config.tokens import TokenViews
 from titok.config.training import (
     ReconstructionLosses,
 )
-from titok.config.views import ProxyCodes
+from titok.config.views import ProxyCodes, ViewSet
 
 if TYPE_CHECKING:
     from titok.config.jobs import JobKind
@@ -45,7 +44,8 @@ class Study(Section):
     proxy_codes: ProxyCodes | None = None
     """Views whose proxy codes are stored before stage 1; null: codes of every batch are computed while training."""
     tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
-    token_views: TokenViews = TokenViews()
+    token_views: ViewSet = ViewSet()
+    """Windows of each image that become tokens for the generators."""
     generators: dict[Name, Generator] = Field(default_factory=dict)
     samplers: dict[Name, Sampler] = Field(default_factory=dict)
     evaluation: Evaluation

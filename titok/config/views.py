@@ -1,4 +1,4 @@
-"""Views: which windows of an image are encoded once and kept, for proxy codes."""
+"""Views: which windows of an image are encoded once and kept, as proxy codes or as tokens."""
 
 from __future__ import annotations
 
