@@ -178,7 +178,8 @@ class StudyDataset(Dataset, Preparation):
     """A study's images: their source, their split, and the size they are seen at."""
 
     parts: PositiveInt = 1
-    """Jobs that prepare a split side by side; the result is the same for any number."""
+    """Jobs that prepare a split side by side; the result is the same for any number, so choose it before preparing:
+    another number later makes Snakemake look at all of it again."""
 
     def seen(self) -> Dataset:
         """What jobs that read images depend on."""
