@@ -87,6 +87,14 @@ def test_the_dataset_reaches_every_job_that_sees_images() -> None:
     assert same == {"generator", "sample"}, "these read tokens, whose file changes"
 
 
+def test_stored_views_reach_their_extraction_and_every_stage1() -> None:
+    before = fingerprints(study_of(changed(tiny_document(), "proxy_codes", {})))
+    after = fingerprints(study_of(changed(tiny_document(), "proxy_codes", {"views": {"mirrored": True}})))
+    concerned = {name for name in after if after[name] != before[name]}
+    assert concerned == {("codes", "all"), *(name for name in after if name[0] == "stage1")}
+    assert before.keys() - BEFORE.keys() == {("codes", "all")}
+
+
 def test_jobs_hold_what_their_name_says() -> None:
     study = load_study(TINY)
     stage1, stage2 = (job(study, stage, "b2-final").resolved() for stage in ("stage1", "stage2"))
