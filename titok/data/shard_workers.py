@@ -7,10 +7,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from titok.data.plan import Plan, load_plan
@@ -44,10 +43,12 @@ def write_shards(output: Path, plan: Plan, numbers: Sequence[int], jobs: int = 1
 def _write_side_by_side(
     output: Path, split: str, numbers: Sequence[int], jobs: int, total: int, images_done: int
 ) -> None:
-    counter, errors = _CONTEXT.Value("q", 0), _CONTEXT.SimpleQueue()
-    shares = [numbers[first::jobs] for first in range(jobs)]
+    # One number each and no lock: a killed worker would hold it for ever.
+    counts, errors = _CONTEXT.RawArray("q", jobs), _CONTEXT.SimpleQueue()
+    shared = (counts, errors, os.getpid())
     workers = [
-        _CONTEXT.Process(target=_work, args=(output, split, share, counter, errors, os.getpid())) for share in shares
+        _CONTEXT.Process(target=_work, args=(output, split, numbers[first::jobs], first, *shared))
+        for first in range(jobs)
     ]
     try:
         for worker in workers:  # Before the progress bar, which may have a thread of its own.
@@ -56,15 +57,16 @@ def _write_side_by_side(
             shown = 0
             while any(worker.is_alive() for worker in workers) and not any(worker.exitcode for worker in workers):
                 time.sleep(_POLL)
-                shown += _advance(bar, counter.value - shown)
+                shown += _advance(bar, sum(counts) - shown)
+            _advance(bar, sum(counts) - shown)
+        failed = [worker.exitcode for worker in workers if worker.exitcode]  # Before the others are ended for it.
     finally:
         _stop(workers)
     if not errors.empty():
         raise errors.get()
-    status = min(worker.exitcode or 0 for worker in workers)
-    if status:
+    if failed:
         raise WorkerError(
-            f"a process that made shards ended with status {status} (-9: perhaps for want of memory); "
+            f"a process that made shards ended with status {failed[0]} (-9: perhaps for want of memory); "
             f"what is finished stays: run the step again, with fewer --jobs if that was it"
         )
 
@@ -88,7 +90,8 @@ def _work(
     output: Path,
     split: str,
     numbers: Sequence[int],
-    counter: Synchronized[int],
+    worker: int,
+    counts: MutableSequence[int],
     errors: SimpleQueue[Exception],
     parent: int,
 ) -> None:
@@ -97,8 +100,7 @@ def _work(
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # An exit removes half a shard, a signal does not.
 
     def on_image() -> None:
-        with counter.get_lock():
-            counter.value += 1
+        counts[worker] += 1
         if os.getppid() != parent:
             sys.exit(1)
 
