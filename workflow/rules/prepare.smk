@@ -22,7 +22,7 @@ rule plan_data:
         # ImageNet's training archive has 148 GB to sum.
         runtime=240,
     params:
-        directory="results/{study}/data",
+        directory=lambda wildcards: f"results/{wildcards.study}/data",
     shell:
         "python -m titok prepare plan --config {input.config} --output {params.directory} --split {wildcards.split}"
         " > {log} 2>&1"
@@ -51,7 +51,7 @@ rule prepare_part:
         # One core decodes ImageNet in a few hours; the rest is for slow disks.
         runtime=lambda wildcards: 60 + 900 // int(wildcards.parts),
     params:
-        directory="results/{study}/data",
+        directory=lambda wildcards: f"results/{wildcards.study}/data",
     shell:
         "python -m titok prepare part --config {input.config} --output {params.directory} --split {wildcards.split}"
         " --part {wildcards.part}/{wildcards.parts} --jobs {threads} > {log} 2>&1"
@@ -83,7 +83,7 @@ rule merge_data:
         mem_mb=1500,
         runtime=30,
     params:
-        directory="results/{study}/data",
+        directory=lambda wildcards: f"results/{wildcards.study}/data",
     shell:
         "python -m titok prepare merge --config {input.config} --output {params.directory} --split {wildcards.split}"
         " > {log} 2>&1"
