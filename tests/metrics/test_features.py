@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden.rule import load_golden, rule_state_dict, standard_batch
+from golden.rule import load_golden, standard_batch
+from metrics.inception_weights import rule_inception
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -31,17 +32,7 @@ from titok.models.classifier import Classifier
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """InceptionV3's weights made by rule, as the golden numbers' were."""
-    golden = load_golden("evaluator_inception")
-    shapes = {key: tuple(entry["shape"]) for key, entry in golden.keys.items() if not entry.get("buffer")}
-    state = rule_state_dict(shapes, golden.multipliers)
-    for key, entry in golden.keys.items():
-        if entry.get("buffer"):
-            constant = 1 if key.endswith("running_var") else 0
-            dtype = torch.int64 if key.endswith("num_batches_tracked") else torch.float32
-            state[key] = torch.full(entry["shape"], constant, dtype=dtype)
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    torch.save(state, path)
-    return path
+    return rule_inception(tmp_path_factory.mktemp("weights") / "inception.pth")
 
 
 @pytest.fixture(scope="module")

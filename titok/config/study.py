@@ -16,6 +16,7 @@ from titok.config.data import StudyDataset
 from titok.config.entries import Classifier, Generator, ProxyTokenizer, Seeds, StageName, Tokenizer
 from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import TransformerSize
+from titok.config.protocols import PROTOCOLS
 from titok.config.reporting import Reporting
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import Sampler
@@ -99,6 +100,7 @@ class Study(Section):
                     f"weights.{', weights.'.join(missing)}; give each a path (`titok fetch --help` says how to get "
                     f"them), or choose another kind"
                 )
+        self._check_protocol()
         if self.proxy_codes is not None:
             if self.vqgan is None:
                 raise ValueError("proxy_codes are wanted but the study has no vqgan section; add one, or remove them")
@@ -122,6 +124,25 @@ class Study(Section):
         for kind, job_name in job_names(self):
             self._check_shapes(kind, job_name)
         return self
+
+    def _check_protocol(self) -> None:
+        """What a named protocol fixes outside the section `evaluation`."""
+        name = self.evaluation.protocol
+        if name is None:
+            return
+        protocol = PROTOCOLS[name]
+        for key, value in protocol.dataset.items():
+            if getattr(self.dataset, key) != value:
+                raise ValueError(
+                    f"dataset.{key} is {getattr(self.dataset, key)!r}, but protocol {name!r} fixes it to {value!r}; "
+                    f"change it, or name another protocol"
+                )
+        needs_file = protocol.samples_against == "reference file"
+        if self.generators and needs_file != (self.evaluation.reference is not None):
+            raise ValueError(
+                f"protocol {name!r} compares samples with {'a' if needs_file else 'the training images, not with a'} "
+                f"reference file; {'set' if needs_file else 'remove'} evaluation.reference"
+            )
 
     def _seeds_shown(self) -> Iterator[tuple[int, tuple[int, ...], str]]:
         """(seed, seeds there are, where it is written) of every seed that a figure asks for."""
