@@ -7,6 +7,7 @@ it is unfinished. Letters: N images, P proxy codes per view.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,9 @@ def merge(folder: PartFolder, output: Path, *, keep_parts: bool = False) -> Code
     Raises ``CodesError`` that names what is missing.
     """
     facts, parts, records = folder.facts, folder.facts.parts(), []
-    facts_beside(output).unlink(missing_ok=True)
+    merged = folder.path / "merged.npy"  # in here, what a killed merge leaves goes away with the parts
     size = int(np.prod(facts.shape)) * DTYPE.itemsize
-    with atomic_path(output, expected_bytes=size) as temporary, temporary.open("wb") as stream:
+    with atomic_path(merged, expected_bytes=size) as temporary, temporary.open("wb") as stream:
         header = {"descr": DTYPE.str, "fortran_order": False, "shape": facts.shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for images in parts:
@@ -93,7 +94,10 @@ def merge(folder: PartFolder, output: Path, *, keep_parts: bool = False) -> Code
                 raise _incomplete(folder, parts)
             stream.write(found[0].data)
             records.append(found[1])
-    write_json(facts_beside(output), _document(facts, records))
+    write_json(facts_beside(merged), _document(facts, records))
+    facts_beside(output).unlink(missing_ok=True)
+    os.replace(merged, output)
+    os.replace(facts_beside(merged), facts_beside(output))
     if not keep_parts:
         folder.remove()
     return CodeStore.open(output)

@@ -1,0 +1,192 @@
+"""Kills `titok codes extract` at random moments, runs it again, and compares the codes with an undisturbed run's bytes.
+
+Not collected by pytest: it takes some minutes. Kills fall on any moment from the first import to the last byte of the
+merged file; every second one lets the workers of the killed process find out by themselves.
+
+  python tests/endurance/codes_killed.py                       20 kills at least, JSON on standard output
+  python tests/endurance/codes_killed.py --kills 200 --seed 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import torch  # noqa: E402
+from data.code_toys import DATASET, VQGAN_MODEL, write_photographs  # noqa: E402
+
+from titok.config.jobs import CodesJob  # noqa: E402
+from titok.config.load import dump_yaml  # noqa: E402
+from titok.config.views import StoredCodes, ViewSet  # noqa: E402
+from titok.models.vqgan import VQGAN  # noqa: E402
+from titok.runtime.files import sha256_file  # noqa: E402
+from titok.runtime.weights import save_model  # noqa: E402
+
+IMAGES = 1500
+SETTINGS = StoredCodes(views=ViewSet(crops="five", mirrored=True, random_crops=2), part_images=50)
+PARTS = IMAGES // SETTINGS.part_images
+
+
+class Extraction(NamedTuple):
+    """One set of inputs; every run of it should end with the same bytes."""
+
+    config: Path
+    data: Path
+    vqgan: Path
+
+    def start(self, output: Path, workers: int) -> subprocess.Popen[str]:
+        """`titok codes extract` as a process group of its own."""
+        line = [sys.executable, "-m", "titok", "codes", "extract", "--config", self.config, "--data", self.data]
+        line += ["--vqgan", self.vqgan, "--output", output, "--workers", workers, "--device", "cpu"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([*map(str, line)], env=environment, start_new_session=True, **pipes)
+
+
+def main() -> None:
+    """Runs until enough kills were survived; exit status 1 if any result differs or a finished part was made again."""
+    options = parse_options()
+    draw = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        extraction = prepare(folder)
+        expected_file = folder / "expected" / "train.npy"
+        starting, duration = undisturbed(extraction, expected_file)
+        expected = sums(expected_file)
+        found: dict[str, Any] = {
+            "kills": 0,
+            "results": 0,
+            "different": 0,
+            "parts_made_again": 0,
+            "left_by_kills": Counter(),
+        }
+        while found["kills"] < options.kills:
+            output = folder / f"result{found['results']}" / "train.npy"
+            for left, repeated in kill_until_done(extraction, output, starting, duration, draw):
+                found["kills"] += 1
+                found["parts_made_again"] += repeated
+                found["left_by_kills"][left] += 1
+            found["results"] += 1
+            found["different"] += sums(output) != expected
+            shutil.rmtree(output.parent)
+    found |= {"parts": PARTS, "seed": options.seed, "sha256": expected["train.npy"]}
+    found |= {"seconds_undisturbed": round(duration, 2), "seconds_until_the_first_part": round(starting, 2)}
+    print(json.dumps(found, indent=2))
+    sys.exit(1 if found["different"] or found["parts_made_again"] else 0)
+
+
+def parse_options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="at least so many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
+    return parser.parse_args()
+
+
+def prepare(folder: Path) -> Extraction:
+    """Images, a VQGAN that was never trained, and settings."""
+    write_photographs(folder / "data", IMAGES)
+    torch.manual_seed(0)
+    vqgan = VQGAN(VQGAN_MODEL)
+    torch.nn.init.normal_(vqgan.quantize.embedding.weight)
+    save_model(folder / "vqgan", vqgan.state_dict(), {"kind": "vqgan", "model": VQGAN_MODEL.resolved()})
+    config = folder / "codes.yaml"
+    config.write_text(dump_yaml(CodesJob(dataset=DATASET, codes=SETTINGS)))
+    return Extraction(config, folder / "data" / "train.index.npz", folder / "vqgan" / "model.safetensors")
+
+
+def undisturbed(extraction: Extraction, output: Path) -> tuple[float, float]:
+    """Seconds until the first part is there, and of a whole run."""
+    begin = time.monotonic()
+    process = extraction.start(output, workers=0)
+    while process.poll() is None and not finished_parts(output):
+        time.sleep(0.01)
+    starting = time.monotonic() - begin
+    wait_for(process)
+    return starting, time.monotonic() - begin
+
+
+def kill_until_done(
+    extraction: Extraction, output: Path, starting: float, duration: float, draw: random.Random
+) -> Iterator[tuple[str, int]]:
+    """Runs, kills and runs again until a run ends by itself.
+
+    Yields, for each kill, what it left and how many parts that were finished before were made again.
+    """
+    before: dict[Path, int] = {}
+    while True:
+        process = extraction.start(output, draw.choice((0, 1, 2)))
+        # A quarter falls into the imports, the rest into the work, of which a run gets a tenth or so done.
+        latest = starting if draw.random() < 0.25 else starting + (duration - starting) / 5
+        try:
+            process.wait(timeout=draw.uniform(starting / 3, latest))
+        except subprocess.TimeoutExpired:
+            if draw.random() < 0.5:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+            process.wait()
+            now = finished_parts(output)
+            repeated = sum(now.get(path, time_made) != time_made for path, time_made in before.items())
+            before = now
+            yield describe(output), repeated
+            continue
+        wait_for(process)
+        return
+
+
+def wait_for(process: subprocess.Popen[str]) -> None:
+    """To the end of a run, which must be a good one."""
+    _, said = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"titok codes extract ended with status {process.returncode}: {said}")
+
+
+def finished_parts(output: Path) -> dict[Path, int]:
+    """Records of parts and when they were written."""
+    found = {}
+    for path in output.parent.rglob("*-*.json"):
+        try:
+            found[path] = path.stat().st_mtime_ns
+        except FileNotFoundError:  # merged and removed meanwhile
+            continue
+    return found
+
+
+def describe(output: Path) -> str:
+    """How far a killed run had come, in words that can be counted."""
+    if output.with_suffix(".json").exists():
+        return "all of it"
+    if output.exists():
+        return "an array without facts"
+    names = [path.name for path in output.parent.rglob("*")] if output.parent.exists() else []
+    if any(".partial" in name for name in names):
+        return "half-written files"
+    records, arrays = (sum(name.endswith(f".{end}") and "-" in name for name in names) for end in ("json", "npy"))
+    if arrays > records:
+        return "a part without its record"
+    return "some parts" if records else "nothing"
+
+
+def sums(output: Path) -> dict[str, str]:
+    """SHA-256 of every file that an extraction leaves."""
+    return {path.name: sha256_file(path) for path in sorted(output.parent.rglob("*")) if path.is_file()}
+
+
+if __name__ == "__main__":
+    main()
