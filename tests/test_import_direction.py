@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "models": {"config", "runtime"},
     "data": {"config", "runtime"},
-    "losses": {"config", "models"},
+    "losses": {"config", "models", "runtime"},
     "generation": {"config", "models.token_space", "runtime"},
     "training": {"config", "data", "generation", "losses", "models", "runtime"},
     "evaluation": {"config", "data", "generation", "metrics", "models", "runtime"},
