@@ -13,7 +13,8 @@ from config.studies import TINY
 
 from titok.cli import main
 from titok.commands.study import study_schema
-from titok.config.jobs import Stage1Job, job
+from titok.config.job_settings import Stage1Job
+from titok.config.jobs import job
 from titok.config.load import load_job, load_study
 
 

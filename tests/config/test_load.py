@@ -11,7 +11,8 @@ import pytest
 import yaml
 from config.studies import SHIPPED, TINY, changed, tiny_document, without
 
-from titok.config.jobs import DataJob, GeneratorJob, job, job_names
+from titok.config.job_settings import DataJob, GeneratorJob
+from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, apply_defaults, dump_yaml, load_job, load_study, merge, read_yaml
 from titok.config.study import Study
 

@@ -12,7 +12,8 @@ from config.studies import ROOT, changed, study_of, without
 from pydantic import ValidationError
 
 from titok.config.evaluation import Evaluation
-from titok.config.jobs import ScoreJob, job
+from titok.config.job_settings import ScoreJob
+from titok.config.jobs import job
 from titok.config.load import apply_defaults, dump_yaml, load_job, read_yaml
 from titok.config.protocols import PROTOCOLS
 

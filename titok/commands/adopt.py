@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from titok.config.jobs import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
+from titok.config.job_settings import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
 from titok.config.load import load_job
 from titok.models.generator import MaskGIT
 from titok.models.hub import find, load, save

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from titok.config.jobs import SampleJob
+from titok.config.job_settings import SampleJob
 from titok.config.load import load_job
 from titok.generation.sample import balanced_labels, collect_samples, sample_images
 from titok.models.folder import load_generator, load_tokenizer

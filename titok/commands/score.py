@@ -13,7 +13,7 @@ from torch import Tensor
 
 from titok.config.data import Dataset
 from titok.config.evaluation import Extractor
-from titok.config.jobs import ProbeJob, ScoreJob
+from titok.config.job_settings import ProbeJob, ScoreJob
 from titok.config.load import ConfigError, load_job
 from titok.data.images import Images
 from titok.data.opening import open_images

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from titok.config.jobs import ClassifierJob, GeneratorJob, PixelStageJob, Stage1Job, VQGANJob
+from titok.config.job_settings import ClassifierJob, GeneratorJob, PixelStageJob, Stage1Job, VQGANJob
 from titok.config.load import load_job
 from titok.config.section import Section, fingerprint
 from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Training

@@ -7,146 +7,29 @@ rule run again. That is why a plot option never retrains and one tokenizer's cha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import model_validator
-
-from titok.config.data import Dataset, Preparation
-from titok.config.entries import Source
-from titok.config.evaluation import Evaluation, LinearProbe
-from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
-from titok.config.sampling import MaskSchedule, Sampler
-from titok.config.section import PositiveInt, Section
-from titok.config.training import (
-    ImageTraining,
-    MaskedTokenLosses,
-    ProxyCodeLosses,
-    ReconstructionLosses,
-    Training,
+from titok.config.job_settings import (
+    ClassifierJob,
+    CodesJob,
+    DataJob,
+    GeneratorJob,
+    PixelStageJob,
+    ProbeJob,
+    ReleasedGeneratorJob,
+    ReleasedTokenizerJob,
+    ReleasedVQGANJob,
+    SampleJob,
+    ScoreJob,
+    Stage1Job,
+    TokensJob,
+    VQGANJob,
 )
-from titok.config.views import StoredCodes, ViewSet
+from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.section import Section
 
 if TYPE_CHECKING:
     from titok.config.study import Study
-
-
-class DataJob(Section):
-    """`titok prepare`: archives to shards."""
-
-    dataset: Preparation
-
-
-class ClassifierJob(Section):
-    """`titok train classifier`."""
-
-    dataset: Dataset
-    model: ClassifierModel
-    training: ImageTraining
-
-
-class VQGANJob(Section):
-    """`titok train vqgan`."""
-
-    dataset: Dataset
-    model: VQGANModel
-    training: ImageTraining
-    losses: ReconstructionLosses
-
-
-class Stage1Job(Section):
-    """`titok train stage1`."""
-
-    dataset: Dataset
-    model: TokenizerModel
-    training: ImageTraining
-    losses: ProxyCodeLosses
-    proxy_codes: StoredCodes | None = None
-    """What the stored codes must be of; null: codes of each batch are computed while training."""
-
-
-class CodesJob(Section):
-    """`titok codes extract`: the views of a dataset's images to proxy codes."""
-
-    dataset: Dataset
-    codes: StoredCodes = StoredCodes()
-
-    @model_validator(mode="after")
-    def _views_fit(self) -> Self:
-        self.codes.check(self.dataset)
-        return self
-
-
-class PixelStageJob(Section):
-    """`titok train stage2` and `titok train single_stage`."""
-
-    dataset: Dataset
-    model: TokenizerModel
-    training: ImageTraining
-    losses: ReconstructionLosses
-
-
-class TokensJob(Section):
-    """`titok tokens`: a dataset's images to token ids."""
-
-    dataset: Dataset
-    views: ViewSet
-
-
-class ReleasedTokenizerJob(Section):
-    """`titok adopt tokenizer`: released weights take the place of a training."""
-
-    source: Source
-    model: TokenizerModel
-    """What the study says it is; released weights of another model are refused."""
-
-
-class ReleasedGeneratorJob(Section):
-    """`titok adopt generator`."""
-
-    source: Source
-    model: GeneratorModel
-
-
-class ReleasedVQGANJob(Section):
-    """`titok adopt vqgan`."""
-
-    source: Source
-    model: VQGANModel
-
-
-class GeneratorJob(Section):
-    """`titok train generator`."""
-
-    model: GeneratorModel
-    mask_schedule: MaskSchedule
-    training: Training
-    losses: MaskedTokenLosses
-
-
-class SampleJob(Section):
-    """`titok sample`."""
-
-    sampler: Sampler
-    num_samples: PositiveInt
-    num_classes: PositiveInt
-    batch_size: PositiveInt
-
-
-class ProbeJob(Section):
-    """`titok score probe`: a linear classifier on frozen latents."""
-
-    study: str
-    dataset: Dataset
-    batch_size: PositiveInt
-    probe: LinearProbe
-
-
-class ScoreJob(Section):
-    """`titok score reconstruction` and `titok score generation`: how images are measured."""
-
-    study: str
-    dataset: Dataset
-    evaluation: Evaluation
 
 
 JobKind = Literal[
