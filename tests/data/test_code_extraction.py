@@ -13,6 +13,7 @@ import torch
 from data.code_toys import encode, facts_of, gap, write_photographs
 from torch import Tensor
 
+from titok.config.data import ResizeRule
 from titok.config.views import StoredCodes, ViewSet
 from titok.data.code_extraction import ViewReader, extract_parts, random_samples, verify_sample
 from titok.data.code_facts import CodeFacts, CodesError
@@ -62,6 +63,18 @@ def test_codes_are_of_exactly_the_declared_windows(data: Path, facts: CodeFacts,
             for number, view in enumerate(facts.view_list()):
                 window = crop_pixels(image, 18, 16, view.crop_of(*size, 16, index))
                 assert np.array_equal(store.codes[index, number], encode(window[None])[0]), (index, view.name)
+
+
+@pytest.mark.parametrize("rule", ["official", "adm", "bilinear"])
+def test_images_are_resized_once_for_all_views(data: Path, rule: ResizeRule) -> None:
+    settings = SETTINGS.model_copy(update={"resize": 19, "resize_rule": rule})
+    facts = facts_of(data, settings)
+    read = ViewReader(data, "train", facts)
+    for index in (1, 6):
+        image = read.samples.image(index)
+        size = resized_size(*image.size, 19, rule)
+        expected = [crop_pixels(image, 19, 16, view.crop_of(*size, 16, index), rule) for view in facts.view_list()]
+        assert torch.equal(read(index), torch.stack(expected))
 
 
 def test_ten_crops_of_an_image_are_different(store: CodeStore) -> None:
