@@ -71,3 +71,27 @@ def test_errors_say_what_was_found() -> None:
         InceptionScore(4).compute()
     with pytest.raises(InceptionScoreError, match="NaN"):
         inception_score(torch.full((2, 3), torch.nan))
+
+
+@pytest.mark.parametrize("split_size", [None, 25, 40])
+def test_influence_is_the_derivative_by_an_images_weight(split_size: int | None) -> None:
+    rows = logits(90)
+    score = InceptionScore(8, split_size, epsilon=1e-16)
+    score.update(rows)
+    found = torch.cat([score.influence(rows[start : start + 13], start) for start in range(0, 90, 13)])
+    assert float(found.mean()) == pytest.approx(0, abs=1e-12)
+    probabilities = rows.softmax(dim=1)
+
+    def weighted(weights: torch.Tensor) -> float:
+        values = []
+        for part, weight in zip(probabilities.split(split_size or 90), weights.split(split_size or 90), strict=True):
+            share = weight / weight.sum()
+            marginal = share @ part
+            values.append(float(((part * (part.log() - marginal.log())).sum(1) @ share).exp()))
+        return float(np.mean(values))
+
+    for image in (0, 30, 89):
+        step = torch.zeros(90, dtype=torch.float64)
+        step[image] = 1e-5 * 90
+        slope = (weighted(1 + step) - weighted(1 - step)) / 2e-5
+        assert float(found[image]) == pytest.approx(slope, rel=1e-4)

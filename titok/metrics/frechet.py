@@ -45,20 +45,21 @@ def frechet_distance(
     Raises:
         FrechetError: shapes differ, a value is not finite, or a covariance has a truly negative eigenvalue.
     """
-    mean1, covariance1 = _checked(mu1, sigma1, "first")
-    mean2, covariance2 = _checked(mu2, sigma2, "second")
+    mean1, covariance1 = checked_moments(mu1, sigma1, "first")
+    mean2, covariance2 = checked_moments(mu2, sigma2, "second")
     if mean1.shape != mean2.shape:
         raise FrechetError(f"the first moments have {len(mean1)} features and the second {len(mean2)}; they must agree")
     device = mean1.device
     mean2, covariance2 = mean2.to(device), covariance2.to(device)
-    factor1, factor2 = _factor(covariance1, "first"), _factor(covariance2, "second")
+    factor1, factor2 = factor(covariance1, "first"), factor(covariance2, "second")
     cross = torch.linalg.svdvals(factor1.T @ factor2).sum()
     mean_term = (mean1 - mean2).square().sum()
     trace_term = covariance1.trace() + covariance2.trace() - 2 * cross
     return FrechetDistance(float(mean_term + trace_term), float(mean_term), float(trace_term))
 
 
-def _checked(mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) -> tuple[Tensor, Tensor]:
+def checked_moments(mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) -> tuple[Tensor, Tensor]:
+    """Mean (F,) and symmetric covariance (F, F) in float64; `which` names them in the errors, as `FrechetError`."""
     mean = torch.as_tensor(mu).to(torch.float64)
     covariance = torch.as_tensor(sigma).to(torch.float64)
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
@@ -72,7 +73,7 @@ def _checked(mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) ->
     return mean, (covariance + covariance.T) / 2
 
 
-def _factor(covariance: Tensor, which: str) -> Tensor:
+def factor(covariance: Tensor, which: str) -> Tensor:
     """(F, r) matrix A with A A^T = covariance, r its numerical rank.
 
     sigma^(1/2) = A U^T for an orthonormal U, so that the singular values of A1^T A2 are those of the roots' product.

@@ -84,13 +84,39 @@ class InceptionScore:
         """
         if not self._counts:
             raise InceptionScoreError("no logits were added; pass at least one batch to update() first")
-        counts = torch.tensor(self._counts, dtype=torch.float64, device=self.device)
-        marginals = torch.stack(self._probability_sums) / counts[:, None]
+        counts, marginals = self._marginals()
         divergences = torch.stack(self._negentropy_sums) / counts - self._negentropy(marginals)
         score = float(divergences.exp().mean())
         if not math.isfinite(score):
             raise InceptionScoreError("some logits are NaN or infinite; look for such pixels in the images")
         return score
+
+    def influence(self, logits: Tensor, start: int) -> Tensor:
+        """How the score changes with the weight of single images, all of which were added before.
+
+        Args:
+            logits: (B, C) of consecutive images.
+            start: the first one's place among all.
+
+        Returns:
+            (B,) float64; the mean over all images is 0.
+        """
+        counts, marginals = self._marginals()
+        scores = (torch.stack(self._negentropy_sums) / counts - self._negentropy(marginals)).exp()
+        places = torch.arange(start, start + len(logits), device=self.device)
+        split = places // self.split_size if self.split_size else torch.zeros_like(places)
+        probabilities = logits.to(self.device, torch.float64).softmax(dim=1)
+        divergence = self._negentropy(probabilities) - (
+            probabilities * (marginals + self.epsilon).clamp_min(torch.finfo(torch.float64).tiny).log()[split]
+        ).sum(dim=1)
+        # One image among `counts` of its split, one split among several, against one image among all.
+        share = counts.sum() / counts[split] / len(counts)
+        return scores[split] * (divergence - scores[split].log()) * share
+
+    def _marginals(self) -> tuple[Tensor, Tensor]:
+        """Images per split (splits,) and the mean probabilities (splits, C)."""
+        counts = torch.tensor(self._counts, dtype=torch.float64, device=self.device)
+        return counts, torch.stack(self._probability_sums) / counts[:, None]
 
 
 def inception_score(logits: Tensor) -> float:
