@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 import zlib
 
 import numpy as np
@@ -30,7 +31,8 @@ from titok.data.transforms import (
 )
 
 GOLDEN = load_golden("preprocessing").extra["per_image"]
-PHOTOS = os.environ.get("TITOK_GOLDEN_PHOTOS")
+SHARED = Path(__file__).parents[3] / "shared" / "golden" / "preprocessing" / "inputs.npz"
+PHOTOS = Path(os.environ.get("TITOK_GOLDEN_PHOTOS", SHARED))
 SEEDS = range(4)
 SIZES = [(500, 375), (375, 500), (533, 800), (183, 280), (256, 256), (640, 256), (257, 300), (18, 18)]
 
@@ -159,7 +161,7 @@ def test_adm_and_eval_differ_where_the_official_ones_do():
     )
 
 
-@pytest.mark.skipif(not PHOTOS, reason="TITOK_GOLDEN_PHOTOS names no file with the golden photographs")
+@pytest.mark.skipif(not PHOTOS.exists(), reason="the golden photographs are not here (TITOK_GOLDEN_PHOTOS)")
 @pytest.mark.parametrize("name", GOLDEN)
 def test_photographs_have_golden_checksums(name):
     golden = GOLDEN[name]
