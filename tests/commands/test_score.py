@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from commands.workbench import Workbench, record
+from golden.loss_inputs import heads_state, vgg16_state
 
 from titok.runtime.files import load_npz, save_npz, sha256_file
 
@@ -103,6 +105,34 @@ def test_another_protocol_has_another_name(bench: Workbench, tmp_path: Path) -> 
     bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "score.json", config=config))
     first, again = record(bench.root / "scores" / "two.json"), record(tmp_path / "score.json")
     assert again["protocol_id"] != first["protocol_id"]
+
+
+def test_lpips_kid_and_intervals_where_the_settings_ask_for_them(bench: Workbench, tmp_path: Path) -> None:
+    torch.save(vgg16_state(), tmp_path / "vgg16.pth")
+    torch.save(heads_state(), tmp_path / "heads.pth")
+    settings = yaml.safe_load(bench.config("score").read_text())
+    settings["evaluation"] |= {
+        "kid": {"subsets": 3, "subset_size": 50},
+        "lpips": {"vgg16": {"path": str(tmp_path / "vgg16.pth")}, "heads": {"path": str(tmp_path / "heads.pth")}},
+        "uncertainty": {"resamples": 50, "extrapolation_points": 3},
+    }
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "score.json", config=config))
+    first, found = record(bench.root / "scores" / "two.json"), record(tmp_path / "score.json")
+    assert set(found["metrics"]) - set(first["metrics"]) == {"lpips", "kid"}
+    assert found["protocol"]["at_infinite_n"] is None, "100 images of 64 features are too few for a line"
+    assert found["metrics"]["lpips"]["label"] == "LPIPS (VGG16)"
+    assert found["protocol"]["lpips"]["vgg16_sha256"] == sha256_file(tmp_path / "vgg16.pth")
+    for name in ("rfid", "psnr", "lpips"):
+        interval = found["metrics"][name]["interval"]
+        assert interval["low"] < found["metrics"][name]["value"] < interval["high"]
+    settings["evaluation"]["lpips"]["heads"]["sha256"] = "0" * 64
+    config.write_text(yaml.safe_dump(settings))
+    message = bench.refusal("score", "reconstruction", **reconstruction(bench, tmp_path / "no.json", config=config))
+    assert "lpips_heads" in message
+    assert "0" * 64 in message
+    assert not (tmp_path / "no.json").exists()
 
 
 def test_what_cannot_be_scored(bench: Workbench, tmp_path: Path) -> None:

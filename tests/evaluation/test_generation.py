@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from titok.config.evaluation import Evaluation, Extractor, SampleChecks
+from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
 from titok.evaluation.findings import ScoreError
 from titok.evaluation.generation import SampleScores, score_samples
 from titok.evaluation.reference import Reference, collect_reference
@@ -16,6 +16,7 @@ from titok.evaluation.samples import Samples
 from titok.metrics.features import ClassifierExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import adm_inception_score, inception_score
+from titok.metrics.kid import kernel_distance
 from titok.metrics.precision_recall import precision_recall
 from titok.runtime.files import save_npz
 
@@ -149,3 +150,33 @@ def test_too_few_images_on_either_side(
         score(generated, small, judge)
     allowed = SampleChecks(allow=("too_few_for_features",))
     assert np.isfinite(score(generated, small, judge, checks=allowed).metrics["gfid"])
+
+
+def test_kid_intervals_and_infinity_where_asked_for(
+    generated: np.ndarray, reference: Reference, judge: ClassifierExtractor, tmp_path: Path
+) -> None:
+    plain = score(generated, reference, judge)
+    asked = {
+        "kid": KernelDistance(subsets=4, subset_size=30),
+        "uncertainty": Uncertainty(resamples=100, extrapolation_points=3),
+    }
+    scores = score(generated, reference, judge, **asked)
+    features = judge(torch.from_numpy(generated).permute(0, 3, 1, 2)).features
+    assert reference.features is not None
+    expected = kernel_distance(features, reference.features, 4, 30)
+    assert scores.metrics.pop("kid") == pytest.approx(expected.value, rel=1e-5)
+    assert scores.metrics.pop("gfid_infinity") < plain.metrics["gfid"]
+    assert scores.metrics == pytest.approx(plain.metrics)
+    assert set(scores.intervals) == {"gfid", "inception_score", "inception_score_adm", "class_agreement"}
+    for name, interval in scores.intervals.items():
+        assert interval.low <= plain.metrics[name] <= interval.high
+    assert scores.protocol["at_infinite_n"]["sizes"] == [13, 36, 60]
+    assert scores.protocol["kid"]["subsets"] == 4
+    without = score(generated, Reference(reference.mean, reference.covariance), judge, **asked)
+    assert without.intervals["gfid"] == scores.intervals["gfid"]
+    assert "kid" not in without.metrics
+
+
+def test_more_kid_than_images(generated: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"kid\.subset_size is 1000, but only 60 images"):
+        settings(kid=KernelDistance())

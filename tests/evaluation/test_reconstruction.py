@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
 from titok.evaluation.findings import ScoreError
-from titok.evaluation.reconstruction import ReconstructionScores, score_reconstructions
+from titok.evaluation.reconstruction import PerceptualDistance, ReconstructionScores, score_reconstructions
 from titok.metrics.features import ClassifierExtractor, ImageFeatures
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import inception_score
+from titok.metrics.kid import kernel_distance
 from titok.metrics.pixel import psnr, ssim
+from titok.metrics.precision_recall import precision_recall
 
 TOKENS = torch.randint(0, 16, (100, 4), generator=torch.Generator().manual_seed(2))
+
+
+def settings(**values) -> Evaluation:
+    return Evaluation(extractor=Extractor(kind="classifier", classifier="judge"), **values)
 
 
 class Tokenizer:
@@ -32,8 +41,14 @@ def restore(images: torch.Tensor) -> torch.Tensor:
     return images * 1.3 - 0.2
 
 
-def score(images: torch.Tensor, judge: ClassifierExtractor, batch_size: int = 32, **options) -> ReconstructionScores:
-    return score_reconstructions(Tokenizer(), images.split(batch_size), judge, **options)
+def score(
+    images: torch.Tensor,
+    judge: ClassifierExtractor,
+    batch_size: int = 32,
+    evaluation: Evaluation | None = None,
+    **options,
+) -> ReconstructionScores:
+    return score_reconstructions(Tokenizer(), images.split(batch_size), judge, evaluation or settings(), **options)
 
 
 def test_scores_equal_their_definitions(images: torch.Tensor, judge: ClassifierExtractor) -> None:
@@ -49,11 +64,14 @@ def test_scores_equal_their_definitions(images: torch.Tensor, judge: ClassifierE
     )
     frequencies = np.bincount(TOKENS.flatten(), minlength=16) / TOKENS.numel()
     entropy = -(frequencies * np.log2(frequencies)).sum()
+    manifold = precision_recall(real.features, fake.features)
     expected = {
         "rfid": distance.value,
         "inception_score": inception_score(fake.logits),
         "psnr": psnr(restored / 255, images).mean().item(),
         "ssim": ssim(restored / 255, images).mean().item(),
+        "precision": manifold.precision,
+        "recall": manifold.recall,
         "codebook_usage": (frequencies > 0).mean(),
         "codebook_entropy_bits": entropy,
         "codebook_perplexity": 2**entropy,
@@ -73,17 +91,20 @@ def test_batches_do_not_change_scores(images: torch.Tensor, judge: ClassifierExt
 
 
 def test_perfect_reconstructions(images: torch.Tensor, judge: ClassifierExtractor) -> None:
-    metrics = score_reconstructions(lambda batch: (batch, None), images.split(40), judge).metrics
+    metrics = score_reconstructions(lambda batch: (batch, None), images.split(40), judge, settings()).metrics
     assert metrics["rfid"] == pytest.approx(0.0, abs=1e-9)
     assert metrics["psnr"] == pytest.approx(100.0)
     assert metrics["ssim"] == pytest.approx(1.0)
-    assert set(metrics) == {"rfid", "inception_score", "psnr", "ssim"}
+    assert (metrics["precision"], metrics["recall"]) == (1.0, 1.0)
+    assert set(metrics) == {"rfid", "inception_score", "psnr", "ssim", "precision", "recall"}
 
 
 def test_rounding_matters_and_is_recorded(images: torch.Tensor, judge: ClassifierExtractor) -> None:
-    rounded = score_reconstructions(lambda batch: (batch + 0.6 / 255, None), [images * 0.9], judge, rounding="round")
-    truncated = score_reconstructions(
-        lambda batch: (batch + 0.6 / 255, None), [images * 0.9], judge, rounding="truncate"
+    rounded, truncated = (
+        score_reconstructions(
+            lambda batch: (batch + 0.6 / 255, None), [images * 0.9], judge, settings(rounding=rounding)
+        )
+        for rounding in ("round", "truncate")
     )
     assert rounded.metrics["psnr"] < truncated.metrics["psnr"]
     assert (rounded.protocol["rounding"], truncated.protocol["rounding"]) == ("round", "truncate")
@@ -93,14 +114,16 @@ def test_labels_are_ignored_if_the_extractor_reads_no_classes(images: torch.Tens
     class Embedding:
         """Features that are no verdicts."""
 
-        feature_dim, num_logits, reads_classes = 3, 3, False
+        feature_dim, num_logits, reads_classes, spatial_dim = 3, 3, False, None
         identity = {"kind": "inception"}  # noqa: RUF012
 
         def __call__(self, batch: torch.Tensor) -> ImageFeatures:
             means = batch.float().mean(dim=(2, 3))
             return ImageFeatures(means, means)
 
-    scores = score_reconstructions(Tokenizer(), images.split(32), Embedding(), labels=torch.zeros(100).long())
+    scores = score_reconstructions(
+        Tokenizer(), images.split(32), Embedding(), settings(), labels=torch.zeros(100).long()
+    )
     assert "classifier_accuracy" not in scores.metrics
 
 
@@ -123,7 +146,7 @@ def test_broken_reconstructions_are_counted_and_refused(
         return output, None
 
     with pytest.raises(ScoreError, match="4 of 100 reconstructions hold NaN"):
-        score_reconstructions(broken, images.split(50), judge)
+        score_reconstructions(broken, images.split(50), judge, settings())
 
 
 @pytest.mark.parametrize("count", [99, 101])
@@ -135,13 +158,51 @@ def test_labels_must_match_images(images: torch.Tensor, judge: ClassifierExtract
 def test_too_few_images_for_the_features(images: torch.Tensor, judge: ClassifierExtractor) -> None:
     with pytest.raises(ScoreError, match=r"12 images cannot fill .* 12 features.*allow: too_few_for_features"):
         score(images[:12], judge)
-    scores = score(images[:12], judge, allow=("too_few_for_features",))
+    scores = score(images[:12], judge, evaluation=settings(checks=SampleChecks(allow=("too_few_for_features",))))
     assert scores.protocol["allow"] == ["too_few_for_features"]
     assert np.isfinite(scores.metrics["rfid"])
 
 
 def test_other_mistakes_are_named(images: torch.Tensor, judge: ClassifierExtractor) -> None:
     with pytest.raises(ScoreError, match="no images"):
-        score_reconstructions(Tokenizer(), [], judge)
+        score_reconstructions(Tokenizer(), [], judge, settings())
     with pytest.raises(ScoreError, match=r"\(100, 3, 8, 8\).*\(100, 3, 16, 16\)"):
-        score_reconstructions(lambda batch: (batch[..., :8, :8], None), [images], judge)
+        score_reconstructions(lambda batch: (batch[..., :8, :8], None), [images], judge, settings())
+
+
+def test_kid_and_lpips_where_asked_for(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    kid = KernelDistance(subsets=5, subset_size=40, seed=1)
+    distance = PerceptualDistance(lambda a, b: (a - b).abs().mean(dim=(1, 2, 3)), {"network": "toy"})
+    scores = score(images, judge, evaluation=settings(kid=kid), lpips=distance)
+    restored = (restore(images).clamp(0, 1) * 255).round()
+    real, fake = judge((images * 255).to(torch.uint8)), judge(restored.to(torch.uint8))
+    expected = kernel_distance(fake.features, real.features, 5, 40, 1)
+    assert scores.metrics["kid"] == pytest.approx(expected.value, rel=1e-4)
+    assert scores.protocol["kid"]["subset_size"] == 40
+    assert scores.metrics["lpips"] == pytest.approx((restored / 255 - images).abs().mean().item(), rel=1e-5)
+    assert scores.protocol["lpips"] == {"network": "toy", "of": "8-bit images"}
+
+
+def test_intervals_hold_the_values_and_depend_on_neither_batches_nor_chance(
+    images: torch.Tensor, judge: ClassifierExtractor, tmp_path: Path
+) -> None:
+    asked = settings(uncertainty=Uncertainty(resamples=200, extrapolation_points=4))
+    labels = torch.arange(100) % 10
+    plain = score(images, judge, labels=labels)
+    found = [score(images, judge, size, evaluation=asked, labels=labels, scratch=tmp_path) for size in (7, 64)]
+    assert found[0].metrics.pop("rfid_infinity") == pytest.approx(found[1].metrics.pop("rfid_infinity"), rel=1e-4)
+    assert found[1].metrics == pytest.approx(plain.metrics, rel=1e-6), "asking for intervals changes no number"
+    assert set(found[0].intervals) == {"rfid", "inception_score", "psnr", "ssim", "classifier_accuracy"}
+    for name, interval in found[0].intervals.items():
+        other = found[1].intervals[name]
+        assert (interval.low, interval.high) == pytest.approx((other.low, other.high), rel=1e-3)
+        assert interval.low < plain.metrics[name] < interval.high
+    assert found[0].protocol["at_infinite_n"]["sizes"] == [13, 42, 71, 100]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_images_for_a_line_give_none(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    scores = score(images[:20], judge, evaluation=settings(uncertainty=Uncertainty(resamples=10)))
+    assert "rfid_infinity" not in scores.metrics
+    assert scores.protocol["at_infinite_n"] is None
+    assert "rfid" in scores.intervals

@@ -17,6 +17,7 @@ from titok.evaluation.record import (
     score_record,
     write_record,
 )
+from titok.metrics.bootstrap import Interval
 from titok.runtime.files import FileError
 
 PROTOCOL = {"num_images": 500, "rounding": "round", "extractor": {"kind": "classifier", "name": "judge"}}
@@ -65,6 +66,24 @@ def test_labels_of_metrics_are_unambiguous() -> None:
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     write_record(tmp_path / "scores" / "seed0.json", record())
     assert read_record(tmp_path / "scores" / "seed0.json") == record()
+
+
+def test_intervals_stand_beside_their_numbers() -> None:
+    found = record(intervals={"rfid": Interval(1.0, 1.5, 0.95)})
+    assert found["metrics"]["rfid"]["interval"] == {"low": 1.0, "high": 1.5, "coverage": 0.95}
+    assert "interval" not in found["metrics"]["psnr"]
+    assert found["protocol_id"] == record()["protocol_id"]
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [None, 3, {"low": 1.0}, {"low": 2.0, "high": 1.0, "coverage": 0.95}, {"low": 1, "high": 2, "coverage": 95}],
+)
+def test_intervals_are_checked(interval: object) -> None:
+    edited = record()
+    edited["metrics"]["rfid"]["interval"] = interval
+    with pytest.raises(RecordError, match="metric rfid has the interval"):
+        check_record(edited)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "1.0", True])

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from titok.config.data import Dataset
-from titok.config.evaluation import Extractor
+from titok.config.evaluation import Extractor, Lpips
 from titok.config.job_settings import ProbeJob, ScoreJob
 from titok.config.load import ConfigError, load_job
+from titok.config.training import Perceptual
+from titok.config.weight_files import PerceptualWeights
 from titok.data.images import Images
 from titok.data.opening import open_images
 from titok.evaluation.generation import score_samples
 from titok.evaluation.probe_features import probe_accuracy, probe_features
-from titok.evaluation.reconstruction import score_reconstructions
+from titok.evaluation.reconstruction import PerceptualDistance, score_reconstructions
 from titok.evaluation.record import Kind, score_record, write_record
 from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import Samples
+from titok.losses.perceptual import LPIPS, build_perceptual_loss
+from titok.metrics.bootstrap import Interval
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import build_model, load_classifier
 from titok.models.tokenizer import TiTok
@@ -49,11 +53,12 @@ def reconstruction(options: argparse.Namespace) -> None:
         _reconstruct_with(model),
         _pixels(images, job.dataset, job.evaluation.batch_size),
         _extractor(job.evaluation.extractor, options.judge, device),
+        job.evaluation,
         labels=images.labels,
         codebook_size=_codebook_size(model),
-        rounding=job.evaluation.rounding,
+        lpips=_lpips(job.evaluation.lpips, device),
         num_examples=NUM_EXAMPLES,
-        allow=job.evaluation.checks.allow,
+        scratch=options.output.parent,
         device=device,
     )
     if options.examples is not None:
@@ -63,7 +68,7 @@ def reconstruction(options: argparse.Namespace) -> None:
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
     protocol = {**named, **scores.protocol, "reference": _source(images, job.dataset, "test")}
     inputs = {"model": options.model, **({"judge": options.judge} if options.judge else {})}
-    _write(options, job, "reconstruction", metrics, protocol, inputs, device)
+    _write(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
 
 
 def linear_probe(options: argparse.Namespace) -> None:
@@ -118,6 +123,7 @@ def generation(options: argparse.Namespace) -> None:
         extractor,
         job.evaluation,
         num_classes=job.dataset.num_classes,
+        scratch=options.output.parent,
         device=device,
     )
     made = read_json(options.samples.with_suffix(".json"))
@@ -126,7 +132,7 @@ def generation(options: argparse.Namespace) -> None:
         metrics["sampling_images_per_second"] = made["images_per_second"]
     metrics |= _training_speed(options.training)
     inputs = {"samples": options.samples, **({"judge": options.judge} if options.judge else {})}
-    _write(options, job, "generation", metrics, scores.protocol, inputs, device)
+    _write(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
 def _reference(
@@ -211,6 +217,19 @@ def _extractor(settings: Extractor, judge: Path | None, device: torch.device) ->
     return ClassifierExtractor(load_classifier(judge, device), str(settings.classifier), sha256_file(judge))
 
 
+def _lpips(settings: Lpips | None, device: torch.device) -> PerceptualDistance | None:
+    """LPIPS with the weights that the settings name; their sums are part of the protocol."""
+    if settings is None:
+        return None
+    weights = PerceptualWeights(vgg16=settings.vgg16, lpips_heads=settings.heads)
+    network = build_perceptual_loss(Perceptual(kind="lpips", weights=weights))
+    files = {"vgg16": settings.vgg16.path, "heads": settings.heads.path}
+    sums = {f"{name}_sha256": sha256_file(path) for name, path in files.items()}
+    return PerceptualDistance(
+        cast(LPIPS, network).to(device).per_image, {"network": "LPIPS 0.1", "backbone": "vgg16", **sums}
+    )
+
+
 def _write(
     options: argparse.Namespace,
     job: ScoreJob | ProbeJob,
@@ -219,6 +238,7 @@ def _write(
     protocol: dict[str, Any],
     inputs: dict[str, Path],
     device: torch.device,
+    intervals: Mapping[str, Interval] | None = None,
 ) -> None:
     facts = provenance(seed=options.subject["seed"], config=job.resolved(), inputs=inputs, device=device)
-    write_record(options.output, score_record(kind, job.study, options.subject, metrics, protocol, facts))
+    write_record(options.output, score_record(kind, job.study, options.subject, metrics, protocol, facts, intervals))

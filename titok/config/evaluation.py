@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from titok.config.protocols import PROTOCOLS, ProtocolName, fill
-from titok.config.section import Fraction, Name, PositiveInt, Section
+from titok.config.section import Fraction, Name, NonNegativeInt, PositiveInt, Section
 from titok.config.training import Optimizer, Schedule, Training
+from titok.config.weight_files import WeightFile
 
 Allowance = Literal["too_few_for_features", "unbalanced_classes", "constant_images", "duplicates"]
 """Findings that a study may let pass by name; each of them changes what a number means, so the protocol lists them."""
@@ -73,6 +74,33 @@ class SampleChecks(Section):
     """Findings that do not stop the scoring."""
 
 
+class KernelDistance(Section):
+    """KID: between random subsets of the images (of at most `precision_recall_references` real ones)."""
+
+    subsets: PositiveInt = 100
+    subset_size: Annotated[int, Field(ge=2)] = 1000
+    seed: NonNegativeInt = 2020
+
+
+class Lpips(Section):
+    """LPIPS 0.1 on VGG16, as a score of reconstructions; the files of `titok fetch vgg16` and `lpips_heads`."""
+
+    vgg16: WeightFile
+    heads: WeightFile
+
+
+class Uncertainty(Section):
+    """How sure the numbers are, from the features of one pass."""
+
+    resamples: PositiveInt = 1000
+    """Bootstrap draws behind an interval."""
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Share of the draws inside it."""
+    extrapolation_points: NonNegativeInt = 10
+    """Subsets from a tenth of the images to all of them, for the distance at infinite N; 0: none."""
+    seed: NonNegativeInt = 0
+
+
 class LinearProbe(Training):
     """A linear classifier on frozen latents (paper Figure 4b); the paper states no settings, these are ours."""
 
@@ -105,8 +133,24 @@ class Evaluation(Section):
     """k: an image's neighbourhood reaches to its k-th nearest neighbour."""
     precision_recall_references: PositiveInt = 10_000
     """At most this many real images, evenly spaced over the reference set, span the real manifold."""
+    kid: KernelDistance | None = None
+    """Null: no KID."""
+    lpips: Lpips | None = None
+    """Null: no LPIPS."""
+    uncertainty: Uncertainty | None = None
+    """Null: no intervals."""
     checks: SampleChecks = SampleChecks()
     probe: LinearProbe = LinearProbe()
+
+    @model_validator(mode="after")
+    def _subsets_fit(self) -> Self:
+        smallest = min(self.num_samples, self.precision_recall_references)
+        if self.kid is not None and self.kid.subset_size > smallest:
+            raise ValueError(
+                f"kid.subset_size is {self.kid.subset_size}, but only {smallest} images are there to draw from (the "
+                f"smaller of num_samples and precision_recall_references); make it smaller"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -1,8 +1,9 @@
-"""How good generated images are: gFID, inception score, precision and recall, and whether a judge reads their class."""
+"""How good generated images are: gFID and its kin, precision and recall, and whether a judge reads their class."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,13 +11,18 @@ from torch import Tensor
 
 from titok.config.evaluation import Evaluation
 from titok.evaluation.findings import ScoreError, rank_findings, refuse
+from titok.evaluation.neighbours import compare_clouds, neighbour_protocol
 from titok.evaluation.reference import Reference
 from titok.evaluation.samples import Samples, inspect_samples
+from titok.evaluation.uncertainty import Side, distance_at_infinity, extrapolation_protocol, frechet_contributions
+from titok.metrics.bootstrap import Interval, bootstrap_intervals
+from titok.metrics.extrapolation import Extrapolation
+from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import OFFICIAL_EPSILON, InceptionScore
 from titok.metrics.moments import Moments
-from titok.metrics.precision_recall import precision_recall
+from titok.runtime.seed import generator
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class SampleScores:
     metrics: dict[str, float]
     protocol: dict[str, Any]
     """Everything known here that changes the numbers; the caller adds what made the samples comparable."""
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    """Of some metrics, if the settings ask for them."""
 
 
 def score_samples(
@@ -35,6 +43,7 @@ def score_samples(
     settings: Evaluation,
     *,
     num_classes: int | None,
+    scratch: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> SampleScores:
     """Scores a set of samples against real images.
@@ -45,6 +54,7 @@ def score_samples(
         extractor: the network, on ``device``.
         settings: the study's protocol: number of samples, k, splits, checks.
         num_classes: C; null for unconditional samples.
+        scratch: folder for the features of all samples while this runs (0.6 GB for 50,000); null: the system's.
         device: where to work.
 
     Raises:
@@ -72,51 +82,100 @@ def score_samples(
     if reference.count is not None:
         findings += rank_findings(reference.count, extractor.feature_dim, "reference images")
     refuse(findings, settings.checks.allow)
-    metrics = _measure(samples, reference, extractor, settings, torch.device(device))
-    return SampleScores(metrics | shares, _protocol(reference, extractor, settings, num_classes))
+    seen = _Pass(samples, reference, extractor, settings, scratch, torch.device(device))
+    line = distance_at_infinity(*seen.sides(), settings.uncertainty) if settings.uncertainty else None
+    metrics = seen.metrics(line)
+    protocol = _protocol(reference, extractor, settings, num_classes) | extrapolation_protocol(
+        line, settings.uncertainty
+    )
+    return SampleScores(metrics | shares, protocol, seen.intervals(metrics))
 
 
-def _measure(
-    samples: Samples, reference: Reference, extractor: FeatureExtractor, settings: Evaluation, device: torch.device
-) -> dict[str, float]:
-    moments = Moments(extractor.feature_dim, device)
-    one_split = InceptionScore(extractor.num_logits, epsilon=OFFICIAL_EPSILON, device=device)
-    adm = InceptionScore(extractor.num_logits, split_size=settings.inception_score_split_size, device=device)
-    spatial = Moments(len(reference.spatial_mean), device) if reference.spatial_mean is not None else None
-    labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(device)
-    features: list[Tensor] = []
-    agreeing = torch.zeros((), dtype=torch.int64, device=device)
-    with torch.inference_mode():
-        for batch in samples.batches(settings.batch_size):
-            images = torch.from_numpy(batch).to(device, non_blocking=True).permute(0, 3, 1, 2)
-            seen = extractor(images)
-            if labels is not None and extractor.reads_classes:
-                wanted = labels[moments.count : moments.count + len(images)]
-                agreeing += (seen.logits.argmax(dim=1) == wanted).sum()
-            moments.update(seen.features)
-            if spatial is not None and seen.spatial is not None:
-                spatial.update(seen.spatial)
-            one_split.update(seen.logits)
-            adm.update(seen.logits)
-            if reference.features is not None:
-                features.append(seen.features.float())
-    distance = frechet_distance(moments.mean, moments.covariance, reference.mean, reference.covariance)
-    metrics = {
-        "gfid": distance.value,
-        "inception_score": one_split.compute(),
-        "inception_score_adm": adm.compute(),
-    }
-    if spatial is not None and reference.spatial_mean is not None and reference.spatial_covariance is not None:
-        metrics["sfid"] = frechet_distance(
-            spatial.mean, spatial.covariance, reference.spatial_mean, reference.spatial_covariance
-        ).value
-    if labels is not None and extractor.reads_classes:
-        metrics["class_agreement"] = int(agreeing) / len(samples)
-    if reference.features is not None:
-        real = reference.features.to(device)
-        manifold = precision_recall(real, torch.cat(features), settings.precision_recall_neighbours)
-        metrics |= {"precision": manifold.precision, "recall": manifold.recall}
-    return metrics
+class _Pass:
+    """The sums of one pass over the samples, all on the device; features wait on the disk."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        reference: Reference,
+        extractor: FeatureExtractor,
+        settings: Evaluation,
+        scratch: Path | None,
+        device: torch.device,
+    ) -> None:
+        self.reference, self.extractor, self.settings, self.device = reference, extractor, settings, device
+        self.moments = Moments(extractor.feature_dim, device)
+        self.one_split = InceptionScore(extractor.num_logits, epsilon=OFFICIAL_EPSILON, device=device)
+        split_size = settings.inception_score_split_size
+        self.adm = InceptionScore(extractor.num_logits, split_size=split_size, device=device)
+        self.spatial = Moments(len(reference.spatial_mean), device) if reference.spatial_mean is not None else None
+        self.features, self.logits = FeatureStore(scratch), FeatureStore(scratch)
+        labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(device)
+        self.labels = labels if extractor.reads_classes else None
+        self.agreeing: list[Tensor] = []
+        with torch.inference_mode():
+            for batch in samples.batches(settings.batch_size):
+                self._look(torch.from_numpy(batch).to(device, non_blocking=True).permute(0, 3, 1, 2))
+
+    def _look(self, images: Tensor) -> None:
+        seen = self.extractor(images)
+        if self.labels is not None:
+            wanted = self.labels[self.moments.count : self.moments.count + len(images)]
+            self.agreeing.append((seen.logits.argmax(dim=1) == wanted).double())
+        self.moments.update(seen.features)
+        if self.spatial is not None and seen.spatial is not None:
+            self.spatial.update(seen.spatial)
+        self.one_split.update(seen.logits)
+        self.adm.update(seen.logits)
+        if self.reference.features is not None or self.settings.uncertainty is not None:
+            self.features.append(seen.features)
+        if self.settings.uncertainty is not None:
+            self.logits.append(seen.logits)
+
+    def sides(self) -> tuple[Side, Side]:
+        """The samples, with features that can be looked at again, and the reference, which stays as it is."""
+        mean, covariance = (part.to(self.device) for part in (self.reference.mean, self.reference.covariance))
+        return Side(self.moments.mean, self.moments.covariance, self.features), Side(mean, covariance)
+
+    def metrics(self, line: Extrapolation | None) -> dict[str, float]:
+        reference = self.reference
+        distance = frechet_distance(self.moments.mean, self.moments.covariance, reference.mean, reference.covariance)
+        metrics = {
+            "gfid": distance.value,
+            "inception_score": self.one_split.compute(),
+            "inception_score_adm": self.adm.compute(),
+        }
+        if line is not None:
+            metrics["gfid_infinity"] = line.value
+        if self.spatial is not None and reference.spatial_mean is not None and reference.spatial_covariance is not None:
+            metrics["sfid"] = frechet_distance(
+                self.spatial.mean, self.spatial.covariance, reference.spatial_mean, reference.spatial_covariance
+            ).value
+        if self.agreeing:
+            metrics["class_agreement"] = float(torch.cat(self.agreeing).mean())
+        if reference.features is not None:
+            samples = self.features.rows(device=self.device)
+            metrics |= compare_clouds(samples, reference.features.to(self.device), self.settings)
+        return metrics
+
+    def intervals(self, metrics: dict[str, float]) -> dict[str, Interval]:
+        uncertainty = self.settings.uncertainty
+        if uncertainty is None:
+            return {}
+        contributions = {
+            "gfid": frechet_contributions(*self.sides()),
+            "inception_score": self.one_split.influences(self.logits.chunks()),
+            "inception_score_adm": self.adm.influences(self.logits.chunks()),
+        }
+        if self.agreeing:
+            contributions["class_agreement"] = torch.cat(self.agreeing)
+        return bootstrap_intervals(
+            metrics,
+            contributions,
+            resamples=uncertainty.resamples,
+            coverage=uncertainty.coverage,
+            generator=generator(uncertainty.seed, "bootstrap"),
+        )
 
 
 def _protocol(
@@ -131,9 +190,6 @@ def _protocol(
         "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
         "inception_score": {"splits": 1, "epsilon": OFFICIAL_EPSILON},
         "inception_score_adm": {"split_size": settings.inception_score_split_size, "order": "file"},
-        "precision_recall": {
-            "neighbours": settings.precision_recall_neighbours,
-            "references": None if reference.features is None else len(reference.features),
-        },
+        **neighbour_protocol(settings, None if reference.features is None else len(reference.features)),
         "checks": settings.checks.resolved(),
     }

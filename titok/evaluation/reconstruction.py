@@ -1,31 +1,48 @@
-"""How well a tokenizer gives images back: rFID, inception score, PSNR, SSIM, codebook use, and what a judge reads.
+"""How well a tokenizer gives images back: rFID and its kin, PSNR, SSIM, LPIPS, codebook use, and what a judge reads.
 
-One pass over the images; memory does not grow with their number. All scores are of 8-bit images: what the encoder was
-fed against what came back, clamped and rounded (spec section 10.1).
+One pass over the images; memory does not grow with their number, features wait on the disk. All scores are of 8-bit
+images: what the encoder was fed against what came back, clamped and rounded (spec section 10.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from titok.config.evaluation import Allowance
+from titok.config.evaluation import Evaluation
 from titok.data.transforms import to_uint8
 from titok.evaluation.findings import ScoreError, rank_findings, refuse
+from titok.evaluation.neighbours import compare_clouds, evenly_spaced, neighbour_protocol
+from titok.evaluation.uncertainty import Side, distance_at_infinity, extrapolation_protocol, frechet_contributions
+from titok.metrics.bootstrap import Interval, bootstrap_intervals
 from titok.metrics.codebook import CodebookUse
+from titok.metrics.extrapolation import Extrapolation
+from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import OFFICIAL_EPSILON, InceptionScore
 from titok.metrics.moments import Moments
 from titok.metrics.pixel import PSNR_CEILING, psnr, ssim, ssim_window
+from titok.runtime.seed import generator
 
 Reconstruct = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 """Images (B, 3, H, W) in [0, 1] -> reconstructions, not yet clamped, and tokens (B, K) or None."""
+
+
+@dataclass(frozen=True)
+class PerceptualDistance:
+    """LPIPS, built by whoever may look into the losses."""
+
+    of: Callable[[Tensor, Tensor], Tensor]
+    """Reconstructions and originals, both (B, 3, H, W) in [0, 1] -> (B,)."""
+    identity: dict[str, Any]
+    """Backbone and the sums of its files, for the protocol."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +57,21 @@ class ReconstructionScores:
     """(E, H, W, 3) uint8: the first images as the encoder saw them."""
     reconstructions: np.ndarray
     """(E, H, W, 3) uint8: what came back."""
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    """Of some metrics, if the settings ask for them."""
 
 
 def score_reconstructions(
     reconstruct: Reconstruct,
     batches: Iterable[Tensor],
     extractor: FeatureExtractor,
+    settings: Evaluation,
     *,
     labels: Tensor | None = None,
     codebook_size: int | None = None,
-    rounding: Literal["round", "truncate"] = "round",
+    lpips: PerceptualDistance | None = None,
     num_examples: int = 0,
-    allow: Sequence[Allowance] = (),
+    scratch: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> ReconstructionScores:
     """Scores reconstructions of a set of images.
@@ -59,62 +79,68 @@ def score_reconstructions(
     Args:
         reconstruct: the tokenizer, on ``device``.
         batches: images (B, 3, H, W) float32 in [0, 1], anywhere; they are moved.
-        extractor: the network of rFID and inception score, on ``device``.
+        extractor: the network of rFID and its kin, on ``device``.
+        settings: the study's protocol: rounding, neighbours, intervals, checks.
         labels: (N,) class of each image, in the order of the batches; used if the extractor reads classes.
         codebook_size: V; null for continuous latents, which have no codebook scores.
-        rounding: how reconstructions become 8-bit images.
+        lpips: on ``device``; null: no LPIPS.
         num_examples: how many of the first images to give back with their reconstructions.
-        allow: findings that do not stop the scoring.
+        scratch: folder for the features of all images while this runs (1 GB for 50,000); null: the system's.
         device: where to work.
 
     Raises:
         ScoreError: no images, a reconstruction that is not finite or has another shape, labels that do not match, or
             fewer images than a covariance of the features needs.
     """
-    running = _Running(extractor, codebook_size, labels, rounding, num_examples, torch.device(device))
+    running = _Running(extractor, settings, codebook_size, labels, lpips, num_examples, scratch, torch.device(device))
     with torch.inference_mode():
         for batch in batches:
             images = batch.to(device, non_blocking=True)
             output, tokens = reconstruct(images)
             running.update(images, output, tokens)
-    if running.count == 0:
-        raise ScoreError("no images to score; the split is empty")
-    if labels is not None and len(labels) != running.count:
-        raise ScoreError(f"{len(labels)} labels came with {running.count} images; give one label per image")
-    refuse(rank_findings(running.count, extractor.feature_dim, "images"), allow)
+    running.check()
+    refuse(rank_findings(running.count, extractor.feature_dim, "images"), settings.checks.allow)
     originals, reconstructions = running.examples()
+    sides = running.sides()
+    line = distance_at_infinity(*sides, settings.uncertainty) if settings.uncertainty else None
+    metrics = running.metrics(sides, line)
     return ReconstructionScores(
-        metrics=running.metrics(),
-        protocol=running.protocol() | {"allow": sorted(allow)},
+        metrics=metrics,
+        protocol=running.protocol(line) | {"allow": sorted(settings.checks.allow)},
         num_images=running.count,
         originals=originals,
         reconstructions=reconstructions,
+        intervals=running.intervals(metrics, sides),
     )
 
 
 @dataclass
 class _Running:
-    """The sums of one pass, all on the device: nothing in `update` waits for it."""
+    """The sums of one pass, all on the device: nothing in `update` but the stores waits for it."""
 
     extractor: FeatureExtractor
+    settings: Evaluation
     codebook_size: int | None
     labels: Tensor | None
-    rounding: Literal["round", "truncate"]
+    lpips: PerceptualDistance | None
     num_examples: int
+    scratch: Path | None
     device: torch.device
     count: int = 0
     window: int = 0
     kept: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    per_image: dict[str, list[Tensor]] = field(default_factory=dict)
+    """Metrics that are means over images: their values, (B,) float64 per batch."""
 
     def __post_init__(self) -> None:
         dim, num_logits = self.extractor.feature_dim, self.extractor.num_logits
         self.real, self.fake = Moments(dim, self.device), Moments(dim, self.device)
+        spatial = self.extractor.spatial_dim
+        self.spatial = (Moments(spatial, self.device), Moments(spatial, self.device)) if spatial else None
+        self.stored = {name: FeatureStore(self.scratch) for name in ("real", "fake", "logits")}
         self.inception = InceptionScore(num_logits, epsilon=OFFICIAL_EPSILON, device=self.device)
         self.codebook = CodebookUse(self.codebook_size, self.device) if self.codebook_size else None
-        self.psnr, self.ssim, self.correct, self.broken = (self._zero() for _ in range(4))
-
-    def _zero(self) -> Tensor:
-        return torch.zeros((), dtype=torch.float64, device=self.device)
+        self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
 
     def update(self, images: Tensor, output: Tensor, tokens: Tensor | None) -> None:
         if output.shape != images.shape:
@@ -123,55 +149,109 @@ class _Running:
         self.broken += (~torch.isfinite(output)).flatten(1).any(dim=1).sum()
         # Images are multiples of 1/255, so either rounding gives their 8-bit values back.
         originals = to_uint8(images, "round")
-        restored = to_uint8(output.nan_to_num(), self.rounding)
-        seen = self.extractor(restored)
-        self.real.update(self.extractor(originals).features)
-        self.fake.update(seen.features)
-        self.inception.update(seen.logits)
-        self.psnr += psnr(restored, originals, data_range=255).sum()
-        self.ssim += ssim(restored, originals, data_range=255).sum()
+        restored = to_uint8(output.nan_to_num(), self.settings.rounding)
+        verdicts = self._look(originals, restored)
+        self._note("psnr", psnr(restored, originals, data_range=255))
+        self._note("ssim", ssim(restored, originals, data_range=255))
         self.window = ssim_window(*images.shape[2:])
+        if self.lpips is not None:
+            self._note("lpips", self.lpips.of(restored.float() / 255, originals.float() / 255))
         if self.codebook is not None and tokens is not None:
             self.codebook.update(tokens)
-        if self.labels is not None:
+        if self.labels is not None and self.extractor.reads_classes:
             wanted = self.labels[start : self.count].to(self.device, non_blocking=True)
             # Labels that run short are reported at the end, together with the number of images.
-            self.correct += (seen.logits[: len(wanted)].argmax(dim=1) == wanted).sum()
+            self._note("classifier_accuracy", verdicts[: len(wanted)] == wanted)
         if start < self.num_examples:
             room = self.num_examples - start
             self.kept.append((originals[:room], restored[:room]))
 
-    def metrics(self) -> dict[str, float]:
+    def _look(self, originals: Tensor, restored: Tensor) -> Tensor:
+        """Takes in what the extractor sees; returns the classes (B,) that it reads from the reconstructions."""
+        real, fake = self.extractor(originals), self.extractor(restored)
+        self.real.update(real.features)
+        self.fake.update(fake.features)
+        self.inception.update(fake.logits)
+        if self.spatial is not None and real.spatial is not None and fake.spatial is not None:
+            self.spatial[0].update(real.spatial)
+            self.spatial[1].update(fake.spatial)
+        self.stored["real"].append(real.features)
+        self.stored["fake"].append(fake.features)
+        if self.settings.uncertainty is not None:
+            self.stored["logits"].append(fake.logits)
+        return fake.logits.argmax(dim=1)
+
+    def _note(self, name: str, values: Tensor) -> None:
+        self.per_image.setdefault(name, []).append(values.double())
+
+    def check(self) -> None:
+        """Refuses what no score can be made of."""
+        if self.count == 0:
+            raise ScoreError("no images to score; the split is empty")
+        if self.labels is not None and len(self.labels) != self.count:
+            raise ScoreError(f"{len(self.labels)} labels came with {self.count} images; give one label per image")
         broken = int(self.broken)
         if broken:
             raise ScoreError(
                 f"{broken} of {self.count} reconstructions hold NaN or infinite pixels; the tokenizer diverged or its "
                 f"arithmetic overflowed: look at its training log, or score in float32"
             )
-        distance = frechet_distance(self.real.mean, self.real.covariance, self.fake.mean, self.fake.covariance)
+
+    def sides(self) -> tuple[Side, Side]:
+        """Real images and reconstructions, with features that can be looked at again."""
+        return (
+            Side(self.real.mean, self.real.covariance, self.stored["real"]),
+            Side(self.fake.mean, self.fake.covariance, self.stored["fake"]),
+        )
+
+    def metrics(self, sides: tuple[Side, Side], line: Extrapolation | None) -> dict[str, float]:
+        real, fake = sides
         metrics = {
-            "rfid": distance.value,
+            "rfid": frechet_distance(real.mean, real.covariance, fake.mean, fake.covariance).value,
             "inception_score": self.inception.compute(),
-            "psnr": float(self.psnr) / self.count,
-            "ssim": float(self.ssim) / self.count,
+            **{name: float(torch.cat(values).mean()) for name, values in self.per_image.items()},
         }
+        if line is not None:
+            metrics["rfid_infinity"] = line.value
+        if self.spatial is not None:
+            first, second = self.spatial
+            metrics["sfid"] = frechet_distance(first.mean, first.covariance, second.mean, second.covariance).value
+        wanted = evenly_spaced(self.settings.precision_recall_references, self.count)
+        references = self.stored["real"].rows(wanted, self.device)
+        metrics |= compare_clouds(self.stored["fake"].rows(device=self.device), references, self.settings)
         if self.codebook is not None:
             metrics["codebook_usage"] = self.codebook.usage
             metrics["codebook_entropy_bits"] = self.codebook.entropy_bits
             metrics["codebook_perplexity"] = self.codebook.perplexity
-        if self.labels is not None and self.extractor.reads_classes:
-            metrics["classifier_accuracy"] = float(self.correct) / self.count
         return metrics
 
-    def protocol(self) -> dict[str, Any]:
+    def intervals(self, metrics: dict[str, float], sides: tuple[Side, Side]) -> dict[str, Interval]:
+        uncertainty = self.settings.uncertainty
+        if uncertainty is None:
+            return {}
+        contributions = {name: torch.cat(values) for name, values in self.per_image.items()}
+        contributions["rfid"] = frechet_contributions(*sides)
+        contributions["inception_score"] = self.inception.influences(self.stored["logits"].chunks(device=self.device))
+        return bootstrap_intervals(
+            metrics,
+            contributions,
+            resamples=uncertainty.resamples,
+            coverage=uncertainty.coverage,
+            generator=generator(uncertainty.seed, "bootstrap"),
+        )
+
+    def protocol(self, line: Extrapolation | None) -> dict[str, Any]:
         return {
             "num_images": self.count,
-            "rounding": self.rounding,
+            "rounding": self.settings.rounding,
             "extractor": self.extractor.identity,
             "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
             "inception_score": {"splits": 1, "epsilon": OFFICIAL_EPSILON},
-            "psnr": {"of": "8-bit images", "mean_of": "images", "ceiling_db": PSNR_CEILING},
-            "ssim": {"of": "8-bit images", "window": self.window},
+            **neighbour_protocol(self.settings, min(self.count, self.settings.precision_recall_references)),
+            **extrapolation_protocol(line, self.settings.uncertainty),
+            "psnr": {"of": "8-bit images", "data_range": 255, "mean_of": "images", "ceiling_db": PSNR_CEILING},
+            "ssim": {"of": "8-bit images", "data_range": 255, "window": self.window},
+            **({} if self.lpips is None else {"lpips": self.lpips.identity | {"of": "8-bit images"}}),
         }
 
     def examples(self) -> tuple[np.ndarray, np.ndarray]:

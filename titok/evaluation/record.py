@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from titok.config.section import fingerprint
+from titok.metrics.bootstrap import Interval
 from titok.runtime.files import read_json, write_json
 
 Kind = Literal["reconstruction", "linear_probe", "generation"]
@@ -39,12 +40,16 @@ METRICS: dict[str, Metric] = {
     "rfid": Metric("rFID", "lower", of_features=True),
     "gfid": Metric("gFID", "lower", of_features=True),
     "sfid": Metric("sFID", "lower", of_features=True),
+    "rfid_infinity": Metric("rFID at infinite N", "lower", of_features=True),
+    "gfid_infinity": Metric("gFID at infinite N", "lower", of_features=True),
+    "kid": Metric("KID", "lower", of_features=True),
     "inception_score": Metric("IS", "higher", of_features=True),
     "inception_score_adm": Metric("IS (ADM splits)", "higher", of_features=True),
     "precision": Metric("precision", "higher", "fraction", of_features=True),
     "recall": Metric("recall", "higher", "fraction", of_features=True),
     "psnr": Metric("PSNR", "higher", "dB"),
     "ssim": Metric("SSIM", "higher"),
+    "lpips": Metric("LPIPS (VGG16)", "lower"),
     "codebook_usage": Metric("codebook usage", "higher", "fraction"),
     "codebook_entropy_bits": Metric("codebook entropy", "higher", "bits"),
     "codebook_perplexity": Metric("codebook perplexity", "higher", "codes"),
@@ -75,6 +80,7 @@ def score_record(
     metrics: Mapping[str, float],
     protocol: Mapping[str, Any],
     provenance: Mapping[str, Any],
+    intervals: Mapping[str, Interval] | None = None,
 ) -> dict[str, Any]:
     """Puts a record together and checks it.
 
@@ -85,6 +91,7 @@ def score_record(
         metrics: values by key of ``METRICS``.
         protocol: everything that changes the numbers; ``protocol["extractor"]["kind"]`` decides the labels.
         provenance: from ``titok.runtime.manifest.provenance``.
+        intervals: bootstrap intervals of some of the metrics.
 
     Raises:
         RecordError: a metric is unknown or not finite, or a part is empty.
@@ -98,6 +105,8 @@ def score_record(
             "better": metric.better,
             "unit": metric.unit,
         }
+        if intervals and key in intervals:
+            described[key]["interval"] = asdict(intervals[key])
     record = {
         "kind": kind,
         "study": study,
@@ -139,11 +148,28 @@ def check_record(record: Mapping[str, Any], where: str = "score record") -> None
                 f"{where}: metric {key} is described as {stated}; expected label {label!r}, better "
                 f"{metric.better!r}, unit {metric.unit!r}: score again"
             )
+        if "interval" in entry:
+            _check_interval(entry["interval"], f"{where}: metric {key}")
     if record["protocol_id"] != protocol_id(record["protocol"]):
         raise RecordError(
             f"{where}: protocol_id is {record['protocol_id']!r} but the protocol's is "
             f"{protocol_id(record['protocol'])!r}; the file was edited, score again"
         )
+
+
+def _check_interval(interval: Any, where: str) -> None:
+    names = {"low", "high", "coverage"}
+    if (
+        isinstance(interval, Mapping)
+        and set(interval) == names
+        and all(isinstance(interval[name], float | int) and math.isfinite(interval[name]) for name in names)
+        and interval["low"] <= interval["high"]
+        and 0 < interval["coverage"] < 1
+    ):
+        return
+    raise RecordError(
+        f"{where} has the interval {interval!r}; allowed: finite low, high (not below it) and coverage (0 to 1)"
+    )
 
 
 def write_record(path: str | Path, record: Mapping[str, Any]) -> None:

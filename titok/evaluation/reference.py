@@ -20,6 +20,7 @@ from torch import Tensor
 
 from titok.data.transforms import to_uint8
 from titok.evaluation.findings import ScoreError
+from titok.evaluation.neighbours import evenly_spaced
 from titok.evaluation.samples import IMAGES, Samples
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.moments import Moments
@@ -76,7 +77,7 @@ def collect_reference(
     spatial = Moments(extractor.spatial_dim, device) if extractor.spatial_dim else None
     image_size = None
     kept = []
-    wanted = _evenly_spaced(max_features, num_images)
+    wanted = evenly_spaced(max_features, num_images)
     with torch.inference_mode():
         for batch in batches:
             seen = extractor(to_uint8(batch.to(device, non_blocking=True), "round"))
@@ -176,7 +177,7 @@ def open_reference(
     if reference.features is not None or not _has_images(Path(path)):
         return reference
     images = Samples.open(path)
-    wanted = _evenly_spaced(max_features, len(images))
+    wanted = evenly_spaced(max_features, len(images))
     kept, seen = [], 0
     with torch.inference_mode():
         for batch in images.batches(batch_size):
@@ -186,12 +187,6 @@ def open_reference(
                 kept.append(extractor(chosen.to(device)).features.float())
             seen += len(batch)
     return replace(reference, features=torch.cat(kept))
-
-
-def _evenly_spaced(wanted: int, total: int) -> np.ndarray:
-    """Places of at most ``wanted`` of ``total`` images."""
-    count = min(wanted, total)
-    return np.unique(np.arange(count) * total // count)
 
 
 def _has_images(path: Path) -> bool:

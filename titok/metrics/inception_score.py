@@ -8,6 +8,7 @@ scores of consecutive splits of 5000 images *in file order* and adds nothing (sp
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -91,27 +92,29 @@ class InceptionScore:
             raise InceptionScoreError("some logits are NaN or infinite; look for such pixels in the images")
         return score
 
-    def influence(self, logits: Tensor, start: int) -> Tensor:
-        """How the score changes with the weight of single images, all of which were added before.
+    def influences(self, logits: Iterable[Tensor]) -> Tensor:
+        """How the score changes with the weight of each single image.
 
         Args:
-            logits: (B, C) of consecutive images.
-            start: the first one's place among all.
+            logits: (B, C) of all images, once more and in the same order.
 
         Returns:
-            (B,) float64; the mean over all images is 0.
+            (N,) float64; their mean is 0.
         """
         counts, marginals = self._marginals()
         scores = (torch.stack(self._negentropy_sums) / counts - self._negentropy(marginals)).exp()
-        places = torch.arange(start, start + len(logits), device=self.device)
-        split = places // self.split_size if self.split_size else torch.zeros_like(places)
-        probabilities = logits.to(self.device, torch.float64).softmax(dim=1)
-        divergence = self._negentropy(probabilities) - (
-            probabilities * (marginals + self.epsilon).clamp_min(torch.finfo(torch.float64).tiny).log()[split]
-        ).sum(dim=1)
+        logs = (marginals + self.epsilon).clamp_min(torch.finfo(torch.float64).tiny).log()
         # One image among `counts` of its split, one split among several, against one image among all.
-        share = counts.sum() / counts[split] / len(counts)
-        return scores[split] * (divergence - scores[split].log()) * share
+        shares = counts.sum() / counts / len(counts)
+        parts, start = [], 0
+        for part in logits:
+            places = torch.arange(start, start + len(part), device=self.device)
+            split = places // self.split_size if self.split_size else torch.zeros_like(places)
+            probabilities = part.to(self.device, torch.float64).softmax(dim=1)
+            divergence = self._negentropy(probabilities) - (probabilities * logs[split]).sum(dim=1)
+            parts.append(scores[split] * (divergence - scores[split].log()) * shares[split])
+            start += len(part)
+        return torch.cat(parts)
 
     def _marginals(self) -> tuple[Tensor, Tensor]:
         """Images per split (splits,) and the mean probabilities (splits, C)."""
