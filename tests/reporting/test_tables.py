@@ -6,6 +6,7 @@ Run: pytest tests/reporting/test_tables.py
 from __future__ import annotations
 
 import io
+import json
 import re
 
 import pandas as pd
@@ -19,6 +20,8 @@ from titok.reporting.collect import MissingScore, ProtocolMismatch, Scores, read
 from titok.reporting.paper import Paper, PaperError, read_paper
 from titok.reporting.tables import build_table, make_table
 from titok.reporting.writers import csv
+
+ACCURACY = "read as their label (%) ↑"
 
 
 @pytest.fixture
@@ -50,6 +53,36 @@ def test_table1_cells(reporting, scores, paper):
     assert cell(table, "TiTok-L-2", "tokenizer parameters") == "120 k"
     assert cell(table, "TiTok-S-8", "sampling speed (images/s) ↑") == "250.0"
     assert cell(table, "TiTok-S-8", "paper (ImageNet) images/s on an A100 ↑") == "7.8"
+
+
+def test_intervals_stand_beside_single_records_only(reporting, tree, paper):
+    interval = {"low": 2.1, "high": 2.5, "coverage": 0.95}
+    for where in ("vqgan.json", "l2/stage2/seed0.json"):
+        path = tree.root / "scores/reconstruction" / where
+        record = json.loads(path.read_text())
+        record["metrics"]["rfid"]["interval"] = interval
+        record["metrics"]["classifier_accuracy"]["interval"] = {"low": 0.5, "high": 0.625, "coverage": 0.95}
+        path.write_text(json.dumps(record))
+    table = build_table("table1", reporting.tables, read_scores(tree.scores), paper)
+    assert cell(table, "MaskGIT-VQGAN", "digits-rFID ↓").endswith(" [2.10, 2.50]")
+    assert cell(table, "TiTok-L-2", "digits-rFID ↓") == "5.39 ± 0.14", "seeds say more than images"
+    assert "In brackets: the interval of 95% of bootstrap draws over images." in table.notes
+    vqgan = table.data[table.data["label"] == "MaskGIT-VQGAN"].iloc[0]
+    assert (vqgan["rfid_low"], vqgan["rfid_high"]) == (2.1, 2.5)
+    accuracy = cell(build_table("table3c", reporting.tables, read_scores(tree.scores), paper), "2D VQGAN", ACCURACY)
+    assert accuracy.endswith(" [50.0, 62.5]")
+
+
+def test_the_distance_at_infinite_n_has_a_column_where_it_is_known(reporting, tree, paper, scores):
+    heads = build_table("table1", reporting.tables, scores, paper).blocks[0].columns
+    assert not any("infinite" in head for head in heads)
+    path = tree.root / "scores/reconstruction/vqgan.json"
+    record = json.loads(path.read_text())
+    label = {"label": "digits-rFID at infinite N", "better": "lower", "unit": ""}
+    record["metrics"]["rfid_infinity"] = {"value": 1.75, **label}
+    path.write_text(json.dumps(record))
+    table = build_table("table1", reporting.tables, read_scores(tree.scores), paper)
+    assert cell(table, "MaskGIT-VQGAN", "digits-rFID at infinite N ↓") == "1.75"
 
 
 def test_unsure_paper_numbers_are_marked(reporting, scores, paper):

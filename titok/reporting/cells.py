@@ -27,6 +27,11 @@ class Display:
 DISPLAYS: dict[str, Display] = {
     "rfid": Display("rFID", better="lower"),
     "gfid": Display("gFID", better="lower"),
+    "rfid_infinity": Display("rFID at infinite N", better="lower"),
+    "gfid_infinity": Display("gFID at infinite N", better="lower"),
+    "sfid": Display("sFID", better="lower"),
+    "kid": Display("KID", 5, better="lower"),
+    "lpips": Display("LPIPS", 3, better="lower"),
     "inception_score": Display("IS", better="higher"),
     "psnr": Display("PSNR", better="higher"),
     "ssim": Display("SSIM", 3, better="higher"),
@@ -138,10 +143,12 @@ def count(value: float) -> str:
 
 
 def our_cell(metric: str, found: Statistic | None) -> Cell:
-    """Mean over seeds, with ± the sample standard deviation where there are several."""
+    """Mean over seeds, with ± the sample standard deviation where there are several; of one, its interval if known."""
     if found is None:
         return EMPTY
     mean = number(metric, found.mean)
+    if found.interval is not None:
+        return Cell(f"{mean} [{number(metric, found.interval.low)}, {number(metric, found.interval.high)}]")
     has_spread = found.n > 1 and math.isfinite(found.std) and found.std > 0
     return Cell(f"{mean} ± {number(metric, found.std)}" if has_spread else mean)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,15 @@ class MetricLabel:
 
 
 @dataclass(frozen=True)
+class BootstrapInterval:
+    """Where a number would lie with other images of the same kind, `coverage` of the time."""
+
+    low: float
+    high: float
+    coverage: float
+
+
+@dataclass(frozen=True)
 class Statistic:
     """A metric over seeds: `std` is the sample standard deviation, NaN for one seed."""
 
@@ -50,6 +59,8 @@ class Statistic:
     std: float
     minimum: float
     maximum: float
+    interval: BootstrapInterval | None = None
+    """Over images, of a single record; several seeds speak for themselves."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,7 @@ class Scores:
     Attributes:
         frame: one row per record: its `file`, `kind`, subject (tokenizer, stage, seed, ...), one column per metric
             (absent ones NaN; percentages as fractions), and `protocol_id`.
+        intervals: (file, metric) -> the number's bootstrap interval, where its record has one.
         labels: metric -> its name as the records give it.
         protocols: protocol_id -> the protocol, flattened to dotted keys.
         provenance: file -> how it was made.
@@ -75,6 +87,7 @@ class Scores:
     """
 
     frame: pd.DataFrame
+    intervals: Mapping[tuple[str, str], BootstrapInterval]
     labels: Mapping[str, MetricLabel]
     protocols: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Mapping[str, Any]]
@@ -96,6 +109,15 @@ class Scores:
                 f"`snakemake results/<study>/{where.replace('*', '0')}` or take the row that names it out of the study"
             )
         return frame
+
+    def statistic(self, records: pd.DataFrame, metric: str) -> Statistic | None:
+        """A metric over some of the records; None where none of them has it."""
+        if metric not in records:
+            return None
+        found = statistic(records[metric])
+        if found is None or found.n > 1:
+            return found
+        return replace(found, interval=self.intervals.get((str(records["file"].iloc[0]), metric)))
 
     def label(self, metric: str) -> MetricLabel:
         """What a metric is called; its key where no record has it."""
@@ -146,6 +168,7 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         ScoreError: a record lacks a part, or calls a metric otherwise than the records before it.
     """
     rows: list[dict[str, Any]] = []
+    intervals: dict[tuple[str, str], BootstrapInterval] = {}
     labels: dict[str, MetricLabel] = {}
     protocols: dict[str, dict[str, Any]] = {}
     provenance: dict[str, dict[str, Any]] = {}
@@ -154,12 +177,13 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         record = _read_record(path)
         metrics = {name: _number(entry) for name, entry in record["metrics"].items()}
         non_finite += [NonFinite(str(path), name, value) for name, value in metrics.items() if not _finite(value)]
+        intervals |= {(str(path), name): found for name, found in _intervals(record["metrics"]).items()}
         _note_labels(labels, record["metrics"], path)
         protocols[record["protocol_id"]] = flatten(record["protocol"])
         provenance[str(path)] = record.get("provenance") or {}
         identity = {"file": str(path), "kind": record["kind"], "protocol_id": record["protocol_id"]}
         rows.append({**record["subject"], **metrics, **identity})
-    return Scores(pd.DataFrame(rows), labels, protocols, provenance, non_finite)
+    return Scores(pd.DataFrame(rows), intervals, labels, protocols, provenance, non_finite)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -171,6 +195,18 @@ def _read_record(path: Path) -> dict[str, Any]:
     if record["kind"] not in FOLDERS:
         raise ScoreError(f"{path}: kind is {record['kind']!r}; allowed: {', '.join(FOLDERS)}")
     return record
+
+
+def _intervals(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, BootstrapInterval]:
+    """The intervals that a record has, on the scale of its numbers."""
+    found = {}
+    for name, entry in metrics.items():
+        if "interval" in entry:
+            interval, unit = entry["interval"], {"unit": entry.get("unit")}
+            low, high = (_number({"value": interval[end], **unit}) for end in ("low", "high"))
+            if low is not None and high is not None:
+                found[name] = BootstrapInterval(low, high, interval["coverage"])
+    return found
 
 
 def _number(entry: Mapping[str, Any]) -> float | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell, paper_cell
-from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores, statistic
+from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores
 from titok.reporting.grid import build_grid_table
 from titok.reporting.paper import Paper, PaperValue, pair_agreement, read_paper
 from titok.reporting.writers import write_table
@@ -56,7 +56,9 @@ TOKENS = Column("num_latent_tokens", "reconstruction", "num_latent_tokens", is_f
 CODEBOOK = Column("codebook_size", "reconstruction", "codebook_size", is_fact=True)
 TOKENIZER_PARAMETERS = Column("parameters", "reconstruction", is_fact=True, title="tokenizer parameters")
 RFID = Column("rfid", "reconstruction", "rfid")
+RFID_INFINITY = Column("rfid_infinity", "reconstruction")
 GFID = Column("gfid", "generation", "gfid")
+GFID_INFINITY = Column("gfid_infinity", "generation")
 INCEPTION_SCORE = Column("inception_score", "generation", "inception_score")
 ACCURACY = Column("classifier_accuracy", "reconstruction")
 AGREEMENT = Column("class_agreement", "generation")
@@ -69,8 +71,10 @@ LAYOUTS: dict[str, Layout] = {
             TOKENS,
             CODEBOOK,
             RFID,
+            RFID_INFINITY,
             Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
             GFID,
+            GFID_INFINITY,
             INCEPTION_SCORE,
             AGREEMENT,
             Column("num_steps", "generation", "num_steps", is_fact=True),
@@ -101,8 +105,10 @@ LAYOUTS: dict[str, Layout] = {
             TOKENS,
             CODEBOOK,
             RFID,
+            RFID_INFINITY,
             Column("psnr", "reconstruction"),
             Column("ssim", "reconstruction"),
+            Column("lpips", "reconstruction"),
             Column("codebook_usage", "reconstruction"),
         ),
         ordered_by="rfid",
@@ -165,7 +171,7 @@ def _build_listed(name: str, wanted: TableRows, scores: Scores, paper: Paper) ->
         [Cell(row.label), *(cell for column in filled for cell in _cells(column, index))]
         for index, row in enumerate(wanted.rows)
     ]
-    notes = _ordering_note(filled, layout.ordered_by)
+    notes = _ordering_note(filled, layout.ordered_by) + _interval_note(filled)
     has_paper = any(column.has_theirs for column in filled)
     title = wanted.title or layout.title
     return Table(name, title, [Block("", heads, rows)], _data(wanted.rows, filled), notes, has_paper)
@@ -178,7 +184,7 @@ def _fill(column: Column, rows: Sequence[Row], scores: Scores, paper: Paper) -> 
     used = [part[part[column.metric].notna()] for part in records if part is not None and column.metric in part]
     if used and not column.is_fact:
         scores.require_one_protocol(pd.concat(used), head)
-    ours = [None if part is None or column.metric not in part else statistic(part[column.metric]) for part in records]
+    ours = [None if part is None else scores.statistic(part, column.metric) for part in records]
     theirs = [paper.value(row.paper, column.paper) if row.paper and column.paper else None for row in rows]
     return _Filled(column, head, ours, theirs)
 
@@ -239,10 +245,25 @@ def _data_of(filled: _Filled, index: int) -> dict[str, Any]:
     else:
         for part, attribute in (("mean", "mean"), ("std", "std"), ("min", "minimum"), ("max", "maximum"), ("n", "n")):
             line[f"{name}_{part}"] = getattr(ours, attribute) if ours else None
+        if ours and ours.interval:
+            line |= {f"{name}_low": ours.interval.low, f"{name}_high": ours.interval.high}
     if column.paper:
         line[f"paper_{column.paper}"] = theirs.value if theirs else None
         line[f"paper_{column.paper}_confidence"] = theirs.confidence if theirs else None
     return line
+
+
+def _interval_note(filled: Sequence[_Filled]) -> list[str]:
+    """What brackets mean, where there are any."""
+    found = {
+        value.interval.coverage
+        for column in filled
+        if not column.column.is_fact
+        for value in column.ours
+        if value and value.interval
+    }
+    shares = " and ".join(f"{coverage:.0%}" for coverage in sorted(found))
+    return [f"In brackets: the interval of {shares} of bootstrap draws over images."] if found else []
 
 
 def _ordering_note(filled: Sequence[_Filled], metric: str | None) -> list[str]:
