@@ -71,7 +71,7 @@ MISTAKES = [
         changed(tiny_document(), "tokenizers.s2.num_latent_tokens", 65),
         ("tokenizers.s2: num_latent_tokens is 65", "allowed: 1 to 64", "make patch_size smaller"),
     ),
-    (changed(tiny_document(), "tokenizers.s2.patch_size", 8), ("tokenizers.s2: patch_size is 8", "must be equal")),
+    (changed(tiny_document(), "tokenizers.s2.patch_size", 8), ("tokenizers.s2.patch_size is 8", "must be equal")),
     (changed(tiny_document(), "tokenizers.s2.patch_size", 5), ("does not divide image_size 16",)),
     (
         changed(tiny_document(), "generators.s2-uvit.model.depth", 3),

@@ -1,4 +1,4 @@
-"""The official-size models on all four images of their golden folders, photographs included, at the folders' tolerances.
+"""Official-size models on all four images of their golden folders, photographs included, at the folders' tolerances.
 
 The folders lie beside the project; the tests next door have the parts that travel with it.
 

@@ -95,7 +95,9 @@ class Tokenizer(Section):
     """A name of the study's `sizes`."""
     decoder: Name
     patch_size: PositiveInt = 16
-    """Pixels per patch along one side; two-stage tokenizers need the VQGAN's."""
+    """Pixels per patch along one side."""
+    codes_per_patch: PositiveInt = 1
+    """Proxy codes along one side of a patch: `patch_size` over the VQGAN's pixels per code."""
     num_latent_tokens: PositiveInt
     """K."""
     codebook_size: PositiveInt = 4096

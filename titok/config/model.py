@@ -114,11 +114,22 @@ class TokenizerModel(Section):
     """Move unused codes onto nearby features (CVQ-VAE), as the released single-stage recipes do."""
     vqgan: VQGANModel | None = VQGANModel()
     """The pixel decoder of two-stage models; null for the pixels head."""
+    codes_per_patch: PositiveInt = 1
+    """Proxy codes along one side of a patch: 2 for patches of 32 pixels and a VQGAN of 16 pixels per code, as at 512
+    pixels. The released code knows 1 only."""
 
     @property
     def grid_size(self) -> int:
         """Patches along one side."""
         return self.image_size // self.patch_size
+
+    @property
+    def decoded_size(self) -> int:
+        """Side of the images that come back; another one than ``image_size`` in released configs of 512 pixels alone,
+        whose decoder predicts 16 x 16 codes of 16 pixels."""
+        if self.head == "pixels" or self.vqgan is None:
+            return self.image_size
+        return self.grid_size * self.codes_per_patch * self.vqgan.downsampling
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
@@ -138,10 +149,11 @@ class TokenizerModel(Section):
                 raise ValueError(
                     "kind 'vae' has no two-stage form; set head: pixels (released vae models are single-stage)"
                 )
-            if self.vqgan.downsampling != self.patch_size:
+            if self.patch_size % (self.vqgan.downsampling * self.codes_per_patch):
                 raise ValueError(
                     f"patch_size is {self.patch_size} but the VQGAN turns {self.vqgan.downsampling} pixels into one "
-                    f"code; they must be equal so that every patch predicts one proxy code"
+                    f"code, of which a patch has {self.codes_per_patch} along a side (codes_per_patch); "
+                    f"patch_size must be a multiple of their product"
                 )
         return self
 

@@ -123,6 +123,8 @@ class Study(Section):
                 raise ValueError(f"{where} is {seed}, but nothing is trained with it; allowed: {sorted(trained)}")
         for kind, job_name in job_names(self):
             self._check_shapes(kind, job_name)
+        for name, tokenizer in self.tokenizers.items():
+            self._check_patches(name, tokenizer)
         return self
 
     def _check_protocol(self) -> None:
@@ -166,6 +168,18 @@ class Study(Section):
             reasons = "; ".join(str(problem.get("ctx", {}).get("error", problem["msg"])) for problem in error.errors())
             place = f"tokenizers.{name}" if kind in get_args(StageName) else f"{kind}s.{name}"
             raise ValueError(f"{place}: {reasons}") from None
+
+    def _check_patches(self, name: str, tokenizer: Tokenizer) -> None:
+        """What is trained must give images back in their own size; released models do as they do."""
+        if tokenizer.recipe != "two_stage" or self.vqgan is None:
+            return
+        pixels = self.vqgan.model.downsampling * tokenizer.codes_per_patch
+        if tokenizer.patch_size != pixels:
+            raise ValueError(
+                f"tokenizers.{name}.patch_size is {tokenizer.patch_size}, but {tokenizer.codes_per_patch} x "
+                f"{tokenizer.codes_per_patch} proxy codes (codes_per_patch) of the study's VQGAN cover {pixels} pixels "
+                f"along a side; they must be equal, so that images come back in their own size"
+            )
 
     def _check_generator(self, name: str, generator: Generator) -> None:
         tokenizer = self.tokenizers[generator.tokenizer]

@@ -17,6 +17,19 @@ def unpatchify(patches: Tensor, patch_size: int) -> Tensor:
     return grid.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), 3, grid_size * patch_size, grid_size * patch_size)
 
 
+def spread_codes(predictions: Tensor, codes_per_patch: int) -> Tensor:
+    """Logits of whole patches (B, P, c * c * V), row by row within a patch, to codes (B, P * c * c, V) in raster order.
+
+    c is ``codes_per_patch``.
+    """
+    if codes_per_patch == 1:
+        return predictions
+    batch, patches, _ = predictions.shape
+    side = math.isqrt(patches)
+    grid = predictions.view(batch, side, side, codes_per_patch, codes_per_patch, -1)
+    return grid.permute(0, 1, 3, 2, 4, 5).reshape(batch, patches * codes_per_patch**2, -1)
+
+
 class Decoder(Backbone):
     """Quantised latents to proxy-code logits (two-stage) or to pixels (single-stage); paper 3.2, specification 1.3."""
 
@@ -25,11 +38,12 @@ class Decoder(Backbone):
         super().__init__(config.decoder, config.grid_size**2, config.num_latent_tokens)
         self.num_patches = config.grid_size**2
         self.patch_size = config.patch_size
+        self.codes_per_patch = config.codes_per_patch
         self.decoder_embed = nn.Linear(config.code_dim, width)
         self.mask_token = scaled_normal(1, 1, width)
         self.conv_out: nn.Conv2d | None = None
         if config.vqgan is not None and config.head == "proxy_codes":
-            num_proxy_codes = config.vqgan.codebook_size
+            num_proxy_codes = config.vqgan.codebook_size * config.codes_per_patch**2
             self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.Tanh(), nn.Linear(2 * width, num_proxy_codes))
         else:
             self.head = nn.Sequential(nn.Linear(width, config.patch_size**2 * 3))
@@ -42,5 +56,5 @@ class Decoder(Backbone):
         x = self.attend(self.mask_token.expand(len(latents), self.num_patches, -1), latents)
         predictions = self.head(self.norm_post(x[:, 1 : 1 + self.num_patches]))
         if self.conv_out is None:
-            return predictions
+            return spread_codes(predictions, self.codes_per_patch)
         return self.conv_out(unpatchify(predictions, self.patch_size))

@@ -114,8 +114,10 @@ def _size(name: str) -> TransformerSize:
 
 
 def _size_name(size: TransformerSize) -> str:
+    """The released name of the shape; how fresh weights would be drawn is no part of it."""
+    shape = ("width", "depth", "num_heads", "mlp_ratio")
     for name, published in PUBLISHED_SIZES.items():
-        if published == size:
+        if all(getattr(published, key) == getattr(size, key) for key in shape):
             return name
     raise PublishedFormatError(f"{size!r} has no published name; published sizes: {', '.join(PUBLISHED_SIZES)}")
 
@@ -140,6 +142,11 @@ def to_published(state: Mapping[str, Tensor], config: TokenizerModel) -> dict[st
 
 
 def _check_layout(config: TokenizerModel) -> None:
+    if config.codes_per_patch != 1:
+        raise PublishedFormatError(
+            f"codes_per_patch is {config.codes_per_patch}, but the released decoder predicts one code per patch; "
+            f"set codes_per_patch: 1"
+        )
     expected = "interleaved" if config.head == "proxy_codes" else "per_token"
     if config.latent_layout != expected:
         raise PublishedFormatError(
