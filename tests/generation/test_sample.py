@@ -9,7 +9,7 @@ from generation.fake_generators import TableGenerator
 from torch import Tensor
 
 from titok.config.sampling import Sampler
-from titok.generation.sample import SampleBatch, SamplingError, balanced_labels, collect_samples, sample_images
+from titok.generation.sample import SampleBatch, SamplingError, balanced_labels, sample_images
 
 CPU = torch.device("cpu")
 SAMPLER = Sampler(num_steps=3, guidance_scale=2.0, choice_temperature=5.0)
@@ -28,30 +28,34 @@ def run(labels: np.ndarray, batch_size: int, **options: object) -> list[SampleBa
     )
 
 
+def pixels(batches: list[SampleBatch]) -> np.ndarray:
+    return np.concatenate([batch.images for batch in batches])
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 12, 100])
 def test_same_images_whatever_the_batch_size(batch_size: int) -> None:
     labels = balanced_labels(12, 3)
-    samples = collect_samples(run(labels, batch_size), 12)
-    reference = collect_samples(run(labels, 12), 12)
-    assert samples.images.shape == (12, 2, 3, 3)
-    assert samples.images.dtype == np.uint8
-    np.testing.assert_array_equal(samples.images, reference.images)
-    np.testing.assert_array_equal(samples.labels, [0, 1, 2] * 4)
-    np.testing.assert_array_equal(samples.indices, np.arange(12))
-    assert len(np.unique(samples.images.reshape(12, -1), axis=0)) > 6
+    batches = run(labels, batch_size)
+    images = pixels(batches)
+    assert images.shape == (12, 2, 3, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, pixels(run(labels, 12)))
+    np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), [0, 1, 2] * 4)
+    np.testing.assert_array_equal(np.concatenate([batch.indices for batch in batches]), np.arange(12))
+    assert len(np.unique(images.reshape(12, -1), axis=0)) > 6
+    assert all(batch.seconds > 0 for batch in batches)
 
 
 def test_a_part_of_the_set_is_a_part_of_the_images() -> None:
     labels = balanced_labels(12, 3)
-    whole = collect_samples(run(labels, 5), 12)
-    part = collect_samples(run(labels[7:], 2, indices=np.arange(7, 12)), 5)
-    np.testing.assert_array_equal(part.images, whole.images[7:])
-    np.testing.assert_array_equal(part.indices, np.arange(7, 12))
+    part = run(labels[7:], 2, indices=np.arange(7, 12))
+    np.testing.assert_array_equal(pixels(part), pixels(run(labels, 5))[7:])
+    np.testing.assert_array_equal(np.concatenate([batch.indices for batch in part]), np.arange(7, 12))
 
 
 def test_seeds_differ() -> None:
     labels = balanced_labels(12, 3)
-    one, other = (collect_samples(run(labels, 12, seed=seed), 12).images for seed in (0, 1))
+    one, other = (pixels(run(labels, 12, seed=seed)) for seed in (0, 1))
     assert (one != other).any()
 
 
@@ -61,26 +65,9 @@ def test_pixels_are_clamped_and_cut_off() -> None:
     batches = sample_images(
         TableGenerator(), lambda _: values, np.zeros(1, np.int64), SAMPLER, seed=0, batch_size=1, device=CPU
     )
-    pixels = next(batches).images
-    assert pixels[0, ..., 0].flatten().tolist() == [0, 127, 254, 255, 255, 1]
-    np.testing.assert_array_equal(pixels[..., 0], pixels[..., 2])
-
-
-def test_speed_leaves_the_first_batch_out() -> None:
-    batches = [
-        SampleBatch(np.arange(4), np.zeros(4), np.zeros((4, 2, 3, 3), np.uint8), seconds)
-        for seconds in (100.0, 1.0, 3.0)
-    ]
-    assert collect_samples(batches, 12).images_per_second == pytest.approx(8 / 4)
-    assert collect_samples(batches[:1], 4).images_per_second is None
-    assert all(batch.seconds > 0 for batch in run(balanced_labels(6, 3), 2))
-
-
-def test_missing_samples_are_noticed() -> None:
-    with pytest.raises(SamplingError, match="expected 12 samples, got 6"):
-        collect_samples(run(balanced_labels(6, 3), 2), 12)
-    with pytest.raises(SamplingError, match="expected 3 samples, got 0"):
-        collect_samples([], 3)
+    images = next(batches).images
+    assert images[0, ..., 0].flatten().tolist() == [0, 127, 254, 255, 255, 1]
+    np.testing.assert_array_equal(images[..., 0], images[..., 2])
 
 
 def test_values_that_are_not_finite_are_noticed() -> None:

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
 
 from titok.config.job_settings import SampleJob
 from titok.config.load import load_job
-from titok.generation.sample import balanced_labels, collect_samples, sample_images
+from titok.generation.sample import SampleBatch, balanced_labels, sample_images
+from titok.generation.sample_files import SampleParts, finish_samples
 from titok.models.folder import load_generator, load_tokenizer
 from titok.runtime.device import describe_device, select_device
-from titok.runtime.files import save_npz, write_json
+from titok.runtime.files import sha256_file, write_json
 from titok.runtime.manifest import provenance
 
 
 def sample(options: argparse.Namespace) -> None:
-    """Writes samples (ADM's layout: ``arr_0``) and, beside them, how and how fast they were made."""
+    """Writes samples (ADM's layout: ``arr_0``) and, beside them, how and how fast they were made.
+
+    Stopped, the same command goes on after the last part that it finished.
+    """
     job = load_job(options.config, SampleJob)
     device = select_device(options.device)
     generator = load_generator(options.generator, device)
     tokenizer = load_tokenizer(options.tokenizer, device)
     labels = balanced_labels(job.num_samples, job.num_classes)
-    batches = sample_images(
-        generator,
-        tokenizer.detokenize,
-        labels,
-        job.sampler,
-        seed=options.seed,
-        batch_size=job.batch_size,
-        device=device,
-    )
-    samples = collect_samples(batches, job.num_samples)
-    save_npz(options.output, arr_0=samples.images, labels=samples.labels, index=samples.indices)
     inputs = {"generator": options.generator, "tokenizer": options.tokenizer}
+    protocol = {"sampler": job.sampler.resolved(), "num_samples": job.num_samples, "rounding": "truncate"}
+    sums = {name: sha256_file(path) for name, path in inputs.items()}
+    # The batch size is no part of it: samples do not depend on it but in the last bit of some pixels.
+    identity = {"protocol": protocol, "num_classes": job.num_classes, "seed": options.seed, "models": sums}
+    output: Path = options.output
+    is_one_file = output.suffix == ".npz"
+    parts = SampleParts(output.with_suffix(".parts") if is_one_file else output, identity, job.num_samples)
+
+    def missing(start: int) -> Iterator[SampleBatch]:
+        return sample_images(
+            generator,
+            tokenizer.detokenize,
+            labels[start:],
+            job.sampler,
+            seed=options.seed,
+            batch_size=job.batch_size,
+            device=device,
+            indices=np.arange(start, job.num_samples),
+        )
+
+    images_per_second = finish_samples(parts, missing, output)
     facts = {
-        "protocol": {"sampler": job.sampler.resolved(), "num_samples": job.num_samples, "rounding": "truncate"},
-        "images_per_second": samples.images_per_second,
+        "protocol": protocol,
+        "images_per_second": images_per_second,
         "timing": "tokens and de-tokenization, first batch left out",
         "batch_size": job.batch_size,
         "precision": "float32",
@@ -42,4 +60,6 @@ def sample(options: argparse.Namespace) -> None:
         "generator_parameters": sum(parameter.numel() for parameter in generator.parameters()),
         "provenance": provenance(seed=options.seed, config=job.resolved(), inputs=inputs, device=device),
     }
-    write_json(options.output.with_suffix(".json"), facts)
+    write_json(output.with_suffix(".json"), facts)
+    if is_one_file:
+        parts.remove()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from titok.config.sampling import Sampler
 from titok.generation.decode import decode_tokens
 from titok.generation.guidance import TokenGenerator
 from titok.generation.noise import CounterNoise
-from titok.runtime.progress import progress
 
 Detokenize = Callable[[Tensor], Tensor]
 """Tokens (B, K) to images (B, 3, H, W), values meant for [0, 1] but not clamped."""
@@ -36,20 +35,6 @@ class SampleBatch:
     """(B, H, W, 3) uint8."""
     seconds: float
     """From labels on the host to images on the host, de-tokenization included."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """A whole set of samples, in the order of their indices."""
-
-    indices: np.ndarray
-    """(N,) int64."""
-    labels: np.ndarray
-    """(N,) int64."""
-    images: np.ndarray
-    """(N, H, W, 3) uint8."""
-    images_per_second: float | None
-    """Without the first batch, which also warms the device up; None if there was no second."""
 
 
 def balanced_labels(num_samples: int, num_classes: int, *, allow_unbalanced: bool = False) -> np.ndarray:
@@ -89,27 +74,6 @@ def sample_images(
         _sample_batch(generator, detokenize, labels[part], indices[part], sampler, noise, device)
         for part in (slice(start, start + batch_size) for start in range(0, len(labels), batch_size))
     )
-
-
-def collect_samples(batches: Iterable[SampleBatch], num_samples: int) -> Samples:
-    """All of ``batches`` as one set of ``num_samples`` images, with a progress bar; raises if there are fewer."""
-    images: np.ndarray | None = None
-    indices, labels = np.empty(num_samples, np.int64), np.empty(num_samples, np.int64)
-    done, timed_images, timed_seconds = 0, 0, 0.0
-    with progress(num_samples, desc="sampling", unit="image") as bar:
-        for batch in batches:
-            count = len(batch.labels)
-            if images is None:
-                images = np.empty((num_samples, *batch.images.shape[1:]), np.uint8)
-            else:
-                timed_images, timed_seconds = timed_images + count, timed_seconds + batch.seconds
-            part = slice(done, done + count)
-            images[part], labels[part], indices[part] = batch.images, batch.labels, batch.indices
-            done += count
-            bar.update(count)
-    if images is None or done != num_samples:
-        raise SamplingError(f"expected {num_samples} samples, got {done}; ask for as many as there are labels")
-    return Samples(indices, labels, images, timed_images / timed_seconds if timed_images else None)
 
 
 def check_request(generator: TokenGenerator, labels: np.ndarray, indices: np.ndarray, batch_size: int) -> None:
