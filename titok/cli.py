@@ -148,7 +148,13 @@ def _add_train(verbs: Verbs) -> None:
 def _add_sample(verbs: Verbs) -> None:
     sample = verbs.add_parser("sample", help="generate class-conditional images and time it")
     _add_paths(sample, config="resolved sampler", generator="its model file", tokenizer="its model file")
-    _add_paths(sample, output="sample file (.npz) to write; facts about it go beside it as .json")
+    sample.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="sample file (.npz) to write, or a folder for parts of 128 MiB and their index.json; facts about it go "
+        "beside it as .json. Stopped, the same command goes on",
+    )
     sample.add_argument("--seed", type=int, required=True)
     _add_device(sample)
     sample.set_defaults(run=_lazy("sample", "sample"))
@@ -169,7 +175,7 @@ def _add_score(verbs: Verbs) -> None:
     probe.set_defaults(run=_lazy("score", "linear_probe"))
 
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
-    _add_paths(generation, samples="sample file (.npz)")
+    _add_paths(generation, samples="sample file (.npz), or a folder of parts")
     generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
     _add_paths(generation, training="manifest.json of the generator's training")
     generation.set_defaults(run=_lazy("score", "generation"))

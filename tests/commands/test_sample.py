@@ -51,6 +51,30 @@ def test_the_batch_size_changes_no_sample_and_the_seed_changes_them_all(bench: W
     assert not np.array_equal(_sample(bench, tmp_path / "seed.npz", batch_size=50, seed=1), expected)
 
 
+def test_a_folder_of_parts_holds_the_same_samples_and_is_scored_alike(bench: Workbench, tmp_path: Path) -> None:
+    output = tmp_path / "samples"
+    models = {"generator": bench.model("g"), "tokenizer": bench.model("two")}
+    bench.run("sample", config=bench.config("sample", "two-steps"), seed=0, output=output, **models)
+    assert record(output / "index.json")["num_samples"] == 80
+    expected = load_npz(bench.root / "samples.npz")["arr_0"]
+    np.testing.assert_array_equal(load_npz(output / "part-000000.npz")["arr_0"], expected)
+    options = {
+        "config": bench.config("score"),
+        "data": bench.train_data,
+        "judge": bench.model("judge"),
+        "training": bench.model("g").with_name("manifest.json"),
+        "subject": bench.targets.subject(generator="g", sampler="two-steps", seed=0),
+    }
+    bench.run("score", "generation", samples=output, output=tmp_path / "score.json", **options)
+    of_file, of_folder = record(bench.root / "scores" / "generation.json"), record(tmp_path / "score.json")
+    assert of_folder["metrics"]["gfid"] == of_file["metrics"]["gfid"]
+    assert of_folder["protocol_id"] == of_file["protocol_id"]
+
+
+def test_one_file_leaves_no_parts_behind(bench: Workbench) -> None:
+    assert not list(bench.root.glob("samples.parts"))
+
+
 def test_damaged_weights_are_named_and_nothing_is_written(bench: Workbench, tmp_path: Path) -> None:
     broken = tmp_path / "broken" / "model.safetensors"
     broken.parent.mkdir()

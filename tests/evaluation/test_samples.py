@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,36 @@ def test_files_of_others_are_read_too(tmp_path: Path, save) -> None:
     samples = Samples.open(tmp_path / "adm.npz")
     assert samples.labels is None
     np.testing.assert_array_equal(gather(samples, 6), IMAGES)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+@pytest.mark.parametrize("cuts", [[7], [1, 2, 19]])
+def test_several_files_are_one_set(tmp_path: Path, cuts: list[int], batch_size: int) -> None:
+    files = []
+    for start, stop in itertools.pairwise([0, *cuts, 20]):
+        files.append(tmp_path / f"part-{start:06d}.npz")
+        save_npz(files[-1], arr_0=IMAGES[start:stop], labels=LABELS[start:stop])
+    samples = Samples.open(*files)
+    assert samples.shape == IMAGES.shape
+    np.testing.assert_array_equal(gather(samples, batch_size), IMAGES)
+    np.testing.assert_array_equal(samples.labels, LABELS)
+    assert samples.sha256() != Samples.open(*reversed(files)).sha256()
+    with pytest.raises(ScoreError, match=r"has no index\.json: its samples are not all there"):
+        Samples.open(tmp_path)
+    parts = [{"file": file.name} for file in files]
+    (tmp_path / "index.json").write_text(json.dumps({"parts": parts}))
+    np.testing.assert_array_equal(gather(Samples.open(tmp_path), batch_size), IMAGES)
+    files[0].unlink()
+    with pytest.raises(FileError, match="part-000000"):
+        Samples.open(tmp_path)
+
+
+def test_files_of_different_sizes_are_no_set(file: Path, tmp_path: Path) -> None:
+    save_npz(tmp_path / "other.npz", arr_0=IMAGES[:, :, :4])
+    with pytest.raises(ScoreError, match=r"other\.npz has images of shape \(4, 4, 3\)"):
+        Samples.open(file, tmp_path / "other.npz")
+    save_npz(tmp_path / "unlabelled.npz", arr_0=IMAGES)
+    assert Samples.open(file, tmp_path / "unlabelled.npz").labels is None
 
 
 def test_array_and_file_give_the_same_batches(file: Path) -> None:

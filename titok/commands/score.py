@@ -24,7 +24,7 @@ from titok.evaluation.probe_features import probe_accuracy, probe_features
 from titok.evaluation.reconstruction import PerceptualDistance, score_reconstructions
 from titok.evaluation.record import Kind, score_record, write_record
 from titok.evaluation.reference import Reference, collect_reference, open_reference
-from titok.evaluation.samples import Samples
+from titok.evaluation.samples import INDEX, Samples
 from titok.losses.perceptual import LPIPS, build_perceptual_loss
 from titok.metrics.bootstrap import Interval
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
@@ -131,7 +131,9 @@ def generation(options: argparse.Namespace) -> None:
     if made["images_per_second"] is not None:
         metrics["sampling_images_per_second"] = made["images_per_second"]
     metrics |= _training_speed(options.training)
-    inputs = {"samples": options.samples, **({"judge": options.judge} if options.judge else {})}
+    # A folder of parts is known by its index, which holds the parts' sums.
+    samples = options.samples / INDEX if options.samples.is_dir() else options.samples
+    inputs = {"samples": samples, **({"judge": options.judge} if options.judge else {})}
     _write(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
 
 

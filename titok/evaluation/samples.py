@@ -19,10 +19,12 @@ import numpy as np
 
 from titok.config.evaluation import SampleChecks
 from titok.evaluation.findings import Finding, ScoreError
-from titok.runtime.files import existing_file, sha256_file
+from titok.runtime.files import existing_file, read_json, sha256_file
 
 IMAGES = "arr_0"
 """The name ADM's evaluator gives to the images of a sample file."""
+INDEX = "index.json"
+"""What a folder of parts is made complete by."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Samples:
     labels: np.ndarray | None
     """(N,) int64; null if the file does not say."""
     images: np.ndarray | None = None
-    path: Path | None = None
-    """Where the images are, if they are not in memory."""
+    files: tuple[Path, ...] = ()
+    """Where the images are, one file after the other, if they are not in memory."""
 
     @classmethod
     def of_array(cls, images: np.ndarray, labels: np.ndarray | None = None) -> Samples:
@@ -52,60 +54,87 @@ class Samples:
         return cls(images.shape, None if labels is None else np.asarray(labels, np.int64), images=images)
 
     @classmethod
-    def open(cls, path: str | Path) -> Samples:
-        """A sample file: ``arr_0`` uint8 (N, H, W, 3) and, if there, ``labels`` (N,).
+    def open(cls, *paths: str | Path) -> Samples:
+        """Sample files in this order: each ``arr_0`` uint8 (N, H, W, 3) and, if there, ``labels`` (N,).
+
+        A folder stands for the parts that its ``index.json`` lists (``titok sample --output FOLDER``).
 
         Raises:
-            FileError: it is missing.
-            ScoreError: it is damaged or holds something else.
+            FileError: one is missing.
+            ScoreError: one is damaged, holds something else or images of another size, or a folder is not complete.
         """
-        path = existing_file(path)
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                labels = archive["labels"] if "labels" in archive.files else None
-            with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
-                shape, fortran_order, dtype = _read_header(member)
-        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
-            raise ScoreError(f"{path} is no readable sample file ({error}); sample again") from error
-        if fortran_order:
-            raise ScoreError(f"{path} holds its images in Fortran order; save them in C order")
-        _check(shape, dtype, labels, str(path))
-        return cls(shape, None if labels is None else labels.astype(np.int64), path=path)
+        files = tuple(file for path in map(Path, paths) for file in (_parts(path) if path.is_dir() else [path]))
+        opened = [_open_file(existing_file(file)) for file in files]
+        shapes = [shape for shape, _ in opened]
+        for file, shape in zip(files, shapes, strict=True):
+            if shape[1:] != shapes[0][1:]:
+                raise ScoreError(f"{file} has images of shape {shape[1:]}, {files[0]} of {shapes[0][1:]}; score apart")
+        labels = [known for _, known in opened if known is not None]
+        return cls(
+            (sum(shape[0] for shape in shapes), *shapes[0][1:]),
+            np.concatenate(labels).astype(np.int64) if len(labels) == len(opened) else None,
+            files=files,
+        )
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def sha256(self) -> str:
-        """Hash of the file, or of the pixels of an array."""
-        if self.path is not None:
-            return sha256_file(self.path)
-        return hashlib.sha256(np.ascontiguousarray(self.images).data).hexdigest()
+        """Hash of the file, of the hashes of several, or of the pixels of an array."""
+        if self.images is not None:
+            return hashlib.sha256(np.ascontiguousarray(self.images).data).hexdigest()
+        sums = [sha256_file(file) for file in self.files]
+        return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
     def batches(self, batch_size: int) -> Iterator[np.ndarray]:
-        """The images in order, (B, H, W, 3) uint8.
+        """The images in order, (B, H, W, 3) uint8; a batch may be smaller at the end of a file.
 
         Raises:
-            ScoreError: the file ends early.
+            ScoreError: a file ends early.
         """
         if self.images is not None:
             for start in range(0, len(self), batch_size):
                 yield self.images[start : start + batch_size]
-        elif self.path is not None:
-            yield from self._stream(self.path, batch_size)
+        for file in self.files:
+            yield from _stream(file, batch_size)
 
-    def _stream(self, path: Path, batch_size: int) -> Iterator[np.ndarray]:
-        image_bytes = math.prod(self.shape[1:])
+
+def _open_file(path: Path) -> tuple[tuple[int, ...], np.ndarray | None]:
+    """Shape (N, H, W, 3) of a file's images, and their labels if it has them."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            labels = archive["labels"] if "labels" in archive.files else None
         with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
-            _read_header(member)
-            for start in range(0, len(self), batch_size):
-                count = min(batch_size, len(self) - start)
-                try:
-                    content = member.read(count * image_bytes)
-                except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                    raise ScoreError(f"{path} is damaged ({error}); sample again") from error
-                if len(content) != count * image_bytes:
-                    raise ScoreError(f"{path} ends inside image {start + len(content) // image_bytes}; sample again")
-                yield np.frombuffer(bytearray(content), dtype=np.uint8).reshape(count, *self.shape[1:])
+            shape, fortran_order, dtype = _read_header(member)
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
+        raise ScoreError(f"{path} is no readable sample file ({error}); sample again") from error
+    if fortran_order:
+        raise ScoreError(f"{path} holds its images in Fortran order; save them in C order")
+    _check(shape, dtype, labels, str(path))
+    return shape, labels
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The parts of a folder, in the order and number that its index says."""
+    if not (folder / INDEX).exists():
+        raise ScoreError(f"{folder} has no {INDEX}: its samples are not all there; run titok sample again to finish")
+    return [folder / part["file"] for part in read_json(folder / INDEX)["parts"]]
+
+
+def _stream(path: Path, batch_size: int) -> Iterator[np.ndarray]:
+    """Batches of one file, whose bytes lie uncompressed in it (or are inflated on the way)."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
+        shape, _, _ = _read_header(member)
+        image_bytes = math.prod(shape[1:])
+        for start in range(0, shape[0], batch_size):
+            count = min(batch_size, shape[0] - start)
+            try:
+                content = member.read(count * image_bytes)
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise ScoreError(f"{path} is damaged ({error}); sample again") from error
+            if len(content) != count * image_bytes:
+                raise ScoreError(f"{path} ends inside image {start + len(content) // image_bytes}; sample again")
+            yield np.frombuffer(bytearray(content), dtype=np.uint8).reshape(count, *shape[1:])
 
 
 def _read_header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
