@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from titok.metrics.bootstrap import BootstrapError, bootstrap_intervals
-from titok.metrics.frechet import frechet_distance
+from titok.metrics.frechet import Normal, frechet_distance
 from titok.metrics.influence import frechet_influences
 
 
@@ -25,11 +25,15 @@ def moments(points: torch.Tensor, weights: torch.Tensor | None = None) -> tuple[
     return mean, centred.T * weights @ centred / weights.sum()
 
 
+def normal(points: torch.Tensor) -> Normal:
+    return Normal.of(*moments(points), "test's")
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("dim", [1, 5, 20])
 def test_is_the_derivative_by_an_images_weight(which: int, dim: int) -> None:
     sets = [features(200, dim, 0), features(300, dim, 1, scale=0.7)]
-    influence = frechet_influences(*moments(sets[0]), *moments(sets[1]))[which]
+    influence = frechet_influences(normal(sets[0]), normal(sets[1]))[which]
     found = influence(sets[which])
     assert float(found.mean()) == pytest.approx(0, abs=1e-9 * float(found.abs().max()))
     for image in (0, 17, 150):
@@ -48,7 +52,7 @@ def test_is_the_derivative_by_an_images_weight(which: int, dim: int) -> None:
 def test_features_of_rank_below_their_dimension() -> None:
     flat = features(50, 4, 2) @ torch.randn(4, 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     whole = features(80, 9, 4)
-    found = frechet_influences(*moments(flat), *moments(whole))[0](flat)
+    found = frechet_influences(normal(flat), normal(whole))[0](flat)
     assert torch.isfinite(found).all()
     assert float(found.mean()) == pytest.approx(0, abs=1e-8 * float(found.abs().max()))
 
@@ -57,7 +61,7 @@ def test_intervals_are_as_wide_as_those_of_resampled_images() -> None:
     """Pairs of images (reconstructions) resampled together, their distance computed anew every time."""
     real = features(2000, 4, 5)
     fake = real * 0.8 + 0.3 * features(2000, 4, 6)
-    influences = frechet_influences(*moments(real), *moments(fake))
+    influences = frechet_influences(normal(real), normal(fake))
     contributions = influences[0](real) + influences[1](fake)
     value = frechet_distance(*moments(real), *moments(fake)).value
     draws = np.random.default_rng(0)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from titok.commands.doctor_score_parser import add_doctor_score
+
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -48,7 +50,10 @@ def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
     for parser in (tokenize, detokenize, reconstruct, generate):
         _add_compute(parser)
     _add_fetch(verbs).set_defaults(run=lazy("fetch", "fetch_weights"))
-    _add_doctor(verbs).set_defaults(run=lazy("doctor", "doctor"))
+    doctor = _add_doctor(verbs)
+    doctor.set_defaults(run=lazy("doctor", "doctor"))
+    kinds = doctor.add_subparsers(title="other checks", metavar="WHAT")
+    add_doctor_score(kinds, lazy("doctor_score", "score"))
 
 
 def _add_generate(verbs: Verbs) -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def score_samples(
         findings += rank_findings(reference.count, extractor.feature_dim, "reference images")
     refuse(findings, settings.checks.allow)
     seen = _Pass(samples, reference, extractor, settings, scratch, torch.device(device))
-    line = distance_at_infinity(*seen.sides(), settings.uncertainty) if settings.uncertainty else None
+    line = distance_at_infinity(*seen.sides, settings.uncertainty) if settings.uncertainty else None
     metrics = seen.metrics(line)
     protocol = _protocol(reference, extractor, settings, num_classes) | extrapolation_protocol(
         line, settings.uncertainty
@@ -132,6 +133,7 @@ class _Pass:
         if self.settings.uncertainty is not None:
             self.logits.append(seen.logits)
 
+    @functools.cached_property
     def sides(self) -> tuple[Side, Side]:
         """The samples, with features that can be looked at again, and the reference, which stays as it is."""
         mean, covariance = (part.to(self.device) for part in (self.reference.mean, self.reference.covariance))
@@ -139,9 +141,8 @@ class _Pass:
 
     def metrics(self, line: Extrapolation | None) -> dict[str, float]:
         reference = self.reference
-        distance = frechet_distance(self.moments.mean, self.moments.covariance, reference.mean, reference.covariance)
         metrics = {
-            "gfid": distance.value,
+            "gfid": self.sides[0].distance(self.sides[1]),
             "inception_score": self.one_split.compute(),
             "inception_score_adm": self.adm.compute(),
         }
@@ -163,7 +164,7 @@ class _Pass:
         if uncertainty is None:
             return {}
         contributions = {
-            "gfid": frechet_contributions(*self.sides()),
+            "gfid": frechet_contributions(*self.sides),
             "inception_score": self.one_split.influences(self.logits.chunks()),
             "inception_score_adm": self.adm.influences(self.logits.chunks()),
         }

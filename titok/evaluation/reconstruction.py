@@ -207,7 +207,7 @@ class _Running:
     def metrics(self, sides: tuple[Side, Side], line: Extrapolation | None) -> dict[str, float]:
         real, fake = sides
         metrics = {
-            "rfid": frechet_distance(real.mean, real.covariance, fake.mean, fake.covariance).value,
+            "rfid": real.distance(fake),
             "inception_score": self.inception.compute(),
             **{name: float(torch.cat(values).mean()) for name, values in self.per_image.items()},
         }

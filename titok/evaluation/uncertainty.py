@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from titok.config.evaluation import Uncertainty
 from titok.metrics.extrapolation import Extrapolation, ExtrapolationError, extrapolate, subset_sizes
 from titok.metrics.feature_store import FeatureStore
-from titok.metrics.frechet import frechet_distance
+from titok.metrics.frechet import Normal
 from titok.metrics.influence import frechet_influences
 from titok.metrics.moments import Moments
 from titok.runtime.seed import generator
@@ -29,19 +30,28 @@ class Side:
     store: FeatureStore | None = None
     """Features (N, F) of its images; null: the set is taken as it is (a reference)."""
 
-    def subset(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Mean and covariance of the images at ``places``."""
+    @functools.cached_property
+    def normal(self) -> Normal:
+        """The distribution of its features."""
+        return Normal.of(self.mean, self.covariance, "set's")
+
+    def distance(self, other: Side) -> float:
+        """Frechet distance of two sets as they are."""
+        return self.normal.distance(other.normal).value
+
+    def subset(self, places: np.ndarray) -> Side:
+        """The images at ``places`` alone; a set without stored features stays as it is."""
         if self.store is None:
-            return self.mean, self.covariance
+            return self
         moments = Moments(len(self.mean), self.mean.device)
         for chunk in self.store.chunks(places, self.mean.device):
             moments.update(chunk)
-        return moments.mean, moments.covariance
+        return Side(moments.mean, moments.covariance)
 
 
 def frechet_contributions(first: Side, second: Side) -> Tensor:
     """(N,) float64: what each image, or pair of images where both sides have them, adds to the distance."""
-    influences = frechet_influences(first.mean, first.covariance, second.mean, second.covariance)
+    influences = frechet_influences(first.normal, second.normal)
     parts = [
         torch.cat([influence(chunk) for chunk in side.store.chunks(device=side.mean.device)])
         for side, influence in zip((first, second), influences, strict=True)
@@ -64,7 +74,7 @@ def distance_at_infinity(first: Side, second: Side, settings: Uncertainty) -> Ex
         return None
 
     def distance_of(places: np.ndarray) -> float:
-        return frechet_distance(*first.subset(places), *second.subset(places)).value
+        return first.subset(places).distance(second.subset(places))
 
     return extrapolate(distance_of, len(store), sizes, generator(settings.seed, "extrapolation"))
 

@@ -33,6 +33,44 @@ class FrechetDistance:
     """What the covariances contribute."""
 
 
+@dataclass(frozen=True)
+class Normal:
+    """One of the distributions, factored once for any number of distances."""
+
+    mean: Tensor
+    """(F,) float64"""
+    covariance: Tensor
+    """(F, F) float64, symmetric"""
+    factor: Tensor
+    """(F, r), see :func:`factor`"""
+
+    @classmethod
+    def of(cls, mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) -> Normal:
+        """From a mean (F,) and a covariance (F, F), which may be rank-deficient; ``which`` names them in errors.
+
+        Raises:
+            FrechetError: shapes differ, a value is not finite, or the covariance has a truly negative eigenvalue.
+        """
+        mean, covariance = checked_moments(mu, sigma, which)
+        return cls(mean, covariance, factor(covariance, which))
+
+    def distance(self, other: Normal) -> FrechetDistance:
+        """The squared 2-Wasserstein distance.
+
+        Raises:
+            FrechetError: the two have different numbers of features.
+        """
+        if self.mean.shape != other.mean.shape:
+            raise FrechetError(
+                f"the first moments have {len(self.mean)} features and the second {len(other.mean)}; they must agree"
+            )
+        mean, covariance, root = (part.to(self.mean.device) for part in (other.mean, other.covariance, other.factor))
+        cross = torch.linalg.svdvals(self.factor.T @ root).sum()
+        mean_term = (self.mean - mean).square().sum()
+        trace_term = self.covariance.trace() + covariance.trace() - 2 * cross
+        return FrechetDistance(float(mean_term + trace_term), float(mean_term), float(trace_term))
+
+
 def frechet_distance(
     mu1: Tensor | np.ndarray, sigma1: Tensor | np.ndarray, mu2: Tensor | np.ndarray, sigma2: Tensor | np.ndarray
 ) -> FrechetDistance:
@@ -45,17 +83,7 @@ def frechet_distance(
     Raises:
         FrechetError: shapes differ, a value is not finite, or a covariance has a truly negative eigenvalue.
     """
-    mean1, covariance1 = checked_moments(mu1, sigma1, "first")
-    mean2, covariance2 = checked_moments(mu2, sigma2, "second")
-    if mean1.shape != mean2.shape:
-        raise FrechetError(f"the first moments have {len(mean1)} features and the second {len(mean2)}; they must agree")
-    device = mean1.device
-    mean2, covariance2 = mean2.to(device), covariance2.to(device)
-    factor1, factor2 = factor(covariance1, "first"), factor(covariance2, "second")
-    cross = torch.linalg.svdvals(factor1.T @ factor2).sum()
-    mean_term = (mean1 - mean2).square().sum()
-    trace_term = covariance1.trace() + covariance2.trace() - 2 * cross
-    return FrechetDistance(float(mean_term + trace_term), float(mean_term), float(trace_term))
+    return Normal.of(mu1, sigma1, "first").distance(Normal.of(mu2, sigma2, "second"))
 
 
 def checked_moments(mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) -> tuple[Tensor, Tensor]:

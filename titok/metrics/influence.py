@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from titok.metrics.frechet import checked_moments, factor
+from titok.metrics.frechet import Normal
 
 
 @dataclass(frozen=True)
@@ -40,26 +39,16 @@ class FrechetInfluence:
         return centred @ self.gradient + quadratic - self.expected
 
 
-def frechet_influences(
-    mu1: Tensor | np.ndarray, sigma1: Tensor | np.ndarray, mu2: Tensor | np.ndarray, sigma2: Tensor | np.ndarray
-) -> tuple[FrechetInfluence, FrechetInfluence]:
-    """Influences of the images behind the first and behind the second moments on their distance.
-
-    Args:
-        mu1, mu2: means (F,).
-        sigma1, sigma2: covariances (F, F).
-
-    Raises:
-        FrechetError: the moments are not finite, or a covariance has a truly negative eigenvalue.
-    """
-    mean1, covariance1 = checked_moments(mu1, sigma1, "first")
-    mean2, covariance2 = (part.to(mean1.device) for part in checked_moments(mu2, sigma2, "second"))
-    factor1, factor2 = factor(covariance1, "first"), factor(covariance2, "second")
-    left, singular, right = torch.linalg.svd(factor1.T @ factor2, full_matrices=False)
+def frechet_influences(first: Normal, second: Normal) -> tuple[FrechetInfluence, FrechetInfluence]:
+    """Influences of the images behind either distribution on their distance; both are on one device."""
+    left, singular, right = torch.linalg.svd(first.factor.T @ second.factor, full_matrices=False)
     cross, root = singular.sum(), singular.sqrt()
+    step = 2 * (first.mean - second.mean)
     return (
-        FrechetInfluence(mean1, 2 * (mean1 - mean2), _whitened(factor1) @ left * root, covariance1.trace() - cross),
-        FrechetInfluence(mean2, 2 * (mean2 - mean1), _whitened(factor2) @ right.T * root, covariance2.trace() - cross),
+        FrechetInfluence(first.mean, step, _whitened(first.factor) @ left * root, first.covariance.trace() - cross),
+        FrechetInfluence(
+            second.mean, -step, _whitened(second.factor) @ right.T * root, second.covariance.trace() - cross
+        ),
     )
 
 
