@@ -31,6 +31,9 @@ from titok.runtime.manifest import provenance
 CPU_STEPS = 8
 """Sampling steps where a CPU would need minutes for the official number; cost is proportional to them."""
 
+COMPARED_STEPS = 2
+"""Sampling steps of comparisons, whose two sides both cost in proportion to them."""
+
 
 def main() -> None:
     """Runs what the options ask for."""
@@ -102,7 +105,7 @@ def all_comparisons(
     """The pairs for every variant."""
     for name, variant in chosen.items():
         yield from comparisons(
-            name, variant, device, options.batch_size, options.train_batch_size, sampling_steps(device, options)
+            name, variant, device, options.batch_size, options.train_batch_size, options.steps or COMPARED_STEPS
         )
 
 

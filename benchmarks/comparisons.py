@@ -40,9 +40,9 @@ class Comparison(NamedTuple):
 
 
 def comparisons(
-    name: str, variant: Variant, device: torch.device, batch: int, train_batch: int, steps: int | None
+    name: str, variant: Variant, device: torch.device, batch: int, train_batch: int, steps: int
 ) -> Iterator[Comparison]:
-    """``steps`` replaces the sampler's own number of steps."""
+    """``steps``: sampling steps, instead of the sampler's own number."""
 
     def generate() -> Work:
         # Guided from the first step on, so that nothing is gained by steps without a second half.
