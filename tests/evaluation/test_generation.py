@@ -85,6 +85,29 @@ def test_a_file_scores_like_its_array(
     assert from_file == score(generated, reference, judge)
 
 
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batches_do_not_change_scores(
+    generated: np.ndarray, reference: Reference, judge: ClassifierExtractor, batch_size: int
+) -> None:
+    whole = score(generated, reference, judge).metrics
+    evaluation = settings().model_copy(update={"batch_size": batch_size})
+    samples = Samples.of_array(generated, LABELS)
+    found = score_samples(samples, reference, judge, evaluation, num_classes=10).metrics
+    assert found == pytest.approx(whole, rel=1e-4)
+
+
+def test_the_order_of_samples_changes_nothing_but_splits(
+    generated: np.ndarray, reference: Reference, judge: ClassifierExtractor
+) -> None:
+    order = np.random.default_rng(0).permutation(60)
+    whole, shuffled = (
+        score(images, reference, judge, labels).metrics
+        for images, labels in ((generated, LABELS), (generated[order], LABELS[order]))
+    )
+    whole.pop("inception_score_adm"), shuffled.pop("inception_score_adm")
+    assert shuffled == pytest.approx(whole, rel=1e-4)
+
+
 def test_real_images_score_best(images: torch.Tensor, reference: Reference, judge: ClassifierExtractor) -> None:
     pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     metrics = score(pixels, reference, judge, labels=np.arange(100) % 10, num_samples=100).metrics

@@ -66,6 +66,16 @@ def test_inception_in_float32_is_close(weights: Path, images: torch.Tensor) -> N
     assert extractor.identity["dtype"] == "float32"
 
 
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_inception_does_not_depend_on_batches(weights: Path, images: torch.Tensor, batch_size: int) -> None:
+    extractor = InceptionExtractor(weights, dtype="float32")
+    many = torch.cat([images[:, :, :160, :160], images[:, :, 96:, 96:]])
+    parts = [extractor(batch) for batch in many.split(batch_size)]
+    for name, whole in extractor(many)._asdict().items():
+        found = torch.cat([getattr(part, name) for part in parts])
+        torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4 * float(whole.abs().max()))
+
+
 def test_spatial_features_are_adms(weights: Path, images: torch.Tensor) -> None:
     """`mixed_6/conv` is the first branch of Mixed_6d; the first 7 of its channels, position by position."""
     extractor = InceptionExtractor(weights, dtype="float32")

@@ -8,7 +8,7 @@ import scipy.linalg
 import torch
 from golden.rule import load_golden
 
-from titok.metrics.frechet import FrechetError, frechet_distance
+from titok.metrics.frechet import FrechetError, Normal, frechet_distance
 from titok.metrics.moments import Moments
 
 
@@ -49,6 +49,16 @@ def test_scaled_covariance_has_a_closed_form() -> None:
 def test_identical_moments_are_at_distance_zero(rank: int) -> None:
     sigma, mean = covariance(64, rank, 4), np.ones(64)
     assert abs(frechet_distance(mean, sigma, mean, sigma).value) <= 1e-11 * max(np.trace(sigma), 1)
+
+
+def test_inceptions_number_of_features_at_distance_zero() -> None:
+    """As many features as Inception has, of its size; more images than features, and fewer."""
+    draws = torch.Generator().manual_seed(5)
+    for count in (2500, 300):
+        moments = Moments(2048)
+        moments.update(torch.randn(count, 2048, generator=draws).abs() * 0.4)
+        first = Normal.of(moments.mean, moments.covariance, "first")
+        assert abs(first.distance(first).value) <= 1e-6
 
 
 def test_rank_deficient_covariances_in_different_subspaces() -> None:

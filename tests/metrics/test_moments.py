@@ -44,6 +44,19 @@ def test_any_order_of_merging_gives_the_same(order: tuple[int, ...]) -> None:
     np.testing.assert_allclose(merged.covariance, whole.covariance, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("count", [1, 7, 64])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_parts_merge_to_the_same(count: int, offset: float) -> None:
+    rows = features(offset=offset)
+    merged = Moments(7)
+    for part in np.array_split(np.arange(203), count):
+        merged.merge(streamed(rows[part], 2))
+    np.testing.assert_allclose(merged.mean, rows.mean(0), rtol=1e-10)
+    expected = np.cov(rows.numpy(), rowvar=False)
+    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    assert (np.abs(merged.covariance.numpy() - expected) / scale).max() < 1e-10
+
+
 def test_small_spread_far_from_zero_keeps_its_digits() -> None:
     rows = features() * 1e-4 + 1e6
     expected = np.cov((rows - 1e6).numpy(), rowvar=False)
