@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from titok.runtime import device as device_module
 from titok.runtime.device import DeviceError, describe_device, select_device
 
 
@@ -58,3 +59,12 @@ def test_a_gpu_is_described():
     assert description["name"] == torch.cuda.get_device_name()
     assert description["tf32"] is True
     assert description["memory_gib"] > 1
+
+
+def test_large_blocks_are_reused_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_module.platform, "system", lambda: "Darwin")
+    assert not device_module.keep_freed_memory()
+    monkeypatch.undo()
+    library, version = device_module.platform.libc_ver()
+    if library == "glibc" and tuple(map(int, version.split("."))) >= (2, 35):
+        assert device_module.keep_freed_memory()
