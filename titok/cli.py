@@ -117,7 +117,7 @@ def _add_train(verbs: Verbs) -> None:
         "train",
         help="train a classifier, VQGAN, tokenizer stage or generator",
         description="Trains one thing. Stopped by Ctrl-C or a signal it saves and the same command continues; "
-        "a finished run is only exported again.",
+        "a finished run is only exported again. Several processes: torchrun --nproc-per-node 4 -m titok train ...",
     )
     train.add_argument("task", choices=("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator"))
     _add_paths(train, config="resolved settings of this run", output="model.safetensors to write")
@@ -130,6 +130,13 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--init", type=Path, help="model file of stage 1 (stage2)")
     train.add_argument("--critic", type=Path, help="model file of the perceptual classifier, where the losses name one")
     train.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events beside the log")
+    train.add_argument(
+        "--process-timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long several processes (torchrun) wait for one that says nothing (default: %(default)s)",
+    )
     _add_device(train)
     _add_workers(train)
     train.set_defaults(run=_lazy("train", "train_task"))

@@ -22,7 +22,7 @@ from titok.models.vqgan import VQGAN
 from titok.runtime.seed import generator
 from titok.training.loop import Run
 from titok.training.stage1 import Stage1Task
-from titok.training.task import MODEL
+from titok.training.task import MODEL, Turn
 
 ALL_STEPS = Path(__file__).parents[3] / "shared" / "golden" / "train_steps_stage1_s128"
 LOSSES = ("loss", "proxy_code_loss", "quantizer_loss", "commitment_loss", "codebook_loss")
@@ -52,13 +52,11 @@ class RecordingTask(Stage1Task):
         self.found: list[dict[str, torch.Tensor]] = []
         self.proxy_codes: list[torch.Tensor] = []
 
-    def updates(
-        self, batch: Batch | CodedBatch, step: int, rng: torch.Generator
-    ) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
+    def updates(self, batch: Batch | CodedBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         self.proxy_codes.append(self.vqgan.network.tokenize(batch.images))
-        for player, terms in super().updates(batch, step, rng):
-            self.found.append({name: value.detach().clone() for name, value in terms.items()})
-            yield player, terms
+        for turn in super().updates(batch, step, rng):
+            self.found.append({name: value.detach().clone() for name, value in turn.terms.items()})
+            yield turn
 
 
 class PickedImages:
@@ -102,7 +100,7 @@ def test_the_first_step_of_s128() -> None:
     batch = Batch(images, torch.zeros(2, dtype=torch.long))
 
     np.testing.assert_array_equal(vqgan.tokenize(images), golden.outputs["proxy_codes"])
-    [(player, terms)] = task.updates(batch, 0, generator(0, "step", 0))
+    [(player, terms, _)] = task.updates(batch, 0, generator(0, "step", 0))
     np.testing.assert_array_equal(terms["indices"], golden.outputs["ids"])
     found = [terms[name].item() for name in LOSSES]
     np.testing.assert_allclose(found, golden.outputs["loss_log"], rtol=1e-5)

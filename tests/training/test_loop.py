@@ -172,9 +172,9 @@ def test_a_non_finite_step_changes_nothing_and_keeps_its_batch(tmp_path: Path) -
         run(tmp_path, sick, ToyBatches(broken_step=5), name="sick", training=saving_always)
     for key, expected in dict(healthy.named_parameters()).items():
         assert torch.equal(expected, dict(sick.named_parameters())[key]), key
-    batch = torch.load(tmp_path / "sick-state" / "batch-of-step-00000005.pt", weights_only=True)
+    batch = torch.load(tmp_path / "sick-state" / "batch-of-step-00000005-rank0.pt", weights_only=True)
     assert batch["x"].isnan().any()
-    assert any("batch-of-step-00000005.pt" in note for note in caught.value.__notes__)
+    assert any("batch-of-step-00000005-rank0.pt" in note for note in caught.value.__notes__)
     newest = max((tmp_path / "sick-state").glob("step-*.pt"))
     assert newest.name == "step-00000005.pt", "the last checkpoint is from before the accident"
 

@@ -25,7 +25,7 @@ def steps(task: Task, count: int, first: int = 1) -> list[tuple[str, dict[str, T
     source = images()
     task.train()
     for step in range(first, first + count):
-        for name, terms in task.updates(source.batch(step), step, generator(0, "step", step)):
+        for name, terms, _ in task.updates(source.batch(step), step, generator(0, "step", step)):
             task.players[name].update(terms["loss"], step)
             seen.append((name, terms))
     return seen
@@ -56,7 +56,7 @@ def test_stage1_predicts_the_frozen_codes_of_the_augmented_batch() -> None:
     codes = task.vqgan.network.tokenize(batch.images)
     logits = task.model.proxy_logits(task.model.quantize(task.model.encode(batch.images)).z_quantized)
     expected = nn.functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
-    [(_, terms)] = task.updates(batch, 3, generator(0, "step", 3))
+    [(_, terms, _)] = task.updates(batch, 3, generator(0, "step", 3))
     torch.testing.assert_close(terms["proxy_code_loss"], expected.detach())
     assert terms["proxy_code_loss"].item() == pytest.approx(math.log(VQGAN_MODEL.codebook_size), rel=0.05)
     assert terms["indices"].shape == (8, 4)
@@ -137,12 +137,12 @@ def test_both_players_see_the_same_reconstructions_and_leave_each_other_alone() 
     adversarial.generator_terms, adversarial.discriminator_terms = watch_model, watch_discriminator  # type: ignore[method-assign]
     model_before, judge_before = (copy.deepcopy(part.state_dict()) for part in (task.model, adversarial))
     turns = task.updates(images().batch(6), 6, generator(0, "step", 6))
-    _, terms = next(turns)
+    terms = next(turns).terms
     task.players["model"].update(terms["loss"], 6)
     assert changed(task.model, model_before)
     assert not changed(adversarial, judge_before)
     model_before = copy.deepcopy(task.model.state_dict())
-    _, terms = next(turns)
+    terms = next(turns).terms
     task.players["discriminator"].update(terms["loss"], 6)
     assert not changed(task.model, model_before)
     assert changed(adversarial, judge_before) >= {"ema_real_logits_mean", "discriminator.block_in.0.weight"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -50,15 +50,16 @@ CLASSIFIER = ClassifierModel(channels=(8, 8), feature_dim=8, num_classes=3, drop
 GENERATOR = GeneratorModel(width=16, depth=2, num_heads=2, mlp_ratio=2.0, num_tokens=6, codebook_size=16, num_classes=3)
 
 
-def training(steps: int = 10) -> Training:
+def training(steps: int = 10, **changes: Any) -> Training:
     """Ten steps of batch 8."""
-    return Training(
-        steps=steps,
-        batch_size=8,
-        optimizer=Optimizer(learning_rate=3e-3),
-        schedule=Schedule(warmup_steps=2, end_learning_rate=1e-4),
-        log_every=1,
-    )
+    settings: dict[str, Any] = {
+        "steps": steps,
+        "batch_size": 8,
+        "optimizer": Optimizer(learning_rate=3e-3),
+        "schedule": Schedule(warmup_steps=2, end_learning_rate=1e-4),
+        "log_every": 1,
+    }
+    return Training(**{**settings, **changes})
 
 
 def tokenizer(**changes: Any) -> TokenizerModel:
@@ -145,7 +146,7 @@ def probe_task(settings: Training) -> Task:
     return ProbeTask(LinearProbe(5, 3), settings)
 
 
-def images() -> Batches:
+def images(**place: int) -> Batches:
     """40 images of 18 x 18 pixels in blocks of 3, one colour brighter by class, cropped to 16 and flipped."""
     numbers = np.random.default_rng(0)
     labels = torch.from_numpy(numbers.integers(0, 3, 40))
@@ -153,15 +154,15 @@ def images() -> Batches:
     coarse[torch.arange(40), labels] += 127
     pixels = coarse.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
     keys = np.array([f"{index:02d}" for index in range(40)])
-    return TrainingImages(ImageSet(pixels, labels, keys, "made up"), crop=16, batch_size=8, seed=0)
+    return TrainingImages(ImageSet(pixels, labels, keys, "made up"), crop=16, batch_size=8, seed=0, **place)
 
 
-def tokens() -> Batches:
+def tokens(**place: int) -> Batches:
     """40 images, two views of six tokens that depend on the class."""
     numbers = np.random.default_rng(1)
     labels = numbers.integers(0, 3, 40)
     ids = (numbers.integers(0, 4, (40, 2, 6)) + 4 * labels[:, None, None]).astype(np.uint16)
-    return TrainingTokens(TokenSet(ids, labels, "none", ("a", "b"), {}), batch_size=8, seed=0)
+    return TrainingTokens(TokenSet(ids, labels, "none", ("a", "b"), {}), batch_size=8, seed=0, **place)
 
 
 def features() -> Batches:
@@ -173,7 +174,13 @@ def features() -> Batches:
     return TrainingFeatures(torch.from_numpy(100 * rows), torch.from_numpy(labels), batch_size=8, seed=0)
 
 
-TASKS: dict[str, tuple[Callable[[Training], Task], Callable[[], Batches]]] = {
+class Built(NamedTuple):
+    task: Task
+    batches: Batches
+    settings: Training
+
+
+TASKS: dict[str, tuple[Callable[[Training], Task], Callable[..., Batches]]] = {
     "vqgan": (vqgan_task, images),
     "stage1": (stage1_task, images),
     "stage2": (stage2_task, images),
@@ -186,9 +193,9 @@ TASKS: dict[str, tuple[Callable[[Training], Task], Callable[[], Batches]]] = {
 }
 
 
-def build(name: str, steps: int = 10) -> tuple[Task, Batches, Training]:
-    """A named task with fresh weights (always the same), its batches and its settings."""
-    settings = training(steps)
+def build(name: str, steps: int = 10, *, place: dict[str, int] | None = None, **changes: Any) -> Built:
+    """A named task with fresh weights (always the same), its batches and its settings, some of them changed."""
+    settings = training(steps, **changes)
     make_task, make_batches = TASKS[name]
     torch.manual_seed(0)
-    return make_task(settings), make_batches(), settings
+    return Built(make_task(settings), make_batches(**(place or {})), settings)

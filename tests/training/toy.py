@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from titok.config.training import Optimizer, Schedule, Training
 from titok.training.optimizer import Player
-from titok.training.task import Task
+from titok.training.task import Task, Turn
 
 
 class ToyBatch(NamedTuple):
@@ -49,14 +49,14 @@ class ToyTask(Task):
         if self.adversary is not None:
             self.players["adversary"] = Player(self.adversary, training, learning_rate=1e-3, start_step=3)
 
-    def updates(self, batch: ToyBatch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    def updates(self, batch: ToyBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         noise = torch.rand(len(batch.x), 1, generator=rng)
         out = self.model(batch.x)
         target = batch.x.sum(dim=1, keepdim=True) + 0.1 * noise
         indices = (out.detach().flatten() * (0 if self.constant_codes else 4)).long() % 16
-        yield "model", {"loss": ((out - target) ** 2).mean(), "noise": noise.mean(), "indices": indices}
+        yield Turn("model", {"loss": ((out - target) ** 2).mean(), "noise": noise.mean(), "indices": indices})
         if self.adversary is not None and step >= self.players["adversary"].start_step:
-            yield "adversary", {"loss": (self.adversary(out.detach()) - target).abs().mean()}
+            yield Turn("adversary", {"loss": (self.adversary(out.detach()) - target).abs().mean()})
 
 
 def toy_training(**changes: object) -> Training:

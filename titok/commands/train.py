@@ -30,6 +30,7 @@ from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
+from titok.runtime.processes import joined, place
 from titok.runtime.seed import seed_everything
 from titok.training.classifier import ClassifierTask
 from titok.training.generator import GeneratorTask
@@ -57,9 +58,15 @@ class Run(NamedTuple):
 
 def train_task(options: argparse.Namespace) -> None:
     """Trains one thing from its resolved settings; the output folder gets the model, its log and its manifest."""
-    device = select_device(options.device)
+    with joined(options.device, timeout_seconds=options.process_timeout) as device_name:
+        _train_here(options, device_name)
+
+
+def _train_here(options: argparse.Namespace, device_name: str) -> None:
+    """In this process, alone or with others."""
     seed_everything(options.seed, "init", options.task)
     run = BUILDERS[options.task](options)
+    device = select_device(device_name, allow_tf32=run.training.compute.tf32)
     run.task.to(device)
     with _closing(run.batches):
         train(
@@ -132,7 +139,7 @@ def _generator(options: argparse.Namespace) -> Run:
     job = load_job(options.config, GeneratorJob)
     tokens = load_tokens(_needed(options, "tokens"))
     task = GeneratorTask(build_generator(job.model), job.mask_schedule, job.losses, job.training)
-    batches = TrainingTokens(tokens, job.training.batch_size, options.seed)
+    batches = TrainingTokens(tokens, job.training.batch_size, options.seed, **_place())
     return Run(job, job.training, task, batches, {"tokens": options.tokens})
 
 
@@ -153,12 +160,18 @@ def _needed(options: argparse.Namespace, name: str) -> Path:
     return path
 
 
+def _place() -> dict[str, int]:
+    """Which part of every batch this process works on."""
+    here = place()
+    return {"rank": here.rank, "world_size": here.world_size}
+
+
 def _open(options: argparse.Namespace, job: Any) -> ImageSet | StreamedSet:
     return open_images(_needed(options, "data"), "train", job.dataset, workers=options.workers)
 
 
 def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> TrainingImages | StreamedTraining:
-    return training_images(_open(options, job), job.dataset.image_size, training, options.seed)
+    return training_images(_open(options, job), job.dataset.image_size, training, options.seed, **_place())
 
 
 def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN) -> Batches:
@@ -166,10 +179,10 @@ def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN)
     training = job.training
     images = _open(options, job)
     if training.random_crop or training.random_flip or not isinstance(images, ImageSet):
-        return training_images(images, job.dataset.image_size, training, options.seed)
+        return training_images(images, job.dataset.image_size, training, options.seed, **_place())
     crop = job.dataset.image_size
     codes = centre_codes(images, crop, vqgan.tokenize)
-    return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed)
+    return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed, **_place())
 
 
 def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore) -> CodedImages:
@@ -183,7 +196,7 @@ def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore)
     images = open_images(_needed(options, "data"), "train", dataset, workers=options.workers)
     wanted |= {"fingerprint": images.fingerprint, "vqgan_sha256": sha256_file(_needed(options, "vqgan"))}
     store.require(wanted, "this training")
-    return CodedImages(images, crop, facts.view_list(), store.codes, job.training.batch_size, options.seed)
+    return CodedImages(images, crop, facts.view_list(), store.codes, job.training.batch_size, options.seed, **_place())
 
 
 def _pixel_losses(

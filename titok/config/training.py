@@ -30,6 +30,24 @@ class Schedule(Section):
     end_learning_rate: NonNegativeFloat = 1e-5
 
 
+class Compute(Section):
+    """How the arithmetic is done (measured effects: `docs/training.md`); numbers may change in their last digits."""
+
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Autocast of the networks; quantizers, losses and weights stay float32. fp16 scales its losses."""
+    tf32: bool = False
+    """Rounds the factors of float32 matrix products to 10 bits on GPUs that can."""
+    compile: bool = False
+    """Compiles transformers and convolutional stacks by `torch.compile`: minutes at first, faster steps after."""
+    activation_checkpointing: bool = False
+    """Recomputes each transformer block in the backward pass: less memory, about a third more work."""
+    channels_last: bool = False
+    """Keeps convolutions' weights and images with channels innermost."""
+    micro_batch_size: PositiveInt | None = None
+    """Most images that one process takes through the networks at a time; gradients are summed over these passes. Null:
+    all at once."""
+
+
 class Training(Section):
     """One training run, whatever the task."""
 
@@ -48,6 +66,9 @@ class Training(Section):
     """Wall time between checkpoints; 0 saves after every step."""
     keep_checkpoints: PositiveInt = 2
     """How many of the newest checkpoints stay on disk."""
+    milestone_steps: PositiveInt | None = None
+    """Every so many steps a checkpoint is made that stays; null: none."""
+    compute: Compute = Compute()
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Self:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from titok.config.training import Adversarial
 from titok.models.discriminator import PatchDiscriminator
+from titok.runtime.processes import mean
 
 LECAM_DECAY = 0.999
 
@@ -75,7 +76,7 @@ class AdversarialLoss(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             both = torch.cat([images.detach(), reconstructions.detach()]).float()
             real_logits, fake_logits = self.discriminator(both).chunk(2)
-            real_mean, fake_mean = real_logits.mean(), fake_logits.mean()
+            real_mean, fake_mean = _over_processes(real_logits.mean()), _over_processes(fake_logits.mean())
             lecam_loss = self.config.lecam_weight * lecam_penalty(
                 real_mean, fake_mean, self.ema_real_logits_mean, self.ema_fake_logits_mean
             )
@@ -91,3 +92,9 @@ class AdversarialLoss(nn.Module):
     def _update_averages(self, real_mean: Tensor, fake_mean: Tensor) -> None:
         for average, value in ((self.ema_real_logits_mean, real_mean), (self.ema_fake_logits_mean, fake_mean)):
             average.copy_(average * LECAM_DECAY + value * (1 - LECAM_DECAY))
+
+
+def _over_processes(own: Tensor) -> Tensor:
+    """The mean over all processes, of which only the own part has a gradient: after gradients are averaged, LeCam's
+    squares are those of the global batch, however many processes share it."""
+    return own + (mean(own.detach().clone()) - own.detach())

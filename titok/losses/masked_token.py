@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,18 +22,30 @@ class MaskedTokenLoss(NamedTuple):
     """Share of masked tokens whose best guess is right: per sample, then the batch mean; 0 for samples without."""
 
 
-def masked_token_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: MaskedTokenLosses) -> MaskedTokenLoss:
+def token_weights(mask: Tensor, weights: MaskedTokenLosses) -> Tensor:
+    """(B, K): 1 where ``mask`` (B, K) is true, ``weights.unmasked_weight`` elsewhere."""
+    masked = mask.float()
+    return masked + (1 - masked) * weights.unmasked_weight
+
+
+def masked_token_loss(
+    logits: Tensor, targets: Tensor, mask: Tensor, weights: MaskedTokenLosses, mean_weight: Tensor | None = None
+) -> MaskedTokenLoss:
     """Label-smoothed cross entropy of ``logits`` (B, K, V) against the unmasked ``targets`` (B, K).
 
     Masked positions (``mask`` (B, K) true) weigh 1, the others ``weights.unmasked_weight``; the weighted mean is taken
-    over the whole batch, so samples with more masked tokens count more. Computed in float32.
+    over the whole batch, so samples with more masked tokens count more. Where these are only some rows of it,
+    ``mean_weight`` is the mean weight of a token in all rows: then the mean of the parts' losses is the batch's.
+    Computed in float32.
     """
-    entropy = F.cross_entropy(
-        logits.float().transpose(1, 2), targets, reduction="none", label_smoothing=weights.label_smoothing
-    )
-    masked = mask.float()
-    token_weights = masked + (1 - masked) * weights.unmasked_weight
-    loss = (token_weights * entropy).sum() / (token_weights.sum() + _EPSILON)
-    correct = (logits.detach().argmax(dim=-1) == targets).float() * masked
-    accuracy = (correct.sum(dim=1) / (masked.sum(dim=1) + _EPSILON)).mean()
+    with torch.autocast(logits.device.type, enabled=False):
+        entropy = F.cross_entropy(
+            logits.float().transpose(1, 2), targets, reduction="none", label_smoothing=weights.label_smoothing
+        )
+        weight = token_weights(mask, weights)
+        total = weight.sum() if mean_weight is None else mean_weight * mask.numel()
+        loss = (weight * entropy).sum() / (total + _EPSILON)
+        masked = mask.float()
+        correct = (logits.detach().argmax(dim=-1) == targets).float() * masked
+        accuracy = (correct.sum(dim=1) / (masked.sum(dim=1) + _EPSILON)).mean()
     return MaskedTokenLoss(loss, accuracy)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from titok.runtime.processes import gathered
 
 USAGE_DECAY = 0.99
 """CVQ-VAE: how slowly the running usage of a code follows the batches."""
@@ -38,7 +39,8 @@ class VectorQuantizer(nn.Module):
 
     With ``use_l2_norm`` latents and codes are compared, and returned, as unit vectors, and the gradients of both losses
     pass through the normalisations. ``reanchor`` moves rarely used codes onto nearby features after every training
-    step (CVQ-VAE, Zheng & Vedaldi 2023), as the released single-stage recipes do.
+    step (CVQ-VAE, Zheng & Vedaldi 2023), as the released single-stage recipes do; a step whose batch goes through in
+    several passes says so by ``passes_per_step``.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class VectorQuantizer(nn.Module):
         self.use_l2_norm = use_l2_norm
         self.commitment_weight = commitment_weight
         self.reanchor = reanchor
+        self.passes_per_step = 1
+        self._passed: list[tuple[Tensor, Tensor]] = []
         self.embedding = nn.Embedding(codebook_size, code_dim)
         nn.init.uniform_(self.embedding.weight, -1.0 / codebook_size, 1.0 / codebook_size)
         if reanchor:
@@ -74,7 +78,10 @@ class VectorQuantizer(nn.Module):
             codebook_loss = F.mse_loss(z_quantized, z.detach())
             straight_through = z + (z_quantized - z).detach()
             if self.reanchor and self.training:
-                self._reanchor(features.detach().flatten(0, -2), indices.flatten())
+                self._passed.append((features.detach().flatten(0, -2), indices.flatten()))
+                if len(self._passed) == self.passes_per_step:
+                    self._reanchor(*(torch.cat(parts) for parts in zip(*self._passed, strict=True)))
+                    self._passed.clear()
         return Quantized(straight_through, indices, commitment_loss, codebook_loss, commitment_loss + codebook_loss)
 
     def lookup(self, indices: Tensor) -> Tensor:
@@ -87,9 +94,10 @@ class VectorQuantizer(nn.Module):
         """Draws the codebook from latents (B, K, E) instead of uniformly around zero.
 
         Every latent is used before any is used twice. With fewer latents than codes, repeated ones get noise of a
-        hundredth of the latents' spread so that no two codes coincide. ``generator`` is a CPU generator.
+        hundredth of the latents' spread so that no two codes coincide. ``generator`` is a CPU generator. All processes
+        draw the same codes, from the latents of all.
         """
-        candidates = z.detach().flatten(0, -2).float()
+        candidates = gathered(z.detach().flatten(0, -2).float())
         repeats = -(-self.codebook_size // len(candidates))
         order = torch.cat([torch.randperm(len(candidates), generator=generator) for _ in range(repeats)])
         codes = candidates[order[: self.codebook_size].to(candidates.device)]
@@ -113,7 +121,7 @@ class VectorQuantizer(nn.Module):
 
         All processes see the features of all, so that their codebooks stay equal.
         """
-        features, indices = _gather(features), _gather(indices)
+        features, indices = gathered(features), gathered(indices)
         distances = self._distances(F.normalize(features, dim=-1) if self.use_l2_norm else features)
         share = torch.bincount(indices, minlength=self.codebook_size) / len(indices)
         self.embed_prob.mul_(USAGE_DECAY).add_(share, alpha=1 - USAGE_DECAY)
@@ -121,15 +129,6 @@ class VectorQuantizer(nn.Module):
         alpha = torch.exp(-scaled_usage / (1 - USAGE_DECAY) - 1e-3).unsqueeze(1)
         nearest = features[distances.argmin(dim=0)]
         self.embedding.weight.copy_((1 - alpha) * self.embedding.weight + alpha * nearest)
-
-
-def _gather(rows: Tensor) -> Tensor:
-    """The rows of all processes of a distributed job, in rank order; every process has the same number."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return rows
-    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)
 
 
 class GaussianPosterior:

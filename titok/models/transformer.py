@@ -6,8 +6,13 @@ Parameters are named as in timm's vision transformer (``norm1``, ``attn.qkv``, `
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import cast
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class Attention(nn.Module):
@@ -48,7 +53,23 @@ class Mlp(nn.Module):
         return self.fc2(F.gelu(self.fc1(x)))
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module, ABC):
+    """A block that can do without the memory of its activations: the backward pass computes them again."""
+
+    recompute = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D)."""
+        if self.recompute and torch.is_grad_enabled():
+            return cast(Tensor, checkpoint(self.transform, x, use_reentrant=False))
+        return self.transform(x)
+
+    @abstractmethod
+    def transform(self, x: Tensor) -> Tensor:
+        """What the block computes."""
+
+
+class Block(TransformerBlock):
     """Pre-norm block: x + attn(norm1(x)), then x + mlp(norm2(x))."""
 
     def __init__(
@@ -60,13 +81,13 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
 
 
-class PostNormBlock(nn.Module):
+class PostNormBlock(TransformerBlock):
     """BERT's block: norm1(x + drop(attn(x))), then norm2(x + drop(mlp(x))).
 
     ``dropout`` acts on the attention probabilities and on both sub-layer outputs, in training mode only.
@@ -82,7 +103,7 @@ class PostNormBlock(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio))
         self.norm2 = nn.LayerNorm(width, eps=eps)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
         x = self.norm1(x + F.dropout(self.attn(x), self.dropout, self.training))
         return self.norm2(x + F.dropout(self.mlp(x), self.dropout, self.training))

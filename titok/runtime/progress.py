@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -28,8 +29,15 @@ class Progress(Protocol):
     def __exit__(self, *error: Any) -> Any: ...
 
 
-def progress(total: int, initial: int = 0, desc: str = "", unit: str = "step") -> Progress:
-    """Progress of ``total`` steps of which ``initial`` were done by an earlier, interrupted run."""
+def progress(
+    total: int, initial: int = 0, desc: str = "", unit: str = "step", *, hidden: bool = False
+) -> contextlib.AbstractContextManager[Progress]:
+    """Progress of ``total`` steps of which ``initial`` were done by an earlier, interrupted run.
+
+    ``hidden``: shown nowhere, for all but one of several processes.
+    """
+    if hidden:
+        return contextlib.nullcontext(LineProgress(total, initial, desc, unit, interval=float("inf")))
     if sys.stderr.isatty():
         from tqdm import tqdm
 

@@ -23,6 +23,7 @@ from typing import Any, Self
 import torch
 
 from titok.runtime.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
+from titok.runtime.processes import from_first
 
 _MISSING = "nothing"
 
@@ -43,22 +44,37 @@ class StateDirectory:
     """Owns a run's state directory while the block lasts.
 
     ``identity`` is plain data that names the run (settings, seed). A directory of another run is refused with the
-    differing keys and left as it is. ``keep`` newest checkpoints stay; ``seconds`` is the time between two.
+    differing keys and left as it is. ``keep`` newest checkpoints stay, and those of every ``milestone_steps`` steps;
+    ``seconds`` is the time between two. Of several processes that train together, one is the ``owner``: it alone locks
+    and writes, and the others load what it says.
 
     Raises:
         CheckpointError: another process trains in the directory.
         StateMismatchError: the directory belongs to other settings.
     """
 
-    def __init__(self, path: str | Path, identity: Mapping[str, Any], *, keep: int = 2, seconds: float = 300.0) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        identity: Mapping[str, Any],
+        *,
+        keep: int = 2,
+        seconds: float = 300.0,
+        milestone_steps: int | None = None,
+        owner: bool = True,
+    ) -> None:
         self.path = Path(path)
         self.identity = dict(identity)
         self._keep = keep
         self._seconds = seconds
+        self._milestone_steps = milestone_steps
+        self._owner = owner
         self._last_save = time.monotonic()
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
+        if not self._owner:
+            return self
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.path / "owner.lock")
         try:
@@ -83,20 +99,26 @@ class StateDirectory:
         """Checkpoints, the newest first."""
         return sorted(self.path.glob("step-*.pt"), reverse=True)
 
-    def is_due(self) -> bool:
-        """Whether it is time for another checkpoint."""
-        return time.monotonic() - self._last_save >= self._seconds
+    def is_due(self, step: int) -> bool:
+        """Whether it is time for another checkpoint, after ``step`` steps."""
+        return self._is_milestone(step) or time.monotonic() - self._last_save >= self._seconds
+
+    def _is_milestone(self, step: int) -> bool:
+        return self._milestone_steps is not None and step % self._milestone_steps == 0
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
         """Writes the checkpoint of ``step`` whole or not at all, then drops the oldest beyond ``keep``.
 
         The checksum is written first: a checkpoint without one cannot come to be.
         """
-        path = self.path / f"step-{step:08d}.pt"
+        if not self._owner:
+            return
+        path = self._checkpoint(step)
         with atomic_path(path) as temporary:
             _write(temporary, {**state, "step": step, "identity_sha256": sha256_json(self.identity)})
             write_text(_sum_path(path), sha256_file(temporary) + "\n")
-        for old in self.checkpoints()[self._keep :]:
+        passing = [path for path in self.checkpoints() if not self._is_milestone(_step_of(path))]
+        for old in passing[self._keep :]:
             old.unlink()
             _sum_path(old).unlink(missing_ok=True)
         self._last_save = time.monotonic()
@@ -109,6 +131,14 @@ class StateDirectory:
         Raises:
             CheckpointError: there are checkpoints, but none can be read.
         """
+        state = self._newest() if self._owner else None
+        step = from_first(None if state is None else state["step"])
+        return state if self._owner or step is None else _read(self._checkpoint(step))
+
+    def _checkpoint(self, step: int) -> Path:
+        return self.path / f"step-{step:08d}.pt"
+
+    def _newest(self) -> dict[str, Any] | None:
         found = self.checkpoints()
         for path in found:
             try:
@@ -127,9 +157,9 @@ class StateDirectory:
             )
         return None
 
-    def keep_batch(self, step: int, batch: Mapping[str, torch.Tensor]) -> Path:
-        """Stores the batch of a step that went wrong, for inspection with ``torch.load``."""
-        path = self.path / f"batch-of-step-{step:08d}.pt"
+    def keep_batch(self, step: int, rank: int, batch: Mapping[str, torch.Tensor]) -> Path:
+        """Stores a process's part of the batch of a step that went wrong, for inspection with ``torch.load``."""
+        path = self.path / f"batch-of-step-{step:08d}-rank{rank}.pt"
         with atomic_path(path) as temporary:
             _write(temporary, dict(batch))
         return path
@@ -188,6 +218,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"its SHA-256 is {found[:12]}, expected {wanted[:12]}")
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
 
 
 def _sum_path(path: Path) -> Path:

@@ -13,7 +13,7 @@ from titok.config.training import Training
 from titok.data.images import Batch
 from titok.models.classifier import Classifier
 from titok.training.optimizer import Player
-from titok.training.task import MODEL, Task
+from titok.training.task import MODEL, Task, Turn
 
 
 class ClassifierTask(Task):
@@ -27,11 +27,12 @@ class ClassifierTask(Task):
         self.players = {MODEL: Player(model, training)}
         self.config = {"kind": "classifier", "model": config.resolved()}
 
-    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """One update."""
         images = batch.images.to(self.device, non_blocking=True)
         labels = batch.labels.to(self.device, non_blocking=True)
-        yield MODEL, class_terms(self.model(images), labels)
+        for rows, share in self.shares.passes(len(images)):
+            yield Turn(MODEL, class_terms(self.model(images[rows]), labels[rows]), share)
 
 
 def class_terms(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -6,13 +6,18 @@ import torch
 from torch import Tensor
 
 from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
+from titok.training.shares import Shares
 
 
 @torch.no_grad()
-def place_codebook(model: TiTok, images: Tensor, step: int, rng: torch.Generator) -> None:
-    """At step 0 of a tokenizer with ``codebook_init: data``, draws its codes from the encodings of the first batch.
+def place_codebook(model: TiTok | VQGAN, images: Tensor, shares: Shares, step: int, rng: torch.Generator) -> None:
+    """At step 0, draws the codes from the encodings of the first batch: of a tokenizer with ``codebook_init: data``, or
+    of a VQGAN, for whose training no released recipe exists to follow.
 
     Small codebooks of uniform noise often end with one code for everything; codes on the data do not.
     """
-    if step == 0 and model.config.kind == "vq" and model.config.codebook_init == "data":
-        model.init_codebook_from(model.encode(images), rng)
+    if step > 0 or (isinstance(model, TiTok) and (model.config.kind, model.config.codebook_init) != ("vq", "data")):
+        return
+    encoded = [model.encode(images[rows]).float() for rows, _ in shares.passes(len(images))]
+    model.quantize.init_from(torch.cat(encoded), rng)

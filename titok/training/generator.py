@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple
 
 import torch
-from torch import Tensor
 
 from titok.config.sampling import MaskSchedule
 from titok.config.training import MaskedTokenLosses, Training
 from titok.data.tokens import TokenBatch
 from titok.generation.masking import MaskingDraws, draw_masking, mask_tokens
-from titok.losses.masked_token import masked_token_loss
+from titok.losses.masked_token import masked_token_loss, token_weights
 from titok.models.generator import MaskGIT
+from titok.runtime.processes import mean
 from titok.training.optimizer import Player
-from titok.training.task import MODEL, Task
+from titok.training.task import MODEL, Task, Turn
 
 Draw = Callable[[int, int, torch.Generator], MaskingDraws]
 """(batch size, K, the step's generator) -> the random numbers of one batch."""
@@ -42,14 +42,17 @@ class GeneratorTask(Task):
         self.players = {MODEL: Player(model, training)}
         self.config = {"kind": "generator", "model": model.config.resolved()}
 
-    def updates(self, batch: TokenBatch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """Mask, predict, one update."""
+    def updates(self, batch: TokenBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
+        """Mask, predict, one update; the loss is the weighted mean over the tokens of the global batch."""
         tokens = batch.tokens.to(self.device, non_blocking=True)
         labels = batch.labels.to(self.device, non_blocking=True)
-        batch_size, num_tokens = tokens.shape
-        draws = self.draw(batch_size, num_tokens, rng)
-        on_device = MaskingDraws(*(numbers.to(self.device, non_blocking=True) for numbers in astuple(draws)))
+        size, num_tokens = tokens.shape
+        draws = self.draw(size * self.shares.world_size, num_tokens, rng)
+        own = MaskingDraws(*(self.shares.mine(numbers) for numbers in astuple(draws))).to(self.device)
         mask_id, drop_prob = self.model.token_space.mask_id, self.model.config.class_dropout_prob
-        masked = mask_tokens(tokens, mask_id, on_device, self.mask_schedule, drop_prob)
-        logits = self.model(masked.tokens, labels, masked.drop)
-        yield MODEL, masked_token_loss(logits, tokens, masked.mask, self.losses)._asdict()
+        masked = mask_tokens(tokens, mask_id, own, self.mask_schedule, drop_prob)
+        mean_weight = mean(token_weights(masked.mask, self.losses).mean())
+        for rows, share in self.shares.passes(size):
+            logits = self.model(masked.tokens[rows], labels[rows], masked.drop[rows])
+            loss = masked_token_loss(logits, tokens[rows], masked.mask[rows], self.losses, mean_weight)
+            yield Turn(MODEL, loss._asdict(), share)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from titok.runtime.processes import mean, place, total
 from titok.training.task import MODEL
 
 _JUDGED = ("loss", "grad_norm")
@@ -66,10 +67,13 @@ class Window:
         self._num_samples += num_samples
 
     def collect(self) -> None:
-        """Brings pending numbers to the host in one transfer; raises ``NonFiniteError`` for the first bad step."""
+        """Brings pending numbers, averaged over processes, to the host in one transfer.
+
+        Raises ``NonFiniteError`` for the first bad step, everywhere.
+        """
         if not self._pending:
             return
-        values = iter(torch.stack([term for _, row in self._pending for term in row.values()]).tolist())
+        values = iter(mean(torch.stack([term for _, row in self._pending for term in row.values()])).tolist())
         rows = [(step, {name: next(values) for name in row}) for step, row in self._pending]
         self._pending.clear()
         for step, row in rows:
@@ -84,7 +88,7 @@ class Window:
         summary = {name: math.fsum(values) / len(values) for name, values in self._numbers.items()}
         summary["images_per_second"] = self._num_samples / max(self.seconds, 1e-9)
         if self._counts is not None:
-            summary |= _codebook_use(self._counts)
+            summary |= _codebook_use(total(self._counts))
             self._counts.zero_()
         self._numbers = {}
         self._num_samples = 0
@@ -98,8 +102,11 @@ class Window:
         return self._seconds + time.perf_counter() - self._since
 
     def state_dict(self) -> dict[str, Any]:
-        """So that a window cut by an interruption ends with the numbers it would have had."""
+        """So that a window cut by an interruption ends with the numbers it would have had; all processes call it."""
         self.collect()
+        if self._counts is not None:
+            counts = total(self._counts.clone())  # from now on the first process holds what all have counted
+            self._counts.copy_(counts if place().is_first else torch.zeros_like(counts))
         return {
             "numbers": self._numbers,
             "counts": self._counts,
@@ -110,7 +117,7 @@ class Window:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continues a window cut by an interruption."""
         self._numbers = {name: list(values) for name, values in state["numbers"].items()}
-        if self._counts is not None:
+        if self._counts is not None and place().is_first:
             self._counts.copy_(state["counts"])
         self._num_samples = state["num_samples"]
         self._seconds = state["seconds"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,18 @@ from torch import nn
 from titok.config.training import Training
 from titok.runtime.files import atomic_path, sha256_json, write_json
 from titok.runtime.manifest import provenance
+from titok.runtime.processes import Agreement, place
 from titok.runtime.progress import progress
 from titok.runtime.seed import derive_seed, generator
 from titok.runtime.weights import save_model
 from titok.training.checkpoint import StateDirectory
 from titok.training.ema import Ema
 from titok.training.health import CollapseWatch, NonFiniteError, Window
-from titok.training.metrics_log import JsonLinesLog, NullLog, Tee, TensorBoardLog
+from titok.training.metrics_log import JsonLinesLog, MetricsLog, NullLog, Tee, TensorBoardLog
+from titok.training.shares import Shares
 from titok.training.signals import Interrupted, StopSignals
-from titok.training.task import MODEL, Batches, Task
+from titok.training.speed import PRECISIONS, prepare_modules
+from titok.training.task import MODEL, Batches, Task, Turn, mean_terms
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 """Scores a model that is in eval mode and holds averaged weights."""
@@ -56,19 +59,28 @@ def train(
         NonFiniteError, CollapseError: the run is ill; the last checkpoint is from before.
         Interrupted: a signal came; the state is saved.
     """
+    here = place()
     run = Run(task, training, seed, config)
-    keep, seconds = training.keep_checkpoints, training.checkpoint_seconds
-    with StateDirectory(state_dir, run.identity, keep=keep, seconds=seconds) as state, StopSignals() as signals:
+    directory = StateDirectory(
+        state_dir,
+        run.identity,
+        keep=training.keep_checkpoints,
+        seconds=training.checkpoint_seconds,
+        milestone_steps=training.milestone_steps,
+        owner=here.is_first,
+    )
+    with directory as state, StopSignals() as signals:
         run.resume(state, tensorboard)
         try:
             run.loop(batches, state, signals)
         except NonFiniteError as error:
-            path = state.keep_batch(error.step, batches.batch(error.step)._asdict())
-            error.add_note(f"The batch of that step is in {path}")
+            path = state.keep_batch(error.step, here.rank, batches.batch(error.step)._asdict())
+            error.add_note(f"This process's part of that step's batch is in {path}")
             raise
         finally:
             run.log.close()
-        run.export(Path(output_dir), state, evaluate, inputs)
+        if here.is_first:
+            run.export(Path(output_dir), state, evaluate, inputs)
 
 
 class Run:
@@ -78,6 +90,12 @@ class Run:
         self.task = task
         self.training = training
         self.seed = seed
+        self.place = place()
+        task.shares = Shares.of(training, self.place)
+        prepare_modules(task, training.compute)
+        if self.place.world_size > 1:
+            for player in task.players.values():
+                player.gradients.join()
         self.config = dict(config)
         self.identity = {"seed": seed, "config": self.config}
         self.ema = Ema(task.players[MODEL].parameters, training.ema_decay)
@@ -96,6 +114,9 @@ class Run:
             self.window.load_state_dict(found["window"])
             self.watch.since = found["single_code_since"]
             self.step, self.seconds, self.latest = found["step"], found["seconds"], found["latest"]
+        if not self.place.is_first:
+            self.log: MetricsLog = NullLog()
+            return
         self.lines = JsonLinesLog(state.metrics_path, found["log_position"] if found is not None else 0)
         board = TensorBoardLog(state.path / "tensorboard", self.step) if tensorboard else NullLog()
         self.log = Tee(self.lines, board)
@@ -103,12 +124,15 @@ class Run:
     def loop(self, batches: Batches, state: StateDirectory, signals: StopSignals) -> None:
         """Trains, looks, logs and saves until the last step or a signal."""
         training = self.training
-        # On a CPU looking costs nothing; elsewhere it would make every step wait for the device.
-        look_every = 1 if self.task.device.type == "cpu" else training.log_every
+        # On a CPU of its own looking costs nothing; elsewhere it would make every step wait for the device.
+        alone = self.place.world_size == 1 and self.task.device.type == "cpu"
+        look_every = 1 if alone else training.log_every
         shown = self.step
+        agreement = Agreement()
+        stop = 0
         self.task.train()
-        with progress(training.steps, self.step, self.task.name) as bar:
-            while self.step < training.steps and signals.received is None:
+        with progress(training.steps, self.step, self.task.name, hidden=not self.place.is_first) as bar:
+            while self.step < training.steps and not stop:
                 self.train_one_step(batches)
                 is_last = self.step == training.steps
                 if self.step % look_every == 0:
@@ -118,24 +142,48 @@ class Run:
                     bar.set_postfix({"loss": self.latest["loss"]})
                     bar.update(self.step - shown)
                     shown = self.step
-                if is_last or signals.received is not None or state.is_due():
+                stop, save_now = agreement.settle(signals.received or 0, state.is_due(self.step))
+                if is_last or stop or save_now:
                     self.save(state)
-        if self.step < training.steps and signals.received is not None:
-            print(f"Stopped after step {self.step} of {training.steps}; the same command continues.", file=sys.stderr)
-            raise Interrupted(signals.received)
+        agreement.finish()
+        if self.step < training.steps:
+            if self.place.is_first:
+                print(
+                    f"Stopped after step {self.step} of {training.steps}; the same command continues.", file=sys.stderr
+                )
+            raise Interrupted(stop)
 
     def train_one_step(self, batches: Batches) -> None:
         """One batch, one update per player, one move of the averages."""
         step = self.step
-        _seed_dropout(derive_seed(self.seed, "dropout", step), self.task.device)
+        # Every process drops out other units; the first one those that it would drop alone.
+        apart = (self.place.rank,) if self.place.rank else ()
+        _seed_dropout(derive_seed(self.seed, "dropout", step, *apart), self.task.device)
         batch = batches.batch(step)
-        # The forward passes run in here, one player's after another's update: the place for torch.autocast.
-        for name, terms in self.task.updates(batch, step, generator(self.seed, "step", step)):
-            grad_norm = self.task.players[name].update(terms["loss"], step)
-            self.window.add(step, name, terms, grad_norm)
+        turns: dict[str, list[Turn]] = {}
+        for turn in self._turns(self.task.updates(batch, step, generator(self.seed, "step", step))):
+            player = self.task.players[turn.player]
+            taken = turns.setdefault(turn.player, [])
+            taken.append(turn)
+            if player.backward(turn.terms["loss"], turn.share):
+                terms = mean_terms(taken)
+                grad_norm = player.step(step)
+                if player.loss_scale is not None:
+                    terms["loss_scale"] = player.loss_scale
+                self.window.add(step, turn.player, terms, grad_norm)
         self.ema.update()
-        self.window.count(len(batch.labels))
+        self.window.count(len(batch.labels) * self.place.world_size)
         self.step = step + 1
+
+    def _turns(self, updates: Iterator[Turn]) -> Iterator[Turn]:
+        """The task's turns; its forward passes run in the settings' precision."""
+        dtype = PRECISIONS[self.training.compute.precision]
+        while True:
+            with torch.autocast(self.task.device.type, dtype, enabled=dtype is not None):
+                turn = next(updates, None)
+            if turn is None:
+                return
+            yield turn
 
     def write_line(self) -> None:
         """Closes the window of steps since the last line and judges it."""
@@ -156,7 +204,7 @@ class Run:
                 "single_code_since": self.watch.since,
                 "seconds": self.seconds,
                 "latest": self.latest,
-                "log_position": self.lines.position(),
+                "log_position": self.lines.position() if self.place.is_first else 0,
             },
         )
 
@@ -180,6 +228,7 @@ class Run:
             "steps": steps,
             "seed": self.seed,
             "wall_seconds": round(self.seconds, 3),
+            "processes": self.place.world_size,
             "images_per_second": round(steps * batch_size / max(self.seconds, 1e-9), 3),
             "parameters": sum(parameter.numel() for parameter in self.task.model.parameters()),
             "trainable_parameters": sum(value.numel() for value in self.task.players[MODEL].parameters.values()),

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from titok.config.training import Training
+from titok.runtime.processes import smallest
+from titok.training.gradients import Gradients, LossScaler
 from titok.training.schedule import learning_rate
 
 _SPARED = ("ln", "bias", "latent_tokens", "mask_token", "embedding", "norm", "gamma", "embed")
@@ -67,39 +69,73 @@ class Player:
             fused=True,
         )
         self._list = list(self.parameters.values())
+        self.gradients = Gradients(self._list)
+        self._scaler = LossScaler(training.compute.precision == "fp16")
         self._stopped = torch.zeros(())
+        self._loss: Tensor | None = None
+        self._share = 0.0
 
     def learning_rate(self, step: int) -> float:
         """Learning rate at ``step`` of the run."""
         own_steps = self.training.steps - self.start_step
         return learning_rate(step - self.start_step, self._base, own_steps, self.training.schedule)
 
-    def update(self, loss: Tensor, step: int) -> Tensor:
-        """One backward pass and one AdamW update; returns the gradient norm before clipping.
+    def backward(self, loss: Tensor, share: float = 1.0) -> bool:
+        """Adds the gradients of a mean ``loss`` over ``share`` of the process's batch; whether the batch is complete.
+
+        With the last share, gradients are averaged over the processes.
+        """
+        if self._loss is None:
+            self.optimizer.zero_grad(set_to_none=True)
+        self._share += share
+        complete = self._share > 1 - 1e-6
+        part = loss.detach() * share
+        self._loss = part if self._loss is None else self._loss + part
+        self.gradients.backward(self._scaler.scaled(loss * share), average=complete)
+        return complete
+
+    def step(self, step: int) -> Tensor:
+        """One AdamW update from the gradients of a complete batch; returns their norm before clipping.
 
         A non-finite loss or gradient norm leaves the parameters and moments as they are, from then on and for good:
         the fused kernel reads the verdict on the device, so no step waits for the host, and whoever looks at the
-        losses later (``titok.training.health``) finds the state of before the accident.
+        losses later (``titok.training.health``) finds the state of before the accident. Where losses are scaled, an
+        infinite norm is no accident but a step to skip.
         """
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        # With several processes, this is the one place where gradients are averaged over them.
+        if self._loss is None:
+            raise ValueError("there are no gradients to step with; call backward first")
+        self._scaler.unscale(self.optimizer)
         norm = clip_grad_norm_(self._list, self.training.max_grad_norm, foreach=True)
-        finite = torch.isfinite(norm + loss.detach())
+        judged = self._loss if self._scaler.is_on else norm + self._loss
+        finite = smallest(torch.isfinite(judged).float())
         if self._stopped.device != finite.device:  # the module was moved after this player was made
             self._stopped = self._stopped.to(finite.device)
-        torch.maximum(self._stopped, 1.0 - finite.float(), out=self._stopped)
-        self.optimizer.found_inf = self._stopped  # type: ignore[attr-defined]
+        torch.maximum(self._stopped, 1.0 - finite, out=self._stopped)
+        skipped = torch.maximum(self._stopped, 1.0 - torch.isfinite(norm).float())
+        self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.step()
-        return norm
+        self._scaler.update()
+        self._loss, self._share = None, 0.0
+        return torch.where(skipped > self._stopped, 0.0, norm)
+
+    def update(self, loss: Tensor, step: int) -> Tensor:
+        """Backward pass and AdamW update for a whole batch; returns the gradient norm before clipping."""
+        self.backward(loss)
+        return self.step(step)
+
+    @property
+    def loss_scale(self) -> Tensor | None:
+        """What losses are multiplied with before the backward pass, where they are."""
+        return self._scaler.scale
 
     def state_dict(self) -> dict[str, Any]:
-        """Parameters by name and the optimizer's moments."""
+        """Parameters by name, the optimizer's moments and the scale of losses."""
         return {
             "parameters": {name: parameter.detach() for name, parameter in self.parameters.items()},
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
         }
 
     @torch.no_grad()
@@ -108,3 +144,4 @@ class Player:
         for name, parameter in self.parameters.items():
             parameter.copy_(state["parameters"][name])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])

@@ -14,7 +14,7 @@ from titok.data.images import Batch
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.quantizer import Quantized
 from titok.training.optimizer import Player
-from titok.training.task import MODEL, Task
+from titok.training.task import MODEL, Task, Turn
 
 DISCRIMINATOR = "discriminator"
 """The second player, from the adversarial start step on."""
@@ -47,19 +47,29 @@ class PixelTask(Task):
                 losses.adversarial, training, learning_rate=settings.learning_rate, start_step=settings.start_step
             )
 
-    @abstractmethod
-    def reconstruct(self, images: Tensor, step: int, rng: torch.Generator) -> Reconstruction:
-        """Images (B, 3, H, W) in [0, 1] through the model."""
+    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> Tensor | None:
+        """Whatever comes before a step's first pass over ``images`` (B, ...); the step's noise (B, ...), if any."""
 
-    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """The model's turn, then the discriminator's (spec section 8.6)."""
+    @abstractmethod
+    def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
+        """Images (B, 3, H, W) in [0, 1] through the model, with these rows of what ``prepare`` drew."""
+
+    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[Turn]:
+        """The model's turn, then the discriminator's (spec section 8.6).
+
+        The discriminator judges the process's whole batch at once: its LeCam term is no mean over images.
+        """
         images = batch.images.to(self.device, non_blocking=True)
-        result = self.reconstruct(images, step, rng)
-        terms = self.losses(images, result.images, step, quantized=result.quantized, kl=result.kl)
-        if result.indices is not None:
-            terms["indices"] = result.indices
-        yield MODEL, terms
+        noise = self.prepare(images, step, rng)
+        reconstructions = []
+        for rows, share in self.shares.passes(len(images)):
+            result = self.reconstruct(images[rows], None if noise is None else noise[rows])
+            terms = self.losses(images[rows], result.images, step, quantized=result.quantized, kl=result.kl)
+            if result.indices is not None:
+                terms["indices"] = result.indices
+            yield Turn(MODEL, terms, share)
+            reconstructions.append(result.images.detach())
         adversarial = self.losses.adversarial
         if adversarial is not None and adversarial.is_active(step):
-            terms = adversarial.discriminator_terms(images, result.images, step)
-            yield DISCRIMINATOR, {"loss": terms.pop("discriminator_loss"), **terms}
+            terms = adversarial.discriminator_terms(images, torch.cat(reconstructions), step)
+            yield Turn(DISCRIMINATOR, {"loss": terms.pop("discriminator_loss"), **terms})

@@ -12,7 +12,7 @@ from titok.config.training import Training
 from titok.data.order import batch_indices
 from titok.training.classifier import class_terms
 from titok.training.optimizer import Player
-from titok.training.task import MODEL, Task
+from titok.training.task import MODEL, Task, Turn
 
 
 class FeatureBatch(NamedTuple):
@@ -67,7 +67,7 @@ class ProbeTask(Task):
         sizes = {"num_features": model.linear.in_features, "num_classes": model.linear.out_features}
         self.config = {"kind": "linear_probe", "model": sizes}
 
-    def updates(self, batch: FeatureBatch, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    def updates(self, batch: FeatureBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """One update."""
         features = batch.features.to(self.device, non_blocking=True)
-        yield MODEL, class_terms(self.model(features), batch.labels.to(self.device, non_blocking=True))
+        yield Turn(MODEL, class_terms(self.model(features), batch.labels.to(self.device, non_blocking=True)))

@@ -8,6 +8,7 @@ from torch import Tensor
 from titok.config.training import Training
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.vqgan import VQGAN
+from titok.training.codebook import place_codebook
 from titok.training.pixel_task import PixelTask, Reconstruction
 
 
@@ -26,10 +27,11 @@ class ProxyVQGANTask(PixelTask):
         self.codebook_size = model.config.codebook_size
         self.config = {"kind": "vqgan", "model": model.config.resolved()}
 
-    def reconstruct(self, images: Tensor, step: int, rng: torch.Generator) -> Reconstruction:
+    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
+        """Places the codebook."""
+        place_codebook(self.model, images, self.shares, step, rng)
+
+    def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """Through the codebook, which learns."""
-        if step == 0:
-            with torch.no_grad():
-                self.model.quantize.init_from(self.model.encode(images), rng)
         reconstructions, quantized = self.model(images)
         return Reconstruction(reconstructions, quantized=quantized, indices=quantized.indices)

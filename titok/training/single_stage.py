@@ -23,14 +23,22 @@ class SingleStageTask(PixelTask):
         self.codebook_size = model.config.codebook_size if model.config.kind == "vq" else None
         self.config = {"kind": "tokenizer", "model": model.config.resolved()}
 
-    def reconstruct(self, images: Tensor, step: int, rng: torch.Generator) -> Reconstruction:
+    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> Tensor | None:
+        """vq: places the codebook. vae: the noise (B, K, E) of the posterior's samples, drawn for the global batch."""
+        place_codebook(self.model, images, self.shares, step, rng)
+        config = self.model.config
+        if config.kind == "vq":
+            self.model.quantize.passes_per_step = self.shares.num_passes(len(images))
+            return None
+        shape = (len(images) * self.shares.world_size, config.num_latent_tokens, config.code_dim)
+        return self.shares.mine(torch.randn(shape, generator=rng)).to(images.device)
+
+    def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """vq: through the codebook, which learns. vae: through a sample of the posterior."""
-        if self.model.config.kind == "vq":
-            place_codebook(self.model, images, step, rng)
+        if noise is None:
             quantized = self.model.quantize(self.model.encode(images))
             return Reconstruction(
                 self.model.decode(quantized.z_quantized), quantized=quantized, indices=quantized.indices
             )
         posterior = self.model.posterior(images)
-        noise = torch.randn(posterior.mean.shape, generator=rng).to(images.device)
         return Reconstruction(self.model.decode(posterior.sample(noise)), kl=posterior.kl())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from titok.config.training import ProxyCodeLosses, Training
 from titok.data.coded_images import CodedBatch
@@ -16,7 +15,7 @@ from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.training.codebook import place_codebook
 from titok.training.optimizer import Player
-from titok.training.task import MODEL, Task
+from titok.training.task import MODEL, Task, Turn
 
 
 class Stage1Task(Task):
@@ -40,17 +39,15 @@ class Stage1Task(Task):
         self.codebook_size = model.config.codebook_size
         self.config = {"kind": "tokenizer", "model": model.config.resolved()}
 
-    def updates(
-        self, batch: Batch | CodedBatch, step: int, rng: torch.Generator
-    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    def updates(self, batch: Batch | CodedBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """Proxy codes of the augmented images, unless the batch brings them, then one update."""
         images = batch.images.to(self.device, non_blocking=True)
-        if isinstance(batch, CodedBatch):
-            proxy_codes = batch.codes.to(self.device, non_blocking=True)
-        else:
-            proxy_codes = self.vqgan.network.tokenize(images)
-        place_codebook(self.model, images, step, rng)
-        quantized = self.model.quantize(self.model.encode(images))
-        logits = self.model.proxy_logits(quantized.z_quantized)
-        terms = proxy_code_losses(logits, proxy_codes, quantized, self.losses)
-        yield MODEL, {**terms, "indices": quantized.indices}
+        codes = batch.codes.to(self.device, non_blocking=True) if isinstance(batch, CodedBatch) else None
+        place_codebook(self.model, images, self.shares, step, rng)
+        for rows, share in self.shares.passes(len(images)):
+            seen = images[rows]
+            proxy_codes = self.vqgan.network.tokenize(seen) if codes is None else codes[rows]
+            quantized = self.model.quantize(self.model.encode(seen))
+            logits = self.model.proxy_logits(quantized.z_quantized)
+            terms = proxy_code_losses(logits, proxy_codes, quantized, self.losses)
+            yield Turn(MODEL, {**terms, "indices": quantized.indices}, share)

@@ -39,7 +39,7 @@ class Stage2Task(PixelTask):
         self.model.quantize.eval()
         return self
 
-    def reconstruct(self, images: Tensor, step: int, rng: torch.Generator) -> Reconstruction:
+    def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """Frozen tokens, trained decoder."""
         with torch.no_grad():
             quantized = self.model.quantize(self.model.encode(images))

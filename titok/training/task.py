@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from titok.training.optimizer import Player
+from titok.training.shares import Shares
 
 MODEL = "model"
 """The player every task has: its parameters are averaged, evaluated and exported."""
@@ -33,6 +34,28 @@ class Batches(Protocol):
         """The batch of optimizer step ``step``."""
 
 
+class Turn(NamedTuple):
+    """One player's losses on one pass of a batch."""
+
+    player: str
+    terms: dict[str, Tensor]
+    """Scalars by name, means over the pass. ``loss`` alone is differentiated, the rest is logged. ``indices`` (int64,
+    any shape) may be there too: codes used, for the log and against collapse."""
+    share: float = 1.0
+    """How much of the process's batch the pass is; the player is updated when its shares of a step make up 1."""
+
+
+def mean_terms(turns: Sequence[Turn]) -> dict[str, Tensor]:
+    """One player's terms over all passes of a batch: means by share, and the indices of all."""
+    if len(turns) == 1:
+        return turns[0].terms
+    names = turns[0].terms.keys() - {"indices"}
+    means = {name: sum((turn.terms[name].detach() * turn.share for turn in turns), torch.zeros(())) for name in names}
+    if "indices" in turns[0].terms:
+        means["indices"] = torch.cat([turn.terms["indices"].flatten() for turn in turns])
+    return means
+
+
 class Task(nn.Module, ABC):
     """One training objective: a model, whoever plays against it, and their losses.
 
@@ -51,16 +74,23 @@ class Task(nn.Module, ABC):
     codebook_size: int | None = None
     """For tasks that yield ``indices``: how many codes there are."""
 
+    shares: Shares
+    """Which rows of the global batch this process works on, and in how many passes; the loop says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shares = Shares()
+
     @abstractmethod
-    def updates(self, batch: Any, step: int, rng: torch.Generator) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """Yields who is to be updated on which terms, in order; the loop updates after each yield.
+    def updates(self, batch: Any, step: int, rng: torch.Generator) -> Iterator[Turn]:
+        """Yields who learns from which terms, in order; the loop works backwards, and updates, after each yield.
 
-        Terms are scalars by name, ``loss`` among them; it alone is differentiated, the rest is logged. ``indices``
-        (int64, any shape) may be there too: codes used, for the log and against collapse. Later terms of a step may
-        use earlier tensors, so a discriminator learns from the very reconstructions the model was just judged by.
+        Later terms of a step may use earlier tensors, so a discriminator learns from the very reconstructions the model
+        was just judged by.
 
-        ``rng`` (on the CPU) belongs to the step: all draws come from it or, for dropout, from torch's global
-        generators, which the loop seeds per step.
+        ``batch`` is this process's part of the global batch. ``rng`` (on the CPU) belongs to the step and is the same
+        in all processes: all draws are made from it for the global batch (``shares.mine`` are the own ones) or, for
+        dropout, from torch's global generators, which the loop seeds per step and process.
         """
 
     @property
