@@ -1,4 +1,4 @@
-"""Is the run well? Numbers of the last steps, and the two illnesses that stop a run: non-finite losses and collapse.
+"""Is the run well? Numbers of the last steps, and the illnesses that stop a run: non-finite numbers and collapse.
 
 Numbers stay on the device until somebody looks (``Window.collect``): on a CPU every step, on a GPU at each line of the
 log, so that no step waits for the host. ``Player.update`` keeps a broken step from changing anything meanwhile.
@@ -19,21 +19,35 @@ from titok.runtime.processes import mean, place, total
 from titok.training.task import MODEL
 
 _JUDGED = ("loss", "grad_norm")
+SMALLEST_LOSS_SCALE = 2.0**-10
+"""A loss scale below this has been halved 26 times: something else than the scale is wrong."""
 
 
-class NonFiniteError(Exception):
-    """A loss or gradient norm was infinite or not a number; ``step`` says when."""
+class SickRunError(Exception):
+    """A run that had better stop; ``step`` (from 0) is the one that showed it."""
+
+    def __init__(self, step: int, message: str) -> None:
+        self.step = step
+        super().__init__(message)
+
+
+class NonFiniteError(SickRunError):
+    """A loss or gradient norm was infinite or not a number."""
 
     def __init__(self, step: int, terms: Mapping[str, float]) -> None:
-        self.step = step
         values = ", ".join(f"{name} {value:.6g}" for name, value in terms.items())
         super().__init__(
+            step,
             f"step {step} gave a loss or gradient that is not finite ({values}); the weights are those of before that "
-            f"step. Lower the learning rate, lengthen the warm-up or look at the batch"
+            f"step. Lower the learning rate, lengthen the warm-up or look at the batch",
         )
 
 
-class CollapseError(Exception):
+class LossScaleError(SickRunError):
+    """Gradients overflow float16 however little the loss is scaled."""
+
+
+class CollapseError(SickRunError):
     """The tokenizer used a single code for a long time."""
 
 
@@ -162,7 +176,19 @@ class CollapseWatch:
             )
         elif step - self.since >= self.patience:
             raise CollapseError(
+                step - 1,
                 f"the codebook has collapsed: from step {self.since} to {step} one code of {codebook_size} was used, "
                 f"so every image gets the same tokens. Set codebook_init: data, lower optimizer.learning_rate, "
-                f"lengthen schedule.warmup_steps or raise commitment_weight"
+                f"lengthen schedule.warmup_steps or raise commitment_weight",
+            )
+
+
+def check_loss_scale(step: int, summary: Mapping[str, float]) -> None:
+    """Judges one window that ended after ``step`` steps; raises ``LossScaleError`` where float16 cannot do it."""
+    for name, scale in summary.items():
+        if name.endswith("loss_scale") and scale < SMALLEST_LOSS_SCALE:
+            raise LossScaleError(
+                step - 1,
+                f"{name} has fallen to {scale:g} by step {step}: gradients overflow float16 at any scale and no step "
+                f"is taken. Set compute.precision to bf16 or fp32, or lower the learning rate",
             )

@@ -22,9 +22,10 @@ from titok.runtime.processes import Agreement, place
 from titok.runtime.progress import progress
 from titok.runtime.seed import derive_seed, generator
 from titok.runtime.weights import save_model
+from titok.training.bands import HealthCheck, healthy_bands
 from titok.training.checkpoint import StateDirectory
 from titok.training.ema import Ema
-from titok.training.health import CollapseWatch, NonFiniteError, Window
+from titok.training.health import CollapseWatch, SickRunError, Window, check_loss_scale
 from titok.training.metrics_log import JsonLinesLog, MetricsLog, NullLog, Tee, TensorBoardLog
 from titok.training.shares import Shares
 from titok.training.signals import Interrupted, StopSignals
@@ -56,7 +57,7 @@ def train(
 
     Raises:
         StateMismatchError, CheckpointError: ``state_dir`` belongs to another run, is in use or is damaged.
-        NonFiniteError, CollapseError: the run is ill; the last checkpoint is from before.
+        SickRunError: the run is ill; the last checkpoint is from before.
         Interrupted: a signal came; the state is saved.
     """
     here = place()
@@ -73,7 +74,7 @@ def train(
         run.resume(state, tensorboard)
         try:
             run.loop(batches, state, signals)
-        except NonFiniteError as error:
+        except SickRunError as error:
             path = state.keep_batch(error.step, here.rank, batches.batch(error.step)._asdict())
             error.add_note(f"This process's part of that step's batch is in {path}")
             raise
@@ -101,6 +102,9 @@ class Run:
         self.ema = Ema(task.players[MODEL].parameters, training.ema_decay)
         self.window = Window(task.codebook_size, task.device)
         self.watch = CollapseWatch(training.steps, training.schedule.warmup_steps)
+        self.health = HealthCheck(
+            healthy_bands(task.name, task.config.get("model", {}), training.steps), training.steps
+        )
         self.step = 0
         self.seconds = 0.0
         self.latest: dict[str, float] = {}
@@ -113,6 +117,7 @@ class Run:
             self.ema.load_state_dict(found["ema"])
             self.window.load_state_dict(found["window"])
             self.watch.since = found["single_code_since"]
+            self.health.findings = found["health"]
             self.step, self.seconds, self.latest = found["step"], found["seconds"], found["latest"]
         if not self.place.is_first:
             self.log: MetricsLog = NullLog()
@@ -189,8 +194,12 @@ class Run:
         """Closes the window of steps since the last line and judges it."""
         self.seconds += self.window.seconds
         rate = self.task.players[MODEL].learning_rate(self.step - 1)
+        is_first = not self.latest
         self.latest = {"learning_rate": rate, **self.window.close()}
         self.log.write(self.step, self.latest)
+        if self.place.is_first:
+            self.health.look(self.step, self.latest, is_first=is_first)
+        check_loss_scale(self.step, self.latest)
         self.watch.look(self.step, self.latest, self.task.codebook_size)
 
     def save(self, state: StateDirectory) -> None:
@@ -202,6 +211,7 @@ class Run:
                 "task": self.task.training_state(),
                 "ema": self.ema.state_dict(),
                 "single_code_since": self.watch.since,
+                "health": self.health.findings,
                 "seconds": self.seconds,
                 "latest": self.latest,
                 "log_position": self.lines.position() if self.place.is_first else 0,
@@ -233,6 +243,7 @@ class Run:
             "parameters": sum(parameter.numel() for parameter in self.task.model.parameters()),
             "trainable_parameters": sum(value.numel() for value in self.task.players[MODEL].parameters.values()),
             "final": final,
+            "health": self.health.findings,
             "config": self.config,
             "config_sha256": sha256_json(self.config),
             "provenance": provenance(seed=self.seed, config=self.config, inputs=inputs, device=self.task.device),
