@@ -49,7 +49,7 @@ class StateDirectory:
     and writes, and the others load what it says.
 
     Raises:
-        CheckpointError: another process trains in the directory.
+        CheckpointError: another process trains in the directory, or it cannot be written.
         StateMismatchError: the directory belongs to other settings.
     """
 
@@ -75,8 +75,14 @@ class StateDirectory:
     def __enter__(self) -> Self:
         if not self._owner:
             return self
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.path / "owner.lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self.path / "owner.lock")
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.path} cannot be written ({error.strerror}); checkpoints and the log go there: make it writable "
+                f"or choose another place"
+            ) from error
         try:
             self._claim()
         except BaseException:
