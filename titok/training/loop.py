@@ -27,6 +27,7 @@ from titok.training.checkpoint import StateDirectory
 from titok.training.ema import Ema
 from titok.training.health import CollapseWatch, SickRunError, Window, check_loss_scale
 from titok.training.metrics_log import JsonLinesLog, MetricsLog, NullLog, Tee, TensorBoardLog
+from titok.training.prefetch import ready_batches
 from titok.training.shares import Shares
 from titok.training.signals import Interrupted, StopSignals
 from titok.training.speed import PRECISIONS, prepare_modules
@@ -73,7 +74,8 @@ def train(
     with directory as state, StopSignals() as signals:
         run.resume(state, tensorboard)
         try:
-            run.loop(batches, state, signals)
+            with ready_batches(batches, task.device, training.steps) as ready:
+                run.loop(ready, state, signals)
         except SickRunError as error:
             path = state.keep_batch(error.step, here.rank, batches.batch(error.step)._asdict())
             error.add_note(f"This process's part of that step's batch is in {path}")
