@@ -129,6 +129,29 @@ def test_manifest_says_what_was_run(tmp_path: Path) -> None:
     assert load_model(output)[1] == {"kind": "toy", "width": 8}
 
 
+def test_milestones_are_scored_and_kept_and_change_nothing_else(tmp_path: Path) -> None:
+    scored: list[torch.Tensor] = []
+
+    def evaluate(model: torch.nn.Module) -> dict[str, float]:
+        torch.manual_seed(99)
+        scored.append(next(iter(model.parameters())).detach().clone())
+        return {"rfid": float(len(scored))}
+
+    training = toy_training(milestone_steps=5, keep_checkpoints=1)
+    plain = run(tmp_path, ToyTask(toy_training()), name="plain")
+    with pytest.raises(Interrupted):
+        run(tmp_path, ToyTask(training), Stopper(6), name="scored", training=training, evaluate=evaluate)
+    output = run(tmp_path, ToyTask(training), name="scored", training=training, evaluate=evaluate)
+    lines = log_lines(output)
+    assert {line["step"]: line.get("rfid") for line in lines} == {4: None, 5: 1.0, 8: None, 10: 2.0, 12: 3.0}
+    assert not torch.equal(scored[0], scored[1])
+    names = [path.name for path in sorted((tmp_path / "scored-state").glob("step-*.pt"))]
+    assert names == ["step-00000005.pt", "step-00000010.pt", "step-00000012.pt"]
+    expected, found = load_model(plain)[0], load_model(output)[0]
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert json.loads((output / "manifest.json").read_text())["final"]["rfid"] == 3.0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_signals_save_and_leave(tmp_path: Path, number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

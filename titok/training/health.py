@@ -115,6 +115,10 @@ class Window:
         """Working time of this window so far, over all sessions of the run."""
         return self._seconds + time.perf_counter() - self._since
 
+    def restart_clock(self) -> None:
+        """What has happened since the window began was no work of this run."""
+        self._since = time.perf_counter()
+
     def state_dict(self) -> dict[str, Any]:
         """So that a window cut by an interruption ends with the numbers it would have had; all processes call it."""
         self.collect()

@@ -54,7 +54,8 @@ def train(
 
     ``config`` is the run's resolved settings and ``inputs`` the files it read (role to path). A state in ``state_dir``
     of the same settings and seed is continued; a finished one is only exported again. Call with weights initialised
-    and everything on its device. ``evaluate`` scores the final model; its numbers join the manifest's.
+    and everything on its device. ``evaluate`` scores the averaged model at every milestone and at the end; its numbers
+    join that step's line of the log, and the last ones the manifest.
 
     Raises:
         StateMismatchError, CheckpointError: ``state_dir`` belongs to another run, is in use or is damaged.
@@ -62,7 +63,7 @@ def train(
         Interrupted: a signal came; the state is saved.
     """
     here = place()
-    run = Run(task, training, seed, config)
+    run = Run(task, training, seed, config, evaluate)
     directory = StateDirectory(
         state_dir,
         run.identity,
@@ -83,14 +84,17 @@ def train(
         finally:
             run.log.close()
         if here.is_first:
-            run.export(Path(output_dir), state, evaluate, inputs)
+            run.export(Path(output_dir), state, inputs)
 
 
 class Run:
     """One run on its way: what is trained, what is remembered, and how far it is."""
 
-    def __init__(self, task: Task, training: Training, seed: int, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, task: Task, training: Training, seed: int, config: Mapping[str, Any], evaluate: Evaluate | None = None
+    ) -> None:
         self.task = task
+        self.evaluate = evaluate
         self.training = training
         self.seed = seed
         self.place = place()
@@ -144,7 +148,7 @@ class Run:
                 is_last = self.step == training.steps
                 if self.step % look_every == 0:
                     self.window.collect()
-                if is_last or self.step % training.log_every == 0:
+                if is_last or self.step % training.log_every == 0 or self.is_milestone():
                     self.write_line()
                     bar.set_postfix({"loss": self.latest["loss"]})
                     bar.update(self.step - shown)
@@ -198,11 +202,29 @@ class Run:
         rate = self.task.players[MODEL].learning_rate(self.step - 1)
         is_first = not self.latest
         self.latest = {"learning_rate": rate, **self.window.close()}
+        if self.is_milestone():
+            self.latest |= self.scores()
         self.log.write(self.step, self.latest)
         if self.place.is_first:
             self.health.look(self.step, self.latest, is_first=is_first)
         check_loss_scale(self.step, self.latest)
         self.watch.look(self.step, self.latest, self.task.codebook_size)
+
+    def is_milestone(self) -> bool:
+        """Whether the model is to be scored after this step."""
+        every, steps = self.training.milestone_steps, self.training.steps
+        return self.evaluate is not None and (self.step == steps or (every is not None and self.step % every == 0))
+
+    def scores(self) -> Mapping[str, float]:
+        """What ``evaluate`` finds, in the first process; takes no part in the time that steps are said to take."""
+        if self.evaluate is None or not self.place.is_first:
+            return {}
+        self.task.eval()
+        with self.ema.averaged():
+            found = self.evaluate(self.task.model)
+        self.task.train()
+        self.window.restart_clock()
+        return found
 
     def save(self, state: StateDirectory) -> None:
         """Everything needed to go on from here as if nothing had happened."""
@@ -224,13 +246,11 @@ class Run:
         self,
         directory: Path,
         state: StateDirectory,
-        evaluate: Evaluate | None,
         inputs: Mapping[str, str | Path] | None,
     ) -> None:
         """Writes the averaged model, the log and the manifest, each whole or not at all."""
         self.task.eval()
         with self.ema.averaged():
-            final = {**self.latest, **(evaluate(self.task.model) if evaluate is not None else {})}
             save_model(directory, *self.task.export())
         with atomic_path(directory / "metrics.jsonl") as temporary:
             shutil.copyfile(state.metrics_path, temporary)
@@ -244,7 +264,7 @@ class Run:
             "images_per_second": round(steps * batch_size / max(self.seconds, 1e-9), 3),
             "parameters": sum(parameter.numel() for parameter in self.task.model.parameters()),
             "trainable_parameters": sum(value.numel() for value in self.task.players[MODEL].parameters.values()),
-            "final": final,
+            "final": self.latest,
             "health": self.health.findings,
             "config": self.config,
             "config_sha256": sha256_json(self.config),
