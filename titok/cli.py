@@ -129,6 +129,8 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--codes", type=Path, help="stored proxy codes (.npy) of the images' views (stage1)")
     train.add_argument("--init", type=Path, help="model file of stage 1 (stage2)")
     train.add_argument("--critic", type=Path, help="model file of the perceptual classifier, where the losses name one")
+    train.add_argument("--test", type=Path, help="index of the test shards, where the settings have milestone scores")
+    train.add_argument("--judge", type=Path, help="classifier behind milestone scores, where the settings name one")
     train.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events beside the log")
     train.add_argument(
         "--process-timeout",

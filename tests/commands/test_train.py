@@ -257,3 +257,23 @@ def test_tensorboard_events_on_request(bench: Workbench, tmp_path: Path) -> None
     line = command("train", "generator", config=config, tokens=bench.root / "tokens.npz", seed=0, **paths)
     bench.run(*line, "--tensorboard")
     assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_milestones_score_test_images_while_training(bench: Workbench, tmp_path: Path) -> None:
+    document = yaml.safe_load(bench.config("stage1", "two").read_text())
+    document["training"] |= {"steps": 6, "log_every": 4, "milestone_steps": 3, "milestone_images": 70}
+    document["evaluation"] = yaml.safe_load(bench.config("score", "all").read_text())["evaluation"]
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(yaml.safe_dump(document))
+    files = {"data": bench.train_data, "vqgan": bench.model("vqgan"), "judge": bench.model("judge")}
+    output = tmp_path / "out" / "model.safetensors"
+    line = {"config": settings, "state": tmp_path / "state", "output": output, "seed": 0, **files}
+    message = bench.refusal("train", "stage1", **line)
+    assert "training.milestone_images is 70: give the index of the test images with --test" in message
+    bench.run("train", "stage1", **line, test=bench.test_data)
+    lines = [json.loads(text) for text in (output.parent / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in lines] == [3, 4, 6]
+    scored = [entry for entry in lines if "rfid_70" in entry]
+    assert [entry["step"] for entry in scored] == [3, 6]
+    assert all(entry["rfid_70"] > 0 and 0 < entry["codebook_usage_70"] <= 1 for entry in scored)
+    assert record(output.parent / "manifest.json")["final"]["psnr_70"] == scored[-1]["psnr_70"]

@@ -133,3 +133,13 @@ def test_oblong_images_are_refused(tmp_path):
 def test_a_crop_larger_than_the_image_is_refused():
     with pytest.raises(TransformError, match="crop is 10, larger than the 9 pixels"):
         TrainingImages(unique_pixels(), 10, 4, seed=0)
+
+
+def test_chosen_images_are_those_of_a_whole_pass():
+    numbers = np.random.default_rng(0)
+    pixels = torch.from_numpy(numbers.integers(0, 256, (9, 3, 6, 6), dtype=np.uint8))
+    images = ImageSet(pixels, torch.arange(9), np.array([str(index) for index in range(9)]), "none")
+    whole = torch.cat([batch.images for batch in images.crops(4)])
+    chosen = list(images.crops(4, batch_size=2, only=[7, 0, 3]))
+    assert [batch.labels.tolist() for batch in chosen] == [[7, 0], [3]]
+    assert torch.equal(torch.cat([batch.images for batch in chosen]), whole[[7, 0, 3]])

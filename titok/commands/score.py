@@ -21,7 +21,7 @@ from titok.data.images import Images
 from titok.data.opening import open_images
 from titok.evaluation.generation import score_samples
 from titok.evaluation.probe_features import probe_accuracy, probe_features
-from titok.evaluation.reconstruction import PerceptualDistance, score_reconstructions
+from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, score_reconstructions
 from titok.evaluation.record import Kind, score_record, write_record
 from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import INDEX, Samples
@@ -50,12 +50,12 @@ def reconstruction(options: argparse.Namespace) -> None:
     model = _tokenizer(options.model, device)
     images = open_images(options.data, "test", job.dataset, workers=options.workers)
     scores = score_reconstructions(
-        _reconstruct_with(model),
+        reconstruct_with(model),
         _pixels(images, job.dataset, job.evaluation.batch_size),
-        _extractor(job.evaluation.extractor, options.judge, device),
+        open_extractor(job.evaluation.extractor, options.judge, device),
         job.evaluation,
         labels=images.labels,
-        codebook_size=_codebook_size(model),
+        codebook_size=codebook_size_of(model),
         lpips=_lpips(job.evaluation.lpips, device),
         num_examples=NUM_EXAMPLES,
         scratch=options.output.parent,
@@ -116,7 +116,7 @@ def generation(options: argparse.Namespace) -> None:
     """Scores samples against the training images or a reference file, as ADM's evaluator does."""
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
-    extractor = _extractor(job.evaluation.extractor, options.judge, device)
+    extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     scores = score_samples(
         Samples.open(options.samples),
         _reference(options, job, extractor, device),
@@ -174,7 +174,9 @@ def _tokenizer(file: Path, device: torch.device) -> TiTok | VQGAN:
     return model.to(device).eval().requires_grad_(False)
 
 
-def _reconstruct_with(model: TiTok | VQGAN) -> Any:
+def reconstruct_with(model: TiTok | VQGAN) -> Reconstruct:
+    """Images through the model, as the scores want it."""
+
     def reconstruct(images: Tensor) -> tuple[Tensor, Tensor | None]:
         output, bottleneck = model(images)
         return output, getattr(bottleneck, "indices", None)
@@ -182,7 +184,8 @@ def _reconstruct_with(model: TiTok | VQGAN) -> Any:
     return reconstruct
 
 
-def _codebook_size(model: TiTok | VQGAN) -> int | None:
+def codebook_size_of(model: TiTok | VQGAN) -> int | None:
+    """V; None for continuous latents."""
     is_continuous = isinstance(model, TiTok) and model.config.kind == "vae"
     return None if is_continuous else model.config.codebook_size
 
@@ -211,7 +214,8 @@ def _source(images: Images, dataset: Dataset, split: str) -> dict[str, Any]:
     return {"dataset": dataset.kind, "split": split, "images": len(images), "sha256": images.fingerprint, **view}
 
 
-def _extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:
+def open_extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:
+    """The network whose features are compared."""
     if settings.kind == "inception":
         return InceptionExtractor(str(settings.weights), settings.sha256, settings.dtype, device, settings.resize)
     if judge is None:

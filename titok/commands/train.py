@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from titok.config.job_settings import ClassifierJob, GeneratorJob, PixelStageJob, Stage1Job, VQGANJob
+from titok.config.job_settings import (
+    ClassifierJob,
+    GeneratorJob,
+    PixelStageJob,
+    ReconstructingJob,
+    Stage1Job,
+    VQGANJob,
+)
 from titok.config.load import load_job
 from titok.config.section import Section, fingerprint
 from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Training
@@ -34,7 +41,7 @@ from titok.runtime.processes import joined, place
 from titok.runtime.seed import seed_everything
 from titok.training.classifier import ClassifierTask
 from titok.training.generator import GeneratorTask
-from titok.training.loop import train
+from titok.training.loop import Evaluate, train
 from titok.training.proxy_vqgan import ProxyVQGANTask
 from titok.training.single_stage import SingleStageTask
 from titok.training.stage1 import Stage1Task
@@ -77,9 +84,19 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
             config=run.settings.resolved(),
             state_dir=options.state / _identity(run, options),
             output_dir=options.output.parent,
+            evaluate=_milestone_scores(options, run.settings, device),
             inputs=run.inputs,
             tensorboard=options.tensorboard,
         )
+
+
+def _milestone_scores(options: argparse.Namespace, job: Section, device: torch.device) -> Evaluate | None:
+    """What scores the model while it trains, if the settings want that; imported late, for few runs do."""
+    if not isinstance(job, ReconstructingJob) or job.evaluation is None:
+        return None
+    from titok.commands.milestones import milestone_scores
+
+    return milestone_scores(options, job, device)
 
 
 def _closing(batches: Batches) -> contextlib.AbstractContextManager[object]:

@@ -45,6 +45,15 @@ class Classifier(Section):
     model: ClassifierModel = ClassifierModel()
     training: ImageTraining
 
+    @model_validator(mode="after")
+    def _has_no_reconstructions(self) -> Self:
+        if self.training.milestone_images is not None:
+            raise ValueError(
+                f"training.milestone_images is {self.training.milestone_images}, but a classifier reconstructs no "
+                f"images; set it to null"
+            )
+        return self
+
 
 class ProxyTokenizer(Section):
     """The 2D VQGAN that supplies proxy codes: trained in the study, or a released one."""

@@ -39,21 +39,26 @@ class ClassifierJob(Section):
     training: ImageTraining
 
 
-class VQGANJob(Section):
-    """`titok train vqgan`."""
+class ReconstructingJob(Section):
+    """What every training has whose model gives images back."""
 
     dataset: Dataset
-    model: VQGANModel
     training: ImageTraining
+    evaluation: Evaluation | None = None
+    """How reconstructions are scored while training; null: not at all."""
+
+
+class VQGANJob(ReconstructingJob):
+    """`titok train vqgan`."""
+
+    model: VQGANModel
     losses: ReconstructionLosses
 
 
-class Stage1Job(Section):
+class Stage1Job(ReconstructingJob):
     """`titok train stage1`."""
 
-    dataset: Dataset
     model: TokenizerModel
-    training: ImageTraining
     losses: ProxyCodeLosses
     proxy_codes: StoredCodes | None = None
     """What the stored codes must be of; null: codes of each batch are computed while training."""
@@ -71,12 +76,10 @@ class CodesJob(Section):
         return self
 
 
-class PixelStageJob(Section):
+class PixelStageJob(ReconstructingJob):
     """`titok train stage2` and `titok train single_stage`."""
 
-    dataset: Dataset
     model: TokenizerModel
-    training: ImageTraining
     losses: ReconstructionLosses
 
 

@@ -7,7 +7,7 @@ rule run again. That is why a plot option never retrains and one tokenizer's cha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from titok.config.job_settings import (
     ClassifierJob,
@@ -27,6 +27,7 @@ from titok.config.job_settings import (
 )
 from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.config.training import ImageTraining
 
 if TYPE_CHECKING:
     from titok.config.study import Study
@@ -81,7 +82,8 @@ def _vqgan(study: Study, name: str) -> Section:
     entry = study.vqgan
     if entry is None or entry.training is None:
         raise KeyError("the study trains no vqgan")
-    return VQGANJob(dataset=study.dataset.seen(), model=entry.model, training=entry.training, losses=entry.losses)
+    shared = _reconstructing(study, entry.training)
+    return VQGANJob(model=entry.model, losses=entry.losses, **shared)
 
 
 def _stage1(study: Study, name: str) -> Section:
@@ -90,8 +92,16 @@ def _stage1(study: Study, name: str) -> Section:
         raise KeyError(f"tokenizer {name!r} has no stage1")
     model = tokenizer_model(study, name, "stage1")
     stored = study.proxy_codes.stored() if study.proxy_codes else None
-    dataset = study.dataset.seen()
-    return Stage1Job(dataset=dataset, model=model, training=entry.training, losses=entry.losses, proxy_codes=stored)
+    shared = _reconstructing(study, entry.training)
+    return Stage1Job(model=model, losses=entry.losses, proxy_codes=stored, **shared)
+
+
+def _reconstructing(study: Study, training: ImageTraining) -> dict[str, Any]:
+    """What trainings share whose models give images back; how they are scored only where they are."""
+    evaluation = None
+    if training.milestone_images is not None:
+        evaluation = study.evaluation.model_copy(update={"uncertainty": None, "lpips": None, "kid": None})
+    return {"dataset": study.dataset.seen(), "training": training, "evaluation": evaluation}
 
 
 def _codes(study: Study, name: str) -> Section:
@@ -106,7 +116,7 @@ def _pixel_stage(stage: Literal["stage2", "single_stage"]) -> Callable[[Study, s
         if entry is None:
             raise KeyError(f"tokenizer {name!r} has no {stage}")
         model = tokenizer_model(study, name, stage)
-        return PixelStageJob(dataset=study.dataset.seen(), model=model, training=entry.training, losses=entry.losses)
+        return PixelStageJob(model=model, losses=entry.losses, **_reconstructing(study, entry.training))
 
     return build
 

@@ -162,3 +162,15 @@ class ImageTraining(Training):
     """How images are decoded and resized that are not kept in memory. `pillow`: exactly as the official code.
     `torchvision`: faster, with slightly other pixels; `titok parity` reports how they differ, and training starts only
     if they differ little. Scores always use Pillow."""
+    milestone_images: PositiveInt | None = None
+    """Test images, evenly spaced, whose reconstructions are scored every `milestone_steps` steps and at the end (5000:
+    rFID-5k); null: none. For what reconstructs images."""
+
+    @model_validator(mode="after")
+    def _milestones_fall(self) -> Self:
+        if self.milestone_images is not None and self.milestone_steps is None:
+            raise ValueError(
+                f"milestone_images is {self.milestone_images}, but milestone_steps is null; say every how many steps "
+                f"they are scored"
+            )
+        return self

@@ -6,7 +6,7 @@ Letters: N images, B batch, R resized side, S side of the crop.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -54,10 +54,13 @@ class Images(Protocol):
     def __len__(self) -> int:
         """N."""
 
-    def crops(self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None) -> Iterator[Batch]:
+    def crops(
+        self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None, only: Sequence[int] | None = None
+    ) -> Iterator[Batch]:
         """Every image once, in order, as the window that ``where`` says, or its centre; the last batch may be smaller.
 
-        Pixels follow the official evaluation transform (spec section 9), however the images are kept.
+        ``only``: these images, in this order. Pixels follow the official evaluation transform (spec section 9), however
+        the images are kept.
         """
 
 
@@ -82,14 +85,16 @@ class ImageSet:
         """R."""
         return int(self.pixels.shape[-1])
 
-    def crops(self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None) -> Iterator[Batch]:
+    def crops(
+        self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None, only: Sequence[int] | None = None
+    ) -> Iterator[Batch]:
         """Every image once, in order; see ``Images``."""
         centre = centre_of(self.side, self.side, crop)
-        for part in batches_of(range(len(self)), batch_size):
+        for part in batches_of(range(len(self)) if only is None else only, batch_size):
             chosen = [where(self.side, self.side, crop, index) if where else centre for index in part]
             top, left, flip = (torch.tensor(values) for values in zip(*chosen, strict=True))
-            windows = self.windows(torch.tensor(part), top, left, flip, crop)
-            yield Batch(from_uint8(windows), self.labels[part[0] : part[-1] + 1])
+            samples = torch.tensor(part)
+            yield Batch(from_uint8(self.windows(samples, top, left, flip, crop)), self.labels[samples])
 
     def windows(
         self, samples: torch.Tensor, top: torch.Tensor, left: torch.Tensor, flip: torch.Tensor, crop: int

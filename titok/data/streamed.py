@@ -6,7 +6,7 @@ Memory holds the index, a few batches per worker, and never the images. Letters:
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -51,10 +51,12 @@ class StreamedSet:
         """SHA-256 over names, files and labels."""
         return self.reader.fingerprint
 
-    def crops(self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None) -> Iterator[Batch]:
+    def crops(
+        self, crop: int, batch_size: int = BATCH_SIZE, where: Where | None = None, only: Sequence[int] | None = None
+    ) -> Iterator[Batch]:
         """Every image once, in order; see ``titok.data.images.Images``. Always decoded by Pillow."""
         read = functools.partial(self._read, crop, where)
-        parts = batches_of(range(len(self)), batch_size)
+        parts = batches_of(range(len(self)) if only is None else only, batch_size)
         for images, labels in in_order(read, parts, workers=self.workers, name=self.reader.name):
             yield Batch(from_uint8(images), labels)
 
