@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from titok.config.job_settings import ReconstructingJob
 from titok.config.jobs import JobKind, job
 from titok.config.reporting import FigureName, TableName
 from titok.config.rows import CurveRun
@@ -26,6 +27,15 @@ class Targets:
     def classifier_seed(self, name: str) -> int:
         """Every classifier has a seed of its own: its place in the study."""
         return list(self.study.classifiers).index(name)
+
+    def milestone_files(self, kind: JobKind, name: str) -> list[str]:
+        """What a training reads that scores itself at milestones: index of the test images, then the judge, if any."""
+        settings = job(self.study, kind, name)
+        if not isinstance(settings, ReconstructingJob) or settings.evaluation is None:
+            return []
+        judge = settings.evaluation.extractor.classifier
+        judges = [f"{self.root}/classifiers/{judge}/model.safetensors"] if judge else []
+        return [f"{self.root}/data/test.index.npz", *judges]
 
     def tokenizer_models(self) -> list[str]:
         """Every trained tokenizer, in its last stage."""

@@ -65,6 +65,21 @@ def critic(losses):
     )
 
 
+def milestone_files(kind):
+    """Input function: what a training reads that scores itself at milestones (nothing, if it does not)."""
+    return lambda wildcards: targets.milestone_files(
+        kind, wildcards.get("tokenizer", "all")
+    )
+
+
+def milestone_options(wildcards, input):
+    """The same files as options of the command line."""
+    return " ".join(
+        f"{option} {path}"
+        for option, path in zip(("--test", "--judge"), input.milestones)
+    )
+
+
 def judge():
     """Path of the classifier whose features the scores use (empty with Inception)."""
     name = study.evaluation.extractor.classifier

@@ -4,6 +4,7 @@ rule train_vqgan:
         config="results/{study}/configs/vqgan/all.yaml",
         data="results/{study}/data/train.index.npz",
         critic=critic(study.vqgan.losses) if study.vqgan else [],
+        milestones=milestone_files("vqgan"),
     output:
         model="results/{study}/vqgan/model.safetensors",
         config="results/{study}/vqgan/config.json",
@@ -23,9 +24,10 @@ rule train_vqgan:
         critic=lambda wildcards, input: (
             f"--critic {input.critic}" if input.critic else ""
         ),
+        milestones=milestone_options,
     shell:
         "python -m titok train vqgan --config {input.config} --data {input.data} {params.critic} --seed 0"
-        " --state {params.state} --output {output.model} > {log} 2>&1"
+        " {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 rule extract_codes_share:
@@ -82,6 +84,7 @@ rule train_stage1:
         data="results/{study}/data/train.index.npz",
         vqgan="results/{study}/vqgan/model.safetensors",
         codes=targets.codes(),
+        milestones=milestone_files("stage1"),
     output:
         model="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/model.safetensors",
         config="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/config.json",
@@ -97,9 +100,10 @@ rule train_stage1:
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
         codes=lambda wildcards, input: f"--codes {input.codes}" if input.codes else "",
+        milestones=milestone_options,
     shell:
         "python -m titok train stage1 --config {input.config} --data {input.data} --vqgan {input.vqgan} {params.codes}"
-        " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
+        " --seed {wildcards.seed} {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 rule train_stage2:
@@ -111,6 +115,7 @@ rule train_stage2:
         critic=lambda wildcards: critic(
             study.tokenizers[wildcards.tokenizer].stage2.losses
         ),
+        milestones=milestone_files("stage2"),
     output:
         model="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage2/model.safetensors",
         config="results/{study}/tokenizers/{tokenizer}/seed{seed}/stage2/config.json",
@@ -128,9 +133,10 @@ rule train_stage2:
         critic=lambda wildcards, input: (
             f"--critic {input.critic}" if input.critic else ""
         ),
+        milestones=milestone_options,
     shell:
         "python -m titok train stage2 --config {input.config} --data {input.data} --init {input.stage1} {params.critic}"
-        " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
+        " --seed {wildcards.seed} {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 rule train_single_stage:
@@ -141,6 +147,7 @@ rule train_single_stage:
         critic=lambda wildcards: critic(
             study.tokenizers[wildcards.tokenizer].single_stage.losses
         ),
+        milestones=milestone_files("single_stage"),
     output:
         model="results/{study}/tokenizers/{tokenizer}/seed{seed}/single_stage/model.safetensors",
         config="results/{study}/tokenizers/{tokenizer}/seed{seed}/single_stage/config.json",
@@ -158,9 +165,10 @@ rule train_single_stage:
         critic=lambda wildcards, input: (
             f"--critic {input.critic}" if input.critic else ""
         ),
+        milestones=milestone_options,
     shell:
         "python -m titok train single_stage --config {input.config} --data {input.data} {params.critic}"
-        " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
+        " --seed {wildcards.seed} {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 rule extract_tokens:
