@@ -16,6 +16,7 @@ from titok.config.jobs import job, job_names
 
 ARCHIVES = {"train": "a/train.tar", "val": "a/val.tar", "devkit": "a/devkit.tar.gz"}
 IMAGENET = {"kind": "imagenet", "num_classes": 1000, "imagenet": ARCHIVES}
+CIFAR10 = {"kind": "cifar10", "cifar10": {"archive": "cifar-10-binary.tar.gz"}}
 FOLDER = {"kind": "folder", "folder": {"root": "images"}}
 
 
@@ -23,12 +24,14 @@ FOLDER = {"kind": "folder", "folder": {"root": "images"}}
     ("settings", "words"),
     [
         ({"kind": "imagenet"}, "kind is 'imagenet', which takes the section 'imagenet', but found: none"),
-        ({**IMAGENET, "folder": {"root": "x"}}, "but found: imagenet, folder"),
+        ({**IMAGENET, "folder": {"root": "x"}}, "but found: folder, imagenet"),
         ({"kind": "digits", "folder": {"root": "x"}}, "kind is 'digits', which takes no source, but found: folder"),
         ({"kind": "digits", "allow_undecodable": 1}, "kind 'digits' has fixed images"),
+        ({"kind": "cifar10"}, "kind is 'cifar10', which takes the section 'cifar10', but found: none"),
+        ({**CIFAR10, "num_classes": 100}, "num_classes is 100, but kind 'cifar10' has 10 classes; set num_classes: 10"),
         ({**FOLDER, "allow_undecodable": -1}, "greater than or equal to 0"),
         ({**FOLDER, "shard_images": 0}, "greater than 0"),
-        ({"kind": "cifar"}, "'digits', 'imagenet', 'folder' or 'parquet'"),
+        ({"kind": "cifar"}, "'digits', 'cifar10', 'imagenet', 'folder' or 'parquet'"),
     ],
 )
 def test_sources_fit_their_kind(settings: dict[str, Any], words: str) -> None:
@@ -54,8 +57,9 @@ def test_archives_are_named_once_and_sums_changed_for_a_reason(section: dict[str
         ImageNetSource(**section)
 
 
-def test_only_digits_are_kept_in_memory_unasked() -> None:
+def test_only_small_kinds_are_kept_in_memory_unasked() -> None:
     assert Dataset().in_memory
+    assert Dataset(kind="cifar10").in_memory
     assert not Dataset(kind="imagenet").in_memory
     assert Dataset(kind="folder", in_memory=True).in_memory
     assert not Dataset(in_memory=False).in_memory

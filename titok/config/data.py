@@ -6,26 +6,29 @@ Three sections share a base: jobs that read images get a `Dataset`, `titok prepa
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
 from titok.config.section import NonNegativeInt, PositiveInt, Section
 
-DatasetKind = Literal["digits", "imagenet", "folder", "parquet"]
+DatasetKind = Literal["digits", "cifar10", "imagenet", "folder", "parquet"]
 ResizeRule = Literal["official", "adm", "bilinear"]
 Archive = Literal["train", "val", "devkit"]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)]
-NUM_DIGITS = 10
+CLASSES = {"digits": 10, "cifar10": 10}
+"""Kinds whose number of classes is known."""
+SMALL: tuple[DatasetKind, ...] = ("digits", "cifar10")
+"""Kinds whose images are small, square, and fit into memory."""
 
 
 class DatasetIdentity(Section):
     """Which images there are and which of them are for testing."""
 
     kind: DatasetKind = "digits"
-    """`digits`: the 1797 handwritten digits that ship inside scikit-learn, no download. `imagenet`: ILSVRC2012 from its
-    official archives or Kaggle's layout. `folder`: `train/<class>/*` and `test/<class>/*`. `parquet`: files of Hugging
-    Face datasets. All but the first need the section of the same name."""
+    """`digits`: the 1797 handwritten digits that ship inside scikit-learn, no download. `cifar10`: from its official
+    archive. `imagenet`: ILSVRC2012 from its official archives or Kaggle's layout. `folder`: `train/<class>/*` and
+    `test/<class>/*`. `parquet`: files of Hugging Face datasets. All but the first need the section of the same name."""
     num_classes: PositiveInt = 10
     test_images: PositiveInt = 500
     """For kind `digits`: images kept for evaluation, spread over the classes as in the whole set; the rest trains."""
@@ -33,11 +36,12 @@ class DatasetIdentity(Section):
     """For kind `digits`: decides which images are test images; part of the dataset, not of a run."""
 
     @model_validator(mode="after")
-    def _digits_are_ten(self) -> Self:
-        if self.kind == "digits" and self.num_classes != NUM_DIGITS:
+    def _known_kinds_are_complete(self) -> Self:
+        known = CLASSES.get(self.kind, self.num_classes)
+        if self.num_classes != known:
             raise ValueError(
-                f"num_classes is {self.num_classes}, but kind 'digits' has {NUM_DIGITS} classes; set num_classes: "
-                f"{NUM_DIGITS}"
+                f"num_classes is {self.num_classes}, but kind {self.kind!r} has {known} classes; "
+                f"set num_classes: {known}"
             )
         if self.kind == "digits" and not 10 <= self.test_images <= 1000:
             raise ValueError(
@@ -60,14 +64,14 @@ class Dataset(DatasetIdentity):
     in_memory: bool = True
     """True: a split is decoded and resized once and kept as one array, which needs images that are square after
     resizing and memory for all of them (number x resize x resize x 3 bytes). False: images are decoded from the shards
-    whenever they are needed. Where nothing is said, only the kind `digits` is kept in memory."""
+    whenever they are needed. Where nothing is said, the kinds `digits` and `cifar10` are kept in memory."""
 
     @model_validator(mode="before")
     @classmethod
-    def _only_digits_surely_fit(cls, given: Any) -> Any:
+    def _small_kinds_surely_fit(cls, given: Any) -> Any:
         if not isinstance(given, dict) or "in_memory" in given:
             return given
-        return {**given, "in_memory": given.get("kind", "digits") == "digits"}
+        return {**given, "in_memory": given.get("kind", "digits") in SMALL}
 
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:
@@ -86,6 +90,15 @@ class ChecksumOverride(Section):
     """In words, e.g. `repacked by our cluster's administrators, contents unchanged`."""
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     """The sum that the archive must have instead; null: whatever it has, unchecked."""
+
+
+class Cifar10Source(Section):
+    """CIFAR-10 as its authors hand it out for C programs: pixels as plain bytes in a gzipped tar."""
+
+    archive: str
+    """Path of `cifar-10-binary.tar.gz`."""
+    checksum_override: ChecksumOverride | None = None
+    """Why its MD5 is not the published one."""
 
 
 class ImageNetSource(Section):
@@ -149,6 +162,7 @@ class ImageCounts(Section):
 class Preparation(DatasetIdentity):
     """What `titok prepare` knows: which images, from where, and what may be wrong with them."""
 
+    cifar10: Cifar10Source | None = None
     imagenet: ImageNetSource | None = None
     folder: FolderSource | None = None
     parquet: ParquetSource | None = None
@@ -162,7 +176,8 @@ class Preparation(DatasetIdentity):
 
     @model_validator(mode="after")
     def _source_fits_kind(self) -> Self:
-        given = [name for name in ("imagenet", "folder", "parquet") if getattr(self, name) is not None]
+        sources = set(get_args(DatasetKind)) & set(type(self).model_fields)
+        given = sorted(name for name in sources if getattr(self, name) is not None)
         needed = [] if self.kind == "digits" else [self.kind]
         if given != needed:
             raise ValueError(

@@ -6,16 +6,20 @@ second copy. Reading with ``HashingReader`` passes the whole file once, in order
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 2**22
+AGAIN = "the download is incomplete or damaged: fetch the archive again"
+Result = TypeVar("Result")
 
 
 class ArchiveError(Exception):
@@ -100,6 +104,38 @@ class HashingReader(SeekingReader):
         return bool(chunk)
 
 
+class UnpackingReader:
+    """Bytes of a gzipped file as they are when it is unpacked; a context manager.
+
+    Memory stays flat. Positions are best asked for in order: going back unpacks the file from its start again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.fdopen(open_archive(path), "rb")
+        self._stream = gzip.GzipFile(fileobj=self._file)
+        self.size = self._unpack(lambda: self._stream.seek(0, os.SEEK_END))
+
+    def read(self, position: int, length: int) -> bytes:
+        self._unpack(lambda: self._stream.seek(position))
+        return self._unpack(lambda: self._stream.read(length))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._file.close()
+
+    def _unpack(self, step: Callable[[], Result]) -> Result:
+        try:
+            return step()
+        except (OSError, EOFError, zlib.error) as error:
+            raise ArchiveError(f"{self.path} cannot be unpacked ({error}); {AGAIN}") from error
+
+
 def scan_tar(reader: Reader, start: int = 0, end: int | None = None, where: str = "") -> Iterator[Member]:
     """Every regular file of the tar between two positions of a file, in order.
 
@@ -137,9 +173,6 @@ def scan_tar(reader: Reader, start: int = 0, end: int | None = None, where: str 
         _refuse_unsafe(name, header, where)
         if header.isreg():
             yield Member(name, data, size)
-
-
-AGAIN = "the download is incomplete or damaged: fetch the archive again"
 
 
 def open_archive(path: Path) -> int:

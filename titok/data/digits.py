@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from titok.config.data import DatasetIdentity
 from titok.data.order import permutation
+from titok.data.plain_png import plain_png
 from titok.data.shards import ShardWriter
 
 MARGIN = 1
@@ -37,7 +36,7 @@ def prepare_digits(directory: str | Path, config: DatasetIdentity) -> None:
         names = [str(name) for name in range(config.num_classes)]
         with ShardWriter(directory, split, class_names=names, source=source) as writer:
             for index in np.flatnonzero(chosen):
-                writer.write(f"digit-{index:04d}", _png(grey[index]), int(labels[index]))
+                writer.write(f"digit-{index:04d}", plain_png(grey[index]), int(labels[index]))
 
 
 def stratified_test_split(labels: np.ndarray, test_images: int, seed: int) -> np.ndarray:
@@ -52,10 +51,3 @@ def stratified_test_split(labels: np.ndarray, test_images: int, seed: int) -> np
     is_test = np.zeros(len(labels), dtype=bool)
     is_test[chosen] = True
     return is_test
-
-
-def _png(grey: np.ndarray) -> bytes:
-    """An uncompressed grey PNG: its bytes, and so the fingerprint, do not depend on the version of zlib."""
-    stream = io.BytesIO()
-    Image.fromarray(grey).save(stream, format="PNG", compress_level=0)
-    return stream.getvalue()

@@ -15,19 +15,18 @@ from typing import Any
 import numpy as np
 
 from titok.config.data import Archive, ImageNetSource
-from titok.data.archives import ArchiveError, HashingReader, Member, Reader, SeekingReader, scan_tar
+from titok.data.archives import Member, Reader, scan_tar
 from titok.data.folder import image_files, list_classes, subfolders
 from titok.data.imagenet_devkit import devkit_labels
 from titok.data.names import is_hidden, is_image_name, name_sample
 from titok.data.plan import Listing, SourceError
-from titok.runtime.progress import progress
+from titok.data.verified import Published, verified
 
-OFFICIAL: dict[Archive, tuple[str, str]] = {
-    "train": ("ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e"),
-    "val": ("ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622"),
-    "devkit": ("ILSVRC2012_devkit_t12.tar.gz", "fa75699e90414af021442c21a62c3abf"),
+OFFICIAL: dict[Archive, Published] = {
+    "train": Published("ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e"),
+    "val": Published("ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622"),
+    "devkit": Published("ILSVRC2012_devkit_t12.tar.gz", "fa75699e90414af021442c21a62c3abf"),
 }
-"""Archive -> (file name, MD5) as published."""
 
 KAGGLE_IMAGES = Path("ILSVRC") / "Data" / "CLS-LOC"
 KAGGLE_LABELS = "LOC_val_solution.csv"
@@ -123,38 +122,11 @@ def _devkit(source: ImageNetSource) -> tuple[list[str], np.ndarray, list[dict[st
 @contextmanager
 def _verified(source: ImageNetSource, role: Archive, sources: list[dict[str, Any]]) -> Iterator[Reader]:
     """An archive to read in order; at the end its MD5 is checked and it is noted for the manifest."""
-    name, published = OFFICIAL[role]
+    setting = f"dataset.imagenet.checksum_override: {{{role}: {{reason: ...}}}}"
     override = source.checksum_override.get(role)
-    expected = override.md5 if override else published
-    path = _path(source, role)
-    with SeekingReader(path) if expected is None else _hashing(path) as reader:
+    with verified(_path(source, role), role, OFFICIAL[role], override, setting) as (reader, note):
         yield reader
-        found = reader.md5()
-    if found != expected:
-        raise ArchiveError(
-            f"{path} has the MD5 {found}, but {'the study expects' if override else f'{name} was published with'} "
-            f"{expected}; fetch it again, or, if it differs on purpose, say why: "
-            f"dataset.imagenet.checksum_override: {{{role}: {{reason: ...}}}}"
-        )
-    note = {"role": role, "file": path.name, "bytes": reader.size, "md5": found, "published_md5": published}
-    sources.append(note | ({"differs_because": override.reason} if override else {}))
-
-
-@contextmanager
-def _hashing(path: Path) -> Iterator[HashingReader]:
-    """Reads and sums, with progress in megabytes."""
-    megabyte, passed = 10**6, 0
-
-    def advance(count: int) -> None:
-        nonlocal passed
-        before, passed = passed, passed + count
-        bar.update(-(-passed // megabyte) - -(-before // megabyte))
-
-    with (
-        HashingReader(path, advance) as reader,
-        progress(-(-reader.size // megabyte), desc=f"read {path.name}", unit="MB") as bar,
-    ):
-        yield reader
+    sources.append(note)
 
 
 def _visible(members: Iterator[Member], listing: Listing, where: str = "") -> Iterator[Member]:

@@ -20,8 +20,9 @@ from titok.config.data import Preparation
 from titok.runtime.files import atomic_path, existing_file, read_json, sha256_json, write_json
 
 FORMAT = "titok-plan-1"
-Form = Literal["archive", "files", "parquet"]
-"""How images are read: by position in an archive, as files of a folder, as rows of Parquet files."""
+Form = Literal["archive", "cifar10", "files", "parquet"]
+"""How images are read: by position in an archive, as records of a gzipped one, as files of a folder, as rows of Parquet
+files."""
 
 _CHUNK = 2**16
 
@@ -115,10 +116,15 @@ class Plan:
         digest.update(self.shard_rows(number).tobytes())
         return digest.hexdigest()
 
+    @property
+    def is_archive(self) -> bool:
+        """Whether the files are archives, whose sums were compared when the plan was made."""
+        return self.form in ("archive", "cifar10")
+
     def changed_archives(self) -> list[str]:
         """Archives that are no longer there or no longer as long as when the plan was made."""
         sizes = {source["file"]: source["bytes"] for source in self.sources}
-        paths = [Path(path) for path in self.files] if self.form == "archive" else []
+        paths = [Path(path) for path in self.files] if self.is_archive else []
         return [str(path) for path in paths if not path.is_file() or path.stat().st_size != sizes[path.name]]
 
     def where(self, row: np.void) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from titok.config.data import Preparation
+from titok.data.cifar10 import list_cifar10
 from titok.data.dataset_manifest import dataset_manifest, manifest_path
 from titok.data.digits import prepare_digits
 from titok.data.folder import list_folder
@@ -97,6 +98,8 @@ def merge_split(config: Preparation, output: Path, split: str) -> None:
 
 
 def _list(config: Preparation, split: str) -> Listing:
+    if config.cifar10 is not None:
+        return list_cifar10(config.cifar10, split)
     if config.imagenet is not None:
         return list_imagenet(config.imagenet, split)
     if config.folder is not None:
@@ -120,7 +123,7 @@ def _plan_stands(config: Preparation, output: Path, split: str) -> bool:
     if not head.exists():
         return False
     plan = load_plan(workspace(output), split)
-    if plan.form != "archive" or plan.settings != plan_settings(config) or plan.changed_archives():
+    if not plan.is_archive or plan.settings != plan_settings(config) or plan.changed_archives():
         return False
     return all(Path(path).stat().st_mtime <= head.stat().st_mtime for path in plan.files)
 

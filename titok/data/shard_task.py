@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from titok.data.archives import AGAIN, ArchiveError, open_archive
+from titok.data.cifar10 import Cifar10Images
 from titok.data.examine import ODDITIES, UndecodableError, examine
 from titok.data.parquet import ParquetImages
-from titok.data.plan import Plan, SourceError, name_of
+from titok.data.plan import Form, Plan, SourceError, name_of
 from titok.data.shard_file import ShardFile, shard_name
 from titok.data.shard_index import Record, columns_of
 from titok.runtime.files import FileError, load_npz, save_npz
@@ -45,9 +46,13 @@ class SourceImages(Protocol):
 
 def open_images(plan: Plan) -> SourceImages:
     """What reads the images of a plan from their source."""
-    if plan.form == "archive":
-        return _ArchiveImages(plan)
-    return _FolderImages(plan) if plan.form == "files" else _ParquetRows(plan)
+    kinds: dict[Form, Callable[[Plan], SourceImages]] = {
+        "archive": _ArchiveImages,
+        "cifar10": _Cifar10Records,
+        "files": _FolderImages,
+        "parquet": _ParquetRows,
+    }
+    return kinds[plan.form](plan)
 
 
 def write_shard(
@@ -106,9 +111,7 @@ class _ArchiveImages:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._descriptors: list[int] = []
-        changed = plan.changed_archives()
-        if changed:
-            raise ArchiveError(f"{changed[0]} is not the archive that the plan was made for; run `titok prepare plan`")
+        _refuse_changed(plan)
         self._descriptors += [open_archive(Path(path)) for path in plan.files]
 
     def read(self, row: np.void) -> bytes:
@@ -124,6 +127,21 @@ class _ArchiveImages:
     def __del__(self) -> None:
         while self._descriptors:
             os.close(self._descriptors.pop())
+
+
+class _Cifar10Records:
+    def __init__(self, plan: Plan) -> None:
+        _refuse_changed(plan)
+        self._images = Cifar10Images(Path(plan.files[0]))
+
+    def read(self, row: np.void) -> bytes:
+        return self._images.read(int(row["offset"]))
+
+
+def _refuse_changed(plan: Plan) -> None:
+    changed = plan.changed_archives()
+    if changed:
+        raise ArchiveError(f"{changed[0]} is not the archive that the plan was made for; run `titok prepare plan`")
 
 
 class _FolderImages:
