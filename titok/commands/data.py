@@ -15,14 +15,14 @@ def extract_tokens(options: argparse.Namespace) -> None:
     from titok.data.opening import open_images
     from titok.data.tokens import save_tokens
     from titok.data.views import views_of
-    from titok.models.folder import load_tokenizer
+    from titok.models.folder import load_image_tokenizer
     from titok.runtime.device import select_device
     from titok.runtime.files import sha256_file
     from titok.runtime.progress import progress
 
     job = load_job(options.config, TokensJob)
     device = select_device(options.device)
-    model = load_tokenizer(options.tokenizer, device)
+    model = load_image_tokenizer(options.tokenizer, device)
     images = open_images(options.data, "train", job.dataset, workers=options.workers)
     declared = views_of(job.views)
     views = []

@@ -12,7 +12,7 @@ from titok.config.job_settings import SampleJob
 from titok.config.load import load_job
 from titok.generation.sample import SampleBatch, balanced_labels, sample_images
 from titok.generation.sample_files import SampleParts, finish_samples
-from titok.models.folder import load_generator, load_tokenizer
+from titok.models.folder import load_generator, load_image_tokenizer
 from titok.runtime.device import describe_device, select_device
 from titok.runtime.files import sha256_file, write_json
 from titok.runtime.manifest import provenance
@@ -26,7 +26,7 @@ def sample(options: argparse.Namespace) -> None:
     job = load_job(options.config, SampleJob)
     device = select_device(options.device)
     generator = load_generator(options.generator, device)
-    tokenizer = load_tokenizer(options.tokenizer, device)
+    tokenizer = load_image_tokenizer(options.tokenizer, device)
     labels = balanced_labels(job.num_samples, job.num_classes)
     inputs = {"generator": options.generator, "tokenizer": options.tokenizer}
     protocol = {"sampler": job.sampler.resolved(), "num_samples": job.num_samples, "rounding": "truncate"}

@@ -28,14 +28,13 @@ from titok.evaluation.samples import INDEX, Samples
 from titok.losses.perceptual import LPIPS, build_perceptual_loss
 from titok.metrics.bootstrap import Interval
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
-from titok.models.folder import build_model, load_classifier
+from titok.models.folder import load_classifier, load_image_tokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
 from titok.runtime.files import read_json, save_npz, sha256_file
 from titok.runtime.manifest import provenance
 from titok.runtime.seed import seed_everything
-from titok.runtime.weights import load_model, load_state
 from titok.training.loop import train
 from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
 
@@ -47,7 +46,7 @@ def reconstruction(options: argparse.Namespace) -> None:
     """Scores a tokenizer's (or the VQGAN's) reconstructions of the test images."""
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
-    model = _tokenizer(options.model, device)
+    model = load_image_tokenizer(options.model, device)
     images = open_images(options.data, "test", job.dataset, workers=options.workers)
     scores = score_reconstructions(
         reconstruct_with(model),
@@ -75,7 +74,7 @@ def linear_probe(options: argparse.Namespace) -> None:
     """Trains a linear classifier on the frozen encoder's latents and scores it on the test images."""
     job = load_job(options.config, ProbeJob)
     device = select_device(options.device)
-    model = _tokenizer(options.model, device)
+    model = load_image_tokenizer(options.model, device)
     sets = {
         split: open_images(getattr(options, split), split, job.dataset, workers=options.workers)
         for split in ("train", "test")
@@ -162,16 +161,6 @@ def _reference(
         source=_source(images, job.dataset, "train"),
         device=device,
     )
-
-
-def _tokenizer(file: Path, device: torch.device) -> TiTok | VQGAN:
-    """A trained TiTok or VQGAN: both turn images into tokens and back."""
-    state, config = load_model(file.parent)
-    model = build_model(config, file)
-    if not isinstance(model, TiTok | VQGAN):
-        raise ConfigError(f"{file} is a {config['kind']}; reconstructions need a tokenizer or a vqgan")
-    load_state(model, state, file)
-    return model.to(device).eval().requires_grad_(False)
 
 
 def reconstruct_with(model: TiTok | VQGAN) -> Reconstruct:

@@ -70,6 +70,16 @@ class ProxyTokenizer(Section):
         return self
 
 
+class Baseline(Section):
+    """Another 2D VQGAN that the study trains, measured for comparison; TiTok learns nothing from its codes."""
+
+    model: VQGANModel = VQGANModel()
+    training: ImageTraining
+    losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
+    seeds: Seeds | None = None
+    """Null: the study's."""
+
+
 class Stage1(Section):
     """Predict the proxy codes (paper section 3.2, warm-up)."""
 
@@ -150,6 +160,8 @@ class Generator(Section):
     """One MaskGIT transformer on the tokens of one tokenizer."""
 
     tokenizer: Name
+    """One of the study's `tokenizers` or `baselines`, or `vqgan`: the codes of the study's 2D VQGAN, row after row, as
+    MaskGIT has them."""
     stage: StageName | None = None
     """Which stage's tokenizer turns its tokens into images; null: the last one."""
     model: GeneratorShape = GeneratorShape()

@@ -79,7 +79,7 @@ def _classifier(study: Study, name: str) -> Section:
 
 
 def _vqgan(study: Study, name: str) -> Section:
-    entry = study.vqgan
+    entry = study.vqgan if name == "all" else study.baselines[name]
     if entry is None or entry.training is None:
         raise KeyError("the study trains no vqgan")
     shared = _reconstructing(study, entry.training)
@@ -149,10 +149,10 @@ def _released_generator(study: Study, name: str) -> Section:
 def generator_model(study: Study, name: str) -> GeneratorModel:
     """The model settings of a named generator: its shape, and what its tokenizer and dataset say."""
     entry = study.generators[name]
-    tokenizer = study.tokenizers[entry.tokenizer]
+    tokenizer = study.tokenizer_facts(entry.tokenizer)
     return GeneratorModel(
         **entry.model.model_dump(),
-        num_tokens=tokenizer.num_latent_tokens,
+        num_tokens=tokenizer.num_tokens,
         codebook_size=tokenizer.codebook_size,
         num_classes=study.dataset.num_classes,
     )
@@ -219,6 +219,7 @@ def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
     yield from ((kind, "all") for kind in ("data", "tokens", "score", "probe"))
     if study.vqgan:
         yield ("vqgan" if study.vqgan.training else "released_vqgan"), "all"
+    yield from (("vqgan", name) for name in study.baselines)
     if study.proxy_codes:
         yield "codes", "all"
     yield from (("classifier", name) for name in study.classifiers)

@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, Row, Table
 from titok.config.section import Fraction, Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
-TableName = Literal["table1", "table3a", "table3b", "table3c", "table4", "table5", "model_zoo"]
+TableName = Literal["table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "model_zoo"]
+PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
+"""The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
 FigureName = Literal[
     "figure4", "figure2", "classifier_accuracy", "codebook", "training_curves", "reconstructions", "samples"
 ]
@@ -21,6 +23,8 @@ class Tables(Section):
 
     table1: Table | None = None
     """Variants: tokens, codebook, rFID, gFID, inception score, steps, speed, parameters."""
+    table2: Table | None = None
+    """The same at 512 pixels."""
     table3a: Table | None = None
     """The ladder from the base to the final tokenizer."""
     table3b: Table | None = None
@@ -39,15 +43,32 @@ class Tables(Section):
         """The tables wanted."""
         return tuple(name for name in get_args(TableName) if getattr(self, name) is not None)
 
-    def rows(self, name: TableName) -> tuple[Row, ...]:
-        """The rows of a table; of the grid, its cells."""
-        wanted = getattr(self, name)
+    @property
+    def panels(self) -> tuple[PanelName, ...]:
+        """The parts of the grid that its settings give numbers to."""
+        grid = self.table4
+        if grid is None:
+            return ()
+        wanted = {"table4a": True, "table4b": grid.linear_probe, "table4c": grid.generators, "table4d": grid.generators}
+        return tuple(name for name in get_args(PanelName) if wanted[name])
+
+    @property
+    def files(self) -> tuple[TableName | PanelName, ...]:
+        """Everything there is a file of: the tables, and the grid's parts once more."""
+        return (*self.names, *self.panels)
+
+    def rows(self, name: TableName | PanelName) -> tuple[Row, ...]:
+        """The rows of a table; of the grid and its panels, its cells."""
+        wanted = self.table4 if name in get_args(PanelName) else getattr(self, name)
         if isinstance(wanted, Grid):
             return tuple(cell.row for cell in wanted.cells())
         return () if wanted is None else wanted.rows
 
-    def scores(self, name: TableName) -> tuple[str, ...]:
+    def scores(self, name: TableName | PanelName) -> tuple[str, ...]:
         """Score files (below `scores/`, without seed) that a table is made from."""
+        if name in get_args(PanelName):
+            kind = {"table4a": "reconstruction/", "table4b": "probe/"}.get(name, "generation/")
+            return tuple(stem for stem in self.scores("table4") if stem.startswith(kind))
         found = [stem for row in self.rows(name) for stem in row.scores]
         if name == "table4" and self.table4 and self.table4.linear_probe:
             found += [f"probe/{cell.row.tokenizer}" for cell in self.table4.cells()]

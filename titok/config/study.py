@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from titok.config.data import StudyDataset
-from titok.config.entries import Classifier, Generator, ProxyTokenizer, Seeds, StageName, Tokenizer
+from titok.config.entries import Baseline, Classifier, Generator, ProxyTokenizer, Seeds, StageName, Tokenizer
 from titok.config.evaluation import Evaluation, LinearProbe
 from titok.config.model import TransformerSize
 from titok.config.protocols import PROTOCOLS
@@ -21,9 +21,8 @@ from titok.config.reporting import Reporting
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Section
-from titok.config.training import (
-    ReconstructionLosses,
-)
+from titok.config.tokenizer_facts import TokenizerFacts, tokenizer_facts
+from titok.config.training import ReconstructionLosses
 from titok.config.views import ProxyCodes, ViewSet
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ class Study(Section):
     sizes: dict[Name, TransformerSize]
     classifiers: dict[Name, Classifier] = Field(default_factory=dict)
     vqgan: ProxyTokenizer | None = None
+    baselines: dict[Name, Baseline] = Field(default_factory=dict)
+    """2D VQGANs beside it that are measured only, e.g. one trained by another recipe (paper Table 3c)."""
     proxy_codes: ProxyCodes | None = None
     """Views whose proxy codes are stored before stage 1; null: codes of every batch are computed while training."""
     tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
@@ -54,22 +55,28 @@ class Study(Section):
     reporting: Reporting = Reporting()
 
     def tokenizer_seeds(self, tokenizer: str) -> tuple[int, ...]:
-        """Seeds a tokenizer is trained with."""
-        return self.tokenizers[tokenizer].seeds or self.seeds
+        """Seeds a tokenizer or baseline is trained with; the study's one VQGAN serves all of them."""
+        if tokenizer == PROXY_TOKENIZER:
+            return self.seeds
+        return (self.baselines.get(tokenizer) or self.tokenizers[tokenizer]).seeds or self.seeds
 
     def generator_seeds(self, generator: str) -> tuple[int, ...]:
         """Seeds a generator is trained with."""
         return self.generators[generator].seeds or self.seeds[:1]
 
-    def generator_stage(self, generator: str) -> StageName:
+    def tokenizer_facts(self, tokenizer: str) -> TokenizerFacts:
+        """What is known of a tokenizer, a baseline or the VQGAN from outside."""
+        return tokenizer_facts(self, tokenizer)
+
+    def generator_stage(self, generator: str) -> str:
         """The stage of the tokenizer that a generator's tokens come from and go back through."""
         entry = self.generators[generator]
-        return entry.stage or self.tokenizers[entry.tokenizer].stages[-1]
+        return entry.stage or self.tokenizer_facts(entry.tokenizer).stages[-1]
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         known: dict[str, Mapping[str, object]] = {
-            "tokenizer": self.tokenizers,
+            "tokenizer": {**self.tokenizers, **self.baselines},
             "generator": self.generators,
             "sampler": self.samplers,
             "size": self.sizes,
@@ -83,10 +90,7 @@ class Study(Section):
     def _parts_fit(self) -> Self:
         from titok.config.jobs import job_names  # jobs are derived from studies, so they import this module
 
-        if PROXY_TOKENIZER in self.tokenizers:
-            raise ValueError(
-                f"tokenizers has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name"
-            )
+        self._check_tokenizer_names()
         for name, tokenizer in self.tokenizers.items():
             if tokenizer.recipe == "two_stage" and self.vqgan is None:
                 raise ValueError(
@@ -108,7 +112,7 @@ class Study(Section):
         for name, generator in self.generators.items():
             self._check_generator(name, generator)
         for stage_of, stage, where in self.reporting.stages():
-            _require("stage", stage, self.tokenizers[stage_of].stages, where)
+            _require("stage", stage, self.tokenizer_facts(stage_of).stages, where)
         for generator_of, sampler, where in self.reporting.runs():
             _require("sampler", sampler, self.generators[generator_of].samplers, where)
         for shown, generator_of, where in self.reporting.pairs():
@@ -126,6 +130,18 @@ class Study(Section):
         for name, tokenizer in self.tokenizers.items():
             self._check_patches(name, tokenizer)
         return self
+
+    def _check_tokenizer_names(self) -> None:
+        """Rows and generators name a tokenizer, a baseline and the VQGAN alike; and a baseline's job has its name."""
+        for where, names in (("tokenizers", self.tokenizers), ("baselines", self.baselines)):
+            if PROXY_TOKENIZER in names:
+                raise ValueError(
+                    f"{where} has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name"
+                )
+        for name in self.baselines:
+            if name in self.tokenizers or name == "all":
+                taken = "a tokenizer has" if name in self.tokenizers else "means all jobs of a kind"
+                raise ValueError(f"baselines has {name!r}, a name that {taken}; choose another name")
 
     def _check_protocol(self) -> None:
         """What a named protocol fixes outside the section `evaluation`."""
@@ -182,10 +198,15 @@ class Study(Section):
             )
 
     def _check_generator(self, name: str, generator: Generator) -> None:
-        tokenizer = self.tokenizers[generator.tokenizer]
+        if generator.tokenizer == PROXY_TOKENIZER and self.vqgan is None:
+            raise ValueError(
+                f"generators.{name}.tokenizer is {PROXY_TOKENIZER!r}, but the study has no vqgan section; add one, or "
+                f"name a tokenizer"
+            )
+        tokenizer = self.tokenizer_facts(generator.tokenizer)
         if generator.stage is not None:
             _require("stage", generator.stage, tokenizer.stages, f"generators.{name}.stage")
-        if tokenizer.kind == "vae":
+        if not tokenizer.is_discrete:
             raise ValueError(
                 f"generators.{name}.tokenizer is {generator.tokenizer!r}, whose kind is 'vae'; MaskGIT needs discrete "
                 f"tokens: name a tokenizer of kind 'vq'"
@@ -203,7 +224,8 @@ class Study(Section):
             yield "size", tokenizer.encoder, f"tokenizers.{name}.encoder"
             yield "size", tokenizer.decoder, f"tokenizers.{name}.decoder"
         for name, generator in self.generators.items():
-            yield "tokenizer", generator.tokenizer, f"generators.{name}.tokenizer"
+            if generator.tokenizer != PROXY_TOKENIZER:
+                yield "tokenizer", generator.tokenizer, f"generators.{name}.tokenizer"
             for sampler in generator.samplers:
                 yield "sampler", sampler, f"generators.{name}.samplers"
         for where, losses in self._reconstruction_losses():
@@ -216,6 +238,7 @@ class Study(Section):
     def _reconstruction_losses(self) -> Iterator[tuple[str, ReconstructionLosses]]:
         if self.vqgan and self.vqgan.training:
             yield "vqgan", self.vqgan.losses
+        yield from ((f"baselines.{name}", baseline.losses) for name, baseline in self.baselines.items())
         for name, tokenizer in self.tokenizers.items():
             if tokenizer.stage2:
                 yield f"tokenizers.{name}.stage2", tokenizer.stage2.losses

@@ -7,18 +7,14 @@ from collections.abc import Iterable
 
 from titok.config.job_settings import ReconstructingJob
 from titok.config.jobs import JobKind, job
-from titok.config.reporting import FigureName, TableName
-from titok.config.rows import CurveRun
+from titok.config.model_files import ModelFiles
+from titok.config.reporting import FigureName, PanelName, TableName
+from titok.config.rows import PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
-from titok.config.study import Study
 
 
-class Targets:
+class Targets(ModelFiles):
     """Paths of everything a study makes, and the facts about each thing that its scores carry along."""
-
-    def __init__(self, study: Study) -> None:
-        self.study = study
-        self.root = f"results/{study.study}"
 
     def settings(self, kind: JobKind, name: str) -> str:
         """Fingerprint of a job's resolved settings; Snakemake reruns its rule when it changes."""
@@ -36,22 +32,6 @@ class Targets:
         judge = settings.evaluation.extractor.classifier
         judges = [f"{self.root}/classifiers/{judge}/model.safetensors"] if judge else []
         return [f"{self.root}/data/test.index.npz", *judges]
-
-    def tokenizer_models(self) -> list[str]:
-        """Every trained tokenizer, in its last stage."""
-        return [
-            f"{self.root}/tokenizers/{name}/seed{seed}/{entry.stages[-1]}/model.safetensors"
-            for name, entry in self.study.tokenizers.items()
-            for seed in self.study.tokenizer_seeds(name)
-        ]
-
-    def generator_models(self) -> list[str]:
-        """Every trained generator."""
-        return [
-            f"{self.root}/generators/{name}/seed{seed}/model.safetensors"
-            for name in self.study.generators
-            for seed in self.study.generator_seeds(name)
-        ]
 
     def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Reconstruction scores of a tokenizer's stage, one per seed."""
@@ -73,22 +53,16 @@ class Targets:
 
     def all_scores(self) -> list[str]:
         """Every score of the study; encoders are probed where the grid of Table 4 shows them."""
-        tokenizers = self.study.tokenizers.items()
         generators = self.study.generators.items()
         return [
             *self.vqgan_score(),
-            *(path for name, entry in tokenizers for s in entry.stages for path in self.reconstruction_scores(name, s)),
+            *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),
             *self.score_files(stem for stem in self._grid_stems() if stem.startswith("probe/")),
             *(path for name, entry in generators for s in entry.samplers for path in self.generation_scores(name, s)),
         ]
 
     def _grid_stems(self) -> tuple[str, ...]:
         return self.study.reporting.tables.scores("table4")
-
-    def manifests(self) -> list[str]:
-        """Manifests of every model: how it was trained, or where it was released."""
-        models = [*self.support_models(), *self.first_stages(), *self.tokenizer_models(), *self.generator_models()]
-        return [path.replace("model.safetensors", "manifest.json") for path in models]
 
     def codes(self) -> list[str]:
         """The stored proxy codes that stage 1 learns from, if the study keeps any."""
@@ -98,28 +72,6 @@ class Targets:
         """What several jobs that extract codes leave behind; nothing where one job does it all."""
         jobs = self.study.proxy_codes.jobs if self.study.proxy_codes else 1
         return [f"{self.root}/codes/shares/{job}-of-{jobs}.txt" for job in range(1, jobs + 1)] if jobs > 1 else []
-
-    def vqgan_is_released(self) -> bool:
-        """Whether the study uses a released VQGAN instead of training one."""
-        return self.study.vqgan is not None and self.study.vqgan.source is not None
-
-    def generators_by_origin(self, *, released: bool) -> list[str]:
-        """Names of the generators that are released or that the study trains; rules differ by it."""
-        return [name for name, entry in self.study.generators.items() if (entry.source is not None) == released]
-
-    def first_stages(self) -> list[str]:
-        """Stage-1 models of tokenizers that have a second stage."""
-        return [
-            f"{self.root}/tokenizers/{name}/seed{seed}/stage1/model.safetensors"
-            for name, entry in self.study.tokenizers.items()
-            if entry.stages == ("stage1", "stage2")
-            for seed in self.study.tokenizer_seeds(name)
-        ]
-
-    def support_models(self) -> list[str]:
-        """The VQGAN and the classifiers."""
-        vqgan = [f"{self.root}/vqgan/model.safetensors"] if self.study.vqgan else []
-        return [*vqgan, *(f"{self.root}/classifiers/{name}/model.safetensors" for name in self.study.classifiers)]
 
     def subject(
         self,
@@ -140,19 +92,14 @@ class Targets:
             facts |= {"num_steps": settings.num_steps, "guidance_scale": settings.guidance_scale}
             facts |= {"mask_schedule": settings.mask_schedule}
         if tokenizer is not None:
-            model = self.study.tokenizers[tokenizer]
-            facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": model.recipe, "size": model.encoder}
-            facts |= {"num_latent_tokens": model.num_latent_tokens, "codebook_size": model.codebook_size}
+            known = self.study.tokenizer_facts(tokenizer)
+            facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
+            facts |= {"num_latent_tokens": known.num_tokens, "codebook_size": known.codebook_size}
         return json.dumps(facts)
 
     def vqgan_subject(self) -> str:
         """What the VQGAN's score is about, as JSON."""
-        if self.study.vqgan is None:
-            raise ValueError("the study has no vqgan")
-        model = self.study.vqgan.model
-        num_tokens = (self.study.dataset.image_size // model.downsampling) ** 2
-        facts = {"tokenizer": "vqgan", "stage": "vqgan", "recipe": "vqgan_2d", "size": "vqgan", "seed": 0}
-        return json.dumps({**facts, "num_latent_tokens": num_tokens, "codebook_size": model.codebook_size})
+        return self.subject(tokenizer=PROXY_TOKENIZER, stage=PROXY_TOKENIZER, seed=0)
 
     def everything(self) -> list[str]:
         """What `snakemake` makes when asked for nothing in particular."""
@@ -162,17 +109,21 @@ class Targets:
         """Tables, figures, checks, the report and the verdict."""
         tables = [path for ending in ("csv", "md", "tex") for path in self.tables(ending)]
         figures = [path for ending in ("svg", "png", "csv") for path in self.figures(ending)]
-        return [*tables, *figures, *(f"{self.root}/{name}" for name in ("checks.json", "report.html", "verdict.txt"))]
+        return [
+            *tables,
+            *figures,
+            *(f"{self.root}/{name}" for name in ("checks.json", "claims.json", "report.html", "verdict.txt")),
+        ]
 
     def tables(self, ending: str) -> list[str]:
         """Every table the study wants."""
-        return [f"{self.root}/tables/{name}.{ending}" for name in self.study.reporting.tables.names]
+        return [f"{self.root}/tables/{name}.{ending}" for name in self.study.reporting.tables.files]
 
     def figures(self, ending: str) -> list[str]:
         """Every figure the study wants."""
         return [f"{self.root}/figures/{name}.{ending}" for name in self.study.reporting.figure_names]
 
-    def table_scores(self, table: TableName) -> list[str]:
+    def table_scores(self, table: TableName | PanelName) -> list[str]:
         """Scores behind a table."""
         return self.score_files(self.study.reporting.tables.scores(table))
 
@@ -204,12 +155,12 @@ class Targets:
             return [f"{self.root}/samples/{chosen.generator}/{chosen.sampler}/seed{chosen.seed}.npz"]
         return []
 
-    def report_settings(self, table: TableName | None = None, figure: FigureName | None = None) -> str:
+    def report_settings(self, table: TableName | PanelName | None = None, figure: FigureName | None = None) -> str:
         """Fingerprint of what a table, a figure or (without either) the whole report is told by the study."""
         reporting = self.study.reporting
         settings: object = {"title": self.study.title, "about": self.study.description, **reporting.resolved()}
         if table is not None:
-            settings = reporting.tables.resolved()[table]
+            settings = reporting.tables.resolved()["table4" if table in reporting.tables.panels else table]
         elif figure is not None:
             own = reporting.figures.resolved().get(figure, reporting.tables.resolved()["table4"])
             settings = [own, reporting.figure_dpi]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from pydantic import ValidationError
@@ -42,7 +42,9 @@ def build_model(config: dict[str, Any], where: str | Path) -> nn.Module:
     )
 
 
-def load_folder(file: str | Path, expected: type[AnyModule], device: torch.device | str = "cpu") -> AnyModule:
+def load_folder(
+    file: str | Path, expected: type[AnyModule] | tuple[type[AnyModule], ...], device: torch.device | str = "cpu"
+) -> AnyModule:
     """The trained model whose weights are ``file``, with its ``config.json`` beside it.
 
     Raises:
@@ -52,8 +54,10 @@ def load_folder(file: str | Path, expected: type[AnyModule], device: torch.devic
     state, config = load_model(Path(file).parent)
     model = build_model(config, file)
     if not isinstance(model, expected):
+        kinds = expected if isinstance(expected, tuple) else (expected,)
+        needed = " or ".join(kind.__name__ for kind in kinds)
         raise WeightsError(
-            f"{file} is a {config['kind']} ({type(model).__name__}), a {expected.__name__} is needed; check the path"
+            f"{file} is a {config['kind']} ({type(model).__name__}), a {needed} is needed; check the path"
         )
     load_state(model, state, file)
     return model.to(device).eval().requires_grad_(False)
@@ -74,6 +78,11 @@ def load_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> TiTo
     return load_folder(file, TiTok, device)
 
 
+def load_image_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> TiTok | VQGAN:
+    """A trained TiTok or VQGAN: both turn images into tokens and back."""
+    return cast(TiTok | VQGAN, load_folder(file, (TiTok, VQGAN), device))
+
+
 def load_generator(file: str | Path, device: torch.device | str = "cpu") -> MaskGIT:
     """A trained generator."""
-    return load_folder(file, MaskGIT, device)  # type: ignore[type-abstract]
+    return load_folder(file, MaskGIT, device)

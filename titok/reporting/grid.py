@@ -26,18 +26,23 @@ PANELS: tuple[tuple[str, Kind, str, str], ...] = (
 RECONSTRUCTION_METRICS = ("classifier_accuracy", "codebook_usage", "codebook_perplexity", "psnr", "ssim")
 """Also gathered, for the figures beside Figure 4 and the checks."""
 
+SPEED_NOTE = "Speeds are of the machine named in the report; jobs may have shared it."
+
 GRID_COLUMNS = ["size", "k", "metric", "n", "mean", "std", "min", "max"]
 
 
-def grid_frame(grid: Grid, scores: Scores) -> pd.DataFrame:
+def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame:
     """The grid as a long frame: size, k, metric, n, mean, std, min, max; one line per place and metric.
+
+    ``panels``: whose metrics; panel a brings the other metrics of reconstructions along.
 
     Raises:
         MissingScore: a place of the grid has no score.
         ProtocolMismatch: one metric was measured in two ways.
     """
-    wanted = [(metric, kind) for metric, kind, _, _ in PANELS]
-    wanted += [(metric, "reconstruction") for metric in RECONSTRUCTION_METRICS]
+    wanted = [(metric, kind) for metric, kind, panel, _ in PANELS if panel in panels]
+    if "a" in panels:
+        wanted += [(metric, "reconstruction") for metric in RECONSTRUCTION_METRICS]
     lines: list[dict[str, Any]] = []
     for metric, kind in wanted:
         found = [(cell, records) for cell in grid.cells() for records in _records(grid, cell, kind, scores)]
@@ -81,18 +86,32 @@ def size_name(size: str) -> str:
     return f"TiTok-{size.upper()}"
 
 
-def build_grid_table(grid: Grid, scores: Scores, paper: Paper) -> Table:
-    """Table 4: a block per panel with sizes as rows and K as columns, ours first, then the paper's own grid."""
-    frame = grid_frame(grid, scores)
+def build_grid_table(grid: Grid, scores: Scores, paper: Paper, panels: str = "abcd") -> Table:
+    """Table 4: a block per panel with sizes as rows and K as columns, ours first, then the paper's own grid.
+
+    ``panels``: `abcd` is the whole table, a single letter that panel as a table of its own.
+    """
+    frame = grid_frame(grid, scores, panels)
     blocks: list[Block] = []
     for metric, _, panel, _ in PANELS:
         if (frame["metric"] == metric).any():
             title = f"4{panel}. {heading(metric, scores.label(metric))}"
             blocks.append(_block(title, frame, metric, grid))
-    blocks += [_paper_rfid(paper), _paper_speed(paper)]
+    blocks += [_paper_rfid(paper)] if "a" in panels else []
+    blocks += [_paper_speed(paper)] if "d" in panels else []
     data = frame[frame["metric"].isin([metric for metric, *_ in PANELS])].reset_index(drop=True)
-    title = grid.title or "Table 4. Token counts and model sizes"
-    return Table("table4", title, blocks, data, _notes(grid, frame, paper), has_paper=True)
+    name, title = _named(panels)
+    has_paper = "a" in panels or "d" in panels
+    notes = [*(_trends(grid, frame, paper) if "a" in panels else []), *([SPEED_NOTE] if "d" in panels else [])]
+    return Table(name, grid.title or title, blocks, data, notes, has_paper)
+
+
+def _named(panels: str) -> tuple[str, str]:
+    """Name and title of the whole table or of one panel."""
+    if len(panels) > 1:
+        return "table4", "Table 4. Token counts and model sizes"
+    shown = {"a": "reconstruction", "b": "linear probe", "c": "generation", "d": "speed"}[panels]
+    return f"table4{panels}", f"Table 4{panels}. Token counts and model sizes: {shown}"
 
 
 def _block(title: str, frame: pd.DataFrame, metric: str, grid: Grid) -> Block:
@@ -143,7 +162,7 @@ def _paper_speed(paper: Paper) -> Block:
     return Block("4d in the paper (ImageNet): speed ↑", ["", *(row.replace("k-", "K = ") for row in rows_of)], rows)
 
 
-def _notes(grid: Grid, frame: pd.DataFrame, paper: Paper) -> Sequence[str]:
+def _trends(grid: Grid, frame: pd.DataFrame, paper: Paper) -> Sequence[str]:
     """The paper's trends and ours in words: rank correlations, and the sizes' order at the smallest K."""
     places = _paper_grid(paper)
     ours, theirs = [], []
@@ -158,7 +177,6 @@ def _notes(grid: Grid, frame: pd.DataFrame, paper: Paper) -> Sequence[str]:
     return [
         f"Spearman correlation of K and rFID: {', '.join(ours)}; in the paper: {', '.join(theirs) or 'not known'}.",
         f"rFID at the smallest K: {order}; in the paper: {paper_order}.",
-        "Speeds are of the machine named in the report; jobs may have shared it.",
     ]
 
 

@@ -19,7 +19,7 @@ from titok.reporting.paper import Paper, PaperValue, pair_agreement, read_paper
 from titok.reporting.writers import write_table
 
 if TYPE_CHECKING:
-    from titok.config.reporting import TableName, Tables
+    from titok.config.reporting import PanelName, TableName, Tables
     from titok.config.rows import Row
     from titok.config.rows import Table as TableRows
 
@@ -63,25 +63,25 @@ INCEPTION_SCORE = Column("inception_score", "generation", "inception_score")
 ACCURACY = Column("classifier_accuracy", "reconstruction")
 AGREEMENT = Column("class_agreement", "generation")
 
+SYSTEMS = (
+    TOKENIZER_PARAMETERS,
+    TOKENS,
+    CODEBOOK,
+    RFID,
+    RFID_INFINITY,
+    Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
+    GFID,
+    GFID_INFINITY,
+    INCEPTION_SCORE,
+    AGREEMENT,
+    Column("num_steps", "generation", "num_steps", is_fact=True),
+    Column("sampling_images_per_second", "generation", "samples_per_second_a100"),
+)
+"""Whole systems, from the image to samples."""
+
 LAYOUTS: dict[str, Layout] = {
-    "table1": Layout(
-        "Table 1. Variants: reconstruction, generation and speed",
-        (
-            TOKENIZER_PARAMETERS,
-            TOKENS,
-            CODEBOOK,
-            RFID,
-            RFID_INFINITY,
-            Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
-            GFID,
-            GFID_INFINITY,
-            INCEPTION_SCORE,
-            AGREEMENT,
-            Column("num_steps", "generation", "num_steps", is_fact=True),
-            Column("sampling_images_per_second", "generation", "samples_per_second_a100"),
-        ),
-        ordered_by="rfid",
-    ),
+    "table1": Layout("Table 1. Variants: reconstruction, generation and speed", SYSTEMS, ordered_by="rfid"),
+    "table2": Layout("Table 2. Variants at twice the resolution", SYSTEMS, ordered_by="rfid"),
     "table3a": Layout(
         "Table 3a. From the base to the final tokenizer",
         (TOKENS, CODEBOOK, RFID, Column("psnr", "reconstruction"), Column("ssim", "reconstruction"), ACCURACY),
@@ -116,30 +116,32 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def build_table(name: TableName, tables: Tables, scores: Scores, paper: Paper) -> Table:
-    """A table of a study.
+def build_table(name: TableName | PanelName, tables: Tables, scores: Scores, paper: Paper) -> Table:
+    """A table of a study, or a panel of its grid as a table of its own (`table4a`).
 
     Args:
-        name: `table1`, `table3a`, `table3b`, `table3c`, `table4`, `table5` or `model_zoo`.
         tables: the study's `reporting.tables`.
 
     Raises:
         MissingScore: the study does not ask for this table, or a row's scores are not among those given.
         ProtocolMismatch: a column would hold numbers of two protocols.
     """
-    wanted = getattr(tables, name, None)
-    if wanted is None:
+    if name not in tables.files:
         raise MissingScore(
-            f"the study asks for no table {name!r}; it has: {', '.join(tables.names) or 'none'}; "
-            f"add reporting.tables.{name} to it"
+            f"the study asks for no table {name!r}; it has: {', '.join(tables.files) or 'none'}; "
+            f"add reporting.tables.{name.rstrip('abcd') if name.startswith('table4') else name} to it"
         )
-    if name == "table4":
-        return build_grid_table(wanted, scores, paper)
-    return _build_listed(name, wanted, scores, paper)
+    if tables.table4 is not None and name.startswith("table4"):
+        return build_grid_table(tables.table4, scores, paper, name.removeprefix("table4") or "abcd")
+    return _build_listed(name, getattr(tables, name), scores, paper)
 
 
 def make_table(
-    name: TableName, tables: Tables, score_files: Iterable[str | Path], paper_file: str | Path, prefix: str | Path
+    name: TableName | PanelName,
+    tables: Tables,
+    score_files: Iterable[str | Path],
+    paper_file: str | Path,
+    prefix: str | Path,
 ) -> list[Path]:
     """Reads scores, builds a table, writes ``{prefix}.csv``, ``.md`` and ``.tex``; returns their paths."""
     return write_table(build_table(name, tables, read_scores(score_files), read_paper(paper_file)), prefix)

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.load import ConfigError, load_study
+from titok.config.paper_targets import TARGET_NAMES, NoSuchTarget, target_files
 from titok.config.targets import Targets
 
 
@@ -37,7 +38,7 @@ wildcard_constraints:
     generator="[a-z0-9][a-z0-9_-]*",
     sampler="[a-z0-9][a-z0-9_-]*",
     classifier="[a-z0-9][a-z0-9_-]*",
-    stage="stage1|stage2|single_stage|released",
+    stage="stage1|stage2|single_stage|released|vqgan_2d",
     seed=r"\d+",
     kind="[a-z0-9_]+",
     name="[a-z0-9][a-z0-9_-]*",
@@ -88,21 +89,28 @@ def judge():
     )
 
 
-def tokenizer_of(wildcards, stage=None):
+def tokenizer_of(wildcards):
     """Path of the tokenizer behind a generator: the one whose tokens it learns and whose decoder shows them."""
-    entry = study.generators[wildcards.generator]
-    stage = stage or study.generator_stage(wildcards.generator)
-    return f"results/{study.study}/tokenizers/{entry.tokenizer}/seed{wildcards.seed}/{stage}/model.safetensors"
+    return targets.tokenizer_behind(wildcards.generator, wildcards.seed)
 
 
 def tokens_of(wildcards):
     """Path of the tokens that a generator learns."""
-    entry = study.generators[wildcards.generator]
-    stage = study.generator_stage(wildcards.generator)
-    return f"results/{study.study}/tokens/{entry.tokenizer}/seed{wildcards.seed}/{stage}.npz"
+    return targets.tokens_behind(wildcards.generator, wildcards.seed)
 
 
 def first_stage_of(wildcards):
     """Path of a tokenizer's first stage, whose encoder all later stages keep."""
-    stage = study.tokenizers[wildcards.tokenizer].stages[0]
-    return f"results/{study.study}/tokenizers/{wildcards.tokenizer}/seed{wildcards.seed}/{stage}/model.safetensors"
+    return targets.first_stage(wildcards.tokenizer, wildcards.seed)
+
+
+def behind_target(name):
+    """Input function: the files behind a table or figure of the paper; other studies may not have it."""
+
+    def files(wildcards):
+        try:
+            return target_files(targets, name)
+        except NoSuchTarget as error:
+            raise WorkflowError(str(error)) from None
+
+    return files

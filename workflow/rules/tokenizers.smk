@@ -20,14 +20,43 @@ rule train_vqgan:
         "../../environment.yml"
     threads: 1
     params:
+        seed=0,
         state="results/{study}/training/vqgan",
         critic=lambda wildcards, input: (
             f"--critic {input.critic}" if input.critic else ""
         ),
         milestones=milestone_options,
     shell:
-        "python -m titok train vqgan --config {input.config} --data {input.data} {params.critic} --seed 0"
+        "python -m titok train vqgan --config {input.config} --data {input.data} {params.critic} --seed {params.seed}"
         " {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
+
+
+use rule train_vqgan as train_baseline with:
+    # Another 2D VQGAN, for comparison only (paper Table 3c).
+    input:
+        config="results/{study}/configs/vqgan/{tokenizer}.yaml",
+        data="results/{study}/data/train.index.npz",
+        critic=lambda wildcards: critic(study.baselines[wildcards.tokenizer].losses),
+        milestones=milestone_files("vqgan"),
+    output:
+        model="results/{study}/tokenizers/{tokenizer}/seed{seed}/vqgan_2d/model.safetensors",
+        config="results/{study}/tokenizers/{tokenizer}/seed{seed}/vqgan_2d/config.json",
+        metrics="results/{study}/tokenizers/{tokenizer}/seed{seed}/vqgan_2d/metrics.jsonl",
+        manifest="results/{study}/tokenizers/{tokenizer}/seed{seed}/vqgan_2d/manifest.json",
+    log:
+        "logs/{study}/train_baseline/{tokenizer}-seed{seed}.log",
+    benchmark:
+        "benchmarks/{study}/train_baseline/{tokenizer}-seed{seed}.tsv"
+    wildcard_constraints:
+        tokenizer=one_of(study.baselines),
+        study=study.study,
+    params:
+        seed=lambda wildcards: wildcards.seed,
+        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/vqgan_2d",
+        critic=lambda wildcards, input: (
+            f"--critic {input.critic}" if input.critic else ""
+        ),
+        milestones=milestone_options,
 
 
 rule extract_codes_share:
@@ -189,3 +218,17 @@ rule extract_tokens:
     shell:
         "python -m titok tokens --config {input.config} --data {input.data} --tokenizer {input.tokenizer}"
         " --output {output.tokens} > {log} 2>&1"
+
+
+use rule extract_tokens as extract_vqgan_codes with:
+    # The 2D VQGAN's codes as tokens of a generator: MaskGIT as it was published.
+    input:
+        config="results/{study}/configs/tokens/all.yaml",
+        data="results/{study}/data/train.index.npz",
+        tokenizer="results/{study}/vqgan/model.safetensors",
+    output:
+        tokens="results/{study}/tokens/vqgan.npz",
+    log:
+        "logs/{study}/extract_vqgan_codes.log",
+    benchmark:
+        "benchmarks/{study}/extract_vqgan_codes.tsv"

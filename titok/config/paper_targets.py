@@ -1,0 +1,64 @@
+"""The paper's tables and figures by name: what `snakemake table3b` asks for, in any study.
+
+Every name exists in every study, so that a study without the table says what to do instead of "no such rule".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from titok.config.reporting import FigureName, PanelName, TableName
+from titok.config.targets import Targets
+
+TABLES: tuple[str, ...] = (*get_args(TableName), *get_args(PanelName))
+FIGURES: tuple[str, ...] = get_args(FigureName)
+TARGET_NAMES: tuple[str, ...] = (*TABLES, *FIGURES, "paper")
+"""What can be asked for by name, beside the workflow's own `all`, `tokenizers`, `generators` and `scores`."""
+
+TABLE_ENDINGS = ("csv", "md", "tex")
+FIGURE_ENDINGS = ("svg", "png", "csv")
+
+
+class NoSuchTarget(Exception):
+    """A study does not ask for this table or figure."""
+
+
+def target_files(targets: Targets, name: str) -> list[str]:
+    """The files behind a name: a table or figure in every format; `paper` is all of them, with the report.
+
+    Raises:
+        NoSuchTarget: the study does not have it; says where to add it and what there is.
+    """
+    if name == "paper":
+        return targets.everything()
+    if name not in dict(_of_study(targets)):
+        there = ", ".join(known for known, _ in _of_study(targets))
+        raise NoSuchTarget(
+            f"the study {targets.study.study!r} has no {name}: {_what_to_add(name)}. Its own targets: {there}, paper"
+        )
+    folder, endings = dict(_of_study(targets))[name]
+    return [f"{targets.root}/{folder}/{name}.{ending}" for ending in endings]
+
+
+def available(targets: Targets) -> list[str]:
+    """The targets that a study has."""
+    return [*(name for name, _ in _of_study(targets)), "paper"]
+
+
+def _of_study(targets: Targets) -> Iterator[tuple[str, tuple[str, tuple[str, ...]]]]:
+    """(name, (folder, endings)) of every table and figure of a study."""
+    yield from ((name, ("tables", TABLE_ENDINGS)) for name in targets.study.reporting.tables.files)
+    yield from ((name, ("figures", FIGURE_ENDINGS)) for name in targets.study.reporting.figure_names)
+
+
+def _what_to_add(name: str) -> str:
+    if name == "table2":
+        return "it is the paper's table at 512 pixels, which config/imagenet512.yaml has (and imagenet256.yaml has not)"
+    if name in get_args(PanelName) and name != "table4a":
+        part = "linear_probe: true" if name == "table4b" else "generators"
+        return f"it needs reporting.tables.table4 with {part}"
+    if name in TABLES:
+        return f"it needs reporting.tables.{'table4' if name == 'table4a' else name}"
+    grid_figures = ("figure4", "classifier_accuracy", "codebook")
+    return f"it needs reporting.{'tables.table4' if name in grid_figures else f'figures.{name}'}"

@@ -1,0 +1,56 @@
+"""What everyone needs to know who meets a tokenizer by its name: a TiTok, the study's 2D VQGAN, or a 2D baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from titok.config.model import VQGANModel
+from titok.config.rows import PROXY_TOKENIZER
+
+if TYPE_CHECKING:
+    from titok.config.study import Study
+
+BASELINE_STAGE = "vqgan_2d"
+"""The one stage of a 2D baseline."""
+
+
+class TokenizerFacts(NamedTuple):
+    """A named tokenizer, seen from outside."""
+
+    stages: tuple[str, ...]
+    """What it is trained in, in order; the 2D VQGAN's only one is called `vqgan`, like itself."""
+    recipe: str
+    size: str
+    """Of its encoder; `vqgan` for 2D tokenizers, which have no size of the study."""
+    num_tokens: int
+    """Per image: K, or the codes of the grid."""
+    codebook_size: int
+    is_discrete: bool
+
+
+def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
+    """The facts of a tokenizer of a study.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    if name == PROXY_TOKENIZER:
+        if study.vqgan is None:
+            raise KeyError("the study has no vqgan section")
+        return _two_dimensional(study, study.vqgan.model, PROXY_TOKENIZER)
+    if name in study.baselines:
+        return _two_dimensional(study, study.baselines[name].model, BASELINE_STAGE)
+    entry = study.tokenizers[name]
+    return TokenizerFacts(
+        stages=entry.stages,
+        recipe=entry.recipe,
+        size=entry.encoder,
+        num_tokens=entry.num_latent_tokens,
+        codebook_size=entry.codebook_size,
+        is_discrete=entry.kind == "vq",
+    )
+
+
+def _two_dimensional(study: Study, model: VQGANModel, stage: str) -> TokenizerFacts:
+    side = study.dataset.image_size // model.downsampling
+    return TokenizerFacts((stage,), "vqgan_2d", PROXY_TOKENIZER, side**2, model.codebook_size, True)
