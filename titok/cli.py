@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok import __version__
+from titok.commands.claims_parser import add_claims
 from titok.commands.code_verbs import add_code_verbs
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.prepare_parser import add_prepare
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample(verbs)
     _add_score(verbs)
     _add_report_verbs(verbs)
+    add_claims(verbs, _lazy)
     add_code_verbs(verbs, _lazy)
     add_file_verbs(verbs, _lazy)
     return parser
@@ -219,6 +221,7 @@ def _add_report_verbs(verbs: Verbs) -> None:
     report.add_argument("--figures", type=Path, nargs="*", default=[], help="figures (.svg)")
     report.add_argument("--manifests", type=Path, nargs="*", default=[], help="manifest.json of every training")
     report.add_argument("--checks", type=Path, help="checks.json")
+    report.add_argument("--claims", type=Path, help="claims.json")
     verdict.add_argument("checks", type=Path, help="checks.json")
     verdict.set_defaults(run=_lazy("report", "verdict"))
 

@@ -57,4 +57,5 @@ def report(options: argparse.Namespace) -> None:
         figure_files=options.figures,
         table_files=options.tables,
         checks_file=options.checks,
+        claims_file=options.claims,
     )

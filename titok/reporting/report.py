@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from titok.reporting.cells import PAPER_NOTE
+from titok.reporting.claims import claim_groups, claims_summary, read_findings
 from titok.reporting.collect import Scores, read_manifests, read_scores
 from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
 from titok.reporting.paper import read_paper
@@ -71,6 +72,7 @@ def make_report(
     figure_files: Iterable[str | Path] = (),
     table_files: Iterable[str | Path] = (),
     checks_file: str | Path | None = None,
+    claims_file: str | Path | None = None,
 ) -> None:
     """Writes the page.
 
@@ -78,16 +80,19 @@ def make_report(
         figure_files: the SVG of each figure, drawn before; the CSV and PNG beside it are linked.
         table_files: CSV, Markdown and LaTeX of the tables, to be linked; what is shown is built from the scores.
         checks_file: ``checks.json``; null leaves the section out.
+        claims_file: ``claims.json``; null leaves the section out.
     """
     output = Path(output)
     score_paths, manifest_paths = list(map(Path, score_files)), list(map(Path, manifest_files))
     scores = read_scores(score_paths)
     pictures = {path.stem: picture(path, output.parent) for path in map(Path, figure_files)}
     checks = [_shown(check) for check in read_json(checks_file)] if checks_file else []
+    findings = read_findings(claims_file) if claims_file else []
     groups = {
         "Scores": score_paths,
         "Training runs": manifest_paths,
         "Checks": [Path(checks_file)] if checks_file else [],
+        "Claims": [Path(claims_file)] if claims_file else [],
     }
     page = {
         "title": title,
@@ -100,6 +105,8 @@ def make_report(
         "tables": _tables(reporting, scores, paper_file, list(map(Path, table_files)), output.parent),
         "checks": checks,
         "checks_passed": sum(check["passed"] for check in checks),
+        "claims": claim_groups(findings),
+        "claims_summary": claims_summary(findings),
         "paper_note": PAPER_NOTE,
         "notes": protocol_notes(scores, reporting.notes),
         "protocols": _protocols(scores),

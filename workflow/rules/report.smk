@@ -78,6 +78,53 @@ rule judge_checks:
         "python -m titok checks --study {params.study_file} --scores {input.scores} --output {output.json} > {log} 2>&1"
 
 
+rule measure_models:
+    """Tokens, bits, compression and parameters of the full-size models; needs no weights."""
+    input:
+        study="config/published.yaml",
+    output:
+        "results/{study}/models.json",
+    log:
+        "logs/{study}/measure_models.log",
+    benchmark:
+        "benchmarks/{study}/measure_models.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    shell:
+        "python -m titok facts --output {output} > {log} 2>&1"
+
+
+rule judge_claims:
+    """Every claim of the paper, held against this study's scores."""
+    input:
+        claims="config/claims.yaml",
+        paper="config/paper.csv",
+        facts="results/{study}/models.json",
+        scores=targets.all_scores(),
+    output:
+        json="results/{study}/claims.json",
+        md=report(
+            "results/{study}/claims.md",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"page": "claims of the paper"},
+        ),
+    log:
+        "logs/{study}/judge_claims.log",
+    benchmark:
+        "benchmarks/{study}/judge_claims.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        study_file=STUDY_FILE,
+        settings=targets.report_settings(),
+    shell:
+        "python -m titok claims --claims {input.claims} --paper {input.paper} --facts {input.facts}"
+        " --study {params.study_file} --scores {input.scores} --output {output.json} > {log} 2>&1"
+
+
 rule write_report:
     """The page that shows it all."""
     input:
@@ -86,6 +133,7 @@ rule write_report:
         figures=targets.figures("svg"),
         manifests=targets.manifests(),
         checks="results/{study}/checks.json",
+        claims="results/{study}/claims.json",
         paper="config/paper.csv",
     output:
         html=report(
@@ -107,7 +155,7 @@ rule write_report:
     shell:
         "python -m titok report --study {params.study_file} --paper {input.paper} --scores {input.scores}"
         " --tables {input.tables} --figures {input.figures} --manifests {input.manifests} --checks {input.checks}"
-        " --output {output.html} > {log} 2>&1"
+        " --claims {input.claims} --output {output.html} > {log} 2>&1"
 
 
 rule verify_checks:

@@ -1,0 +1,159 @@
+"""The claims ledger: what is verified, missed, missing and unknowable, from scores made up to show each.
+
+Run: pytest tests/reporting/test_claims.py
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from titok.config.claims import Claim, load_claims
+from titok.config.load import ConfigError
+from titok.reporting.claims import (
+    Evidence,
+    claim_groups,
+    claims_summary,
+    judge_claims,
+    no_scores,
+    prediction,
+    read_findings,
+    write_claims,
+)
+from titok.reporting.collect import BootstrapInterval, Statistic, read_scores
+from titok.reporting.paper import read_paper
+
+LEDGER = Path(__file__).parents[2] / "config" / "claims.yaml"
+MODELS = {"l-32": {"num_latent_tokens": 32.0}}
+
+
+def claim(**changes: Any) -> Claim:
+    facts = {"id": "x", "text": "something", "where": "abstract", "scope": "any", "needs": "training"}
+    return Claim(**{**facts, **changes})
+
+
+@pytest.fixture
+def evidence(tree, reporting, paper_file) -> Evidence:
+    return Evidence(read_paper(paper_file), MODELS, read_scores(tree.scores), reporting, "imagenet256")
+
+
+def verdict(evidence: Evidence, **changes: Any) -> str:
+    [finding] = judge_claims([claim(**changes)], evidence)
+    return finding.verdict
+
+
+L32 = "ours('table1/titok-l-32', 'rfid')"
+
+
+def test_numbers_are_compared_with_their_tolerance(evidence):
+    [finding] = judge_claims([claim(value=L32, expected="20", tolerance=0.5)], evidence)
+    # Seeds at 0.5 * (rfid +- 0.2).
+    assert finding.value == pytest.approx(0.5 * (24.0 / 2**0.8 - 3.0))
+    assert (finding.verdict, finding.expected, finding.tolerance) == ("outside", 20.0, 0.5)
+    assert verdict(evidence, value=L32, expected=str(finding.value + 0.4), tolerance=0.5) == "verified"
+
+
+def test_what_a_repetition_might_give_is_no_contradiction(evidence):
+    [finding] = judge_claims([claim(value=L32, expected="0")], evidence)
+    # Two seeds 0.2 apart: s = 0.1414, t = 12.706 and 1 + 1/2 under the root.
+    assert finding.high - finding.value == pytest.approx(12.7062 * 0.141421 * 1.5**0.5, rel=1e-4)
+    assert verdict(evidence, value=L32, expected=str(finding.high - 0.01)) == "within the prediction interval"
+    assert verdict(evidence, value=L32, expected=str(finding.high + 0.01)) == "outside"
+
+
+def test_one_seed_is_judged_by_its_bootstrap_interval():
+    found = prediction(Statistic(1, 2.0, float("nan"), 2.0, 2.0, BootstrapInterval(1.9, 2.2, 0.95)))
+    assert (found.value, found.low, found.high) == (2.0, 1.9, 2.2)
+    assert prediction(Statistic(1, 2.0, float("nan"), 2.0, 2.0)).is_exact
+
+
+@pytest.mark.parametrize(
+    ("holds", "expected"),
+    [
+        ("largest(rank_correlation('rfid')) <= -0.8", "verified"),
+        ("falls_with_size('rfid')", "verified"),
+        ("half_the_tokens('rfid') <= 1.25", "outside"),
+        ("largest(last_gain_over_first('rfid')) < 0.5", "verified"),
+        ("largest(gain_between('rfid', 4, 8)) < 0", "outside"),
+        ("largest(rank_correlation('linear_probe_top1')) < 0", "verified"),
+        ("smallest(speed_ratio('sampling_images_per_second', 1, 8)) > 3.5", "verified"),
+        ("largest(gain_between('rfid', 128, 256)) < 2", "not run"),
+        ("largest(rank_correlation('kid')) < 0", "not run"),
+        ("ours('table5/titok-l-32-no-guidance', 'gfid') > ours('table1/titok-l-32', 'gfid')", "verified"),
+        ("ours('table3b/mask-schedule-arccos', 'gfid') > 0", "not run"),
+        ("model('l-32', 'num_latent_tokens') == 32", "verified"),
+        ("model('l-32', 'weight') == 32", "not run"),
+        ("paper('table1/titok-b-64', 'inception_score') > 0", "not checkable"),
+    ],
+)
+def test_trends_rows_models_and_the_paper(evidence, holds, expected):
+    assert verdict(evidence, holds=holds) == expected
+
+
+def test_trends_are_numbers_one_can_recompute(evidence):
+    [finding] = judge_claims([claim(value="largest(gain_between('rfid', 4, 8))", expected="0")], evidence)
+    gains = [24 / 4**0.8 - 24 / 8**0.8 - 3 * size * (1 / 4 - 1 / 8) for size in (0, 1, 2)]
+    assert finding.value == pytest.approx(max(gains))
+
+
+def test_absolute_numbers_of_another_dataset_are_not_judged(evidence):
+    other = replace(evidence, scope=None)
+    [finding] = judge_claims([claim(value=L32, expected="2.21", scope="imagenet256")], other)
+    assert (finding.verdict, finding.because) == ("not run", "needs a study on imagenet256")
+    assert verdict(evidence, value=L32, expected="2.21", scope="imagenet256") == "outside"
+
+
+def test_what_nobody_can_know_says_why(evidence):
+    [finding] = judge_claims([claim(unknown="nobody wrote it down")], evidence)
+    assert (finding.verdict, finding.because) == ("not checkable", "nobody wrote it down")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "has nothing to decide it"),
+        ({"value": "1"}, "only one of value and expected"),
+        ({"holds": "1 < 2", "unknown": "x"}, "holds and unknown"),
+    ],
+)
+def test_claims_are_decided_in_one_way(changes, words):
+    with pytest.raises(ValueError, match=words):
+        claim(**changes)
+
+
+def test_files_survive_the_journey(evidence, tmp_path):
+    findings = judge_claims(load_claims(LEDGER), evidence)
+    write_claims(findings, tmp_path / "claims.json")
+    assert read_findings(tmp_path / "claims.json") == findings
+    summary = json.loads((tmp_path / "claims.json").read_text())["summary"]
+    assert sum(summary.values()) == len(findings)
+    text = (tmp_path / "claims.md").read_text()
+    assert all(finding.text in text for finding in findings)
+    assert claims_summary(findings) in text
+    groups = claim_groups(findings)
+    assert sum(len(group["rows"]) for group in groups) == len(findings)
+
+
+def test_the_ledger_is_sound_and_needs_no_training_for_a_third(paper_file):
+    """Without scores every claim about models and the paper's arithmetic is decided, and nothing else."""
+    claims = load_claims(LEDGER)
+    from titok.commands.claims import full_size_facts
+
+    findings = judge_claims(claims, Evidence(read_paper(paper_file), full_size_facts(), no_scores()))
+    decided = {finding.id for finding in findings if finding.verdict in ("verified", "outside")}
+    assert decided == {claim.id for claim in claims if claim.needs == "nothing"}
+    # The released generator has 294,990,848 parameters; tables print 287 million.
+    assert [finding.id for finding in findings if finding.verdict == "outside"] == ["generator-parameters-s-128"]
+
+
+def test_a_broken_ledger_is_refused(tmp_path):
+    broken = tmp_path / "claims.yaml"
+    broken.write_text("claims:\n  - {id: a, text: t, where: w, scope: any, needs: nothing, holds: 1 < 2, vlaue: 3}\n")
+    with pytest.raises(ConfigError, match=r"claims\.0\.vlaue"):
+        load_claims(broken)
+    with pytest.raises(ConfigError, match="no such file"):
+        load_claims(tmp_path / "nothing.yaml")

@@ -1,0 +1,54 @@
+"""``titok facts | claims``: what the paper says, held against models, scores and its own numbers."""
+
+from __future__ import annotations
+
+import argparse
+
+from titok.config.claims import load_claims
+from titok.config.load import load_study
+from titok.reporting.claims import Evidence, claims_markdown, judge_claims, no_scores, write_claims
+from titok.reporting.collect import read_scores
+from titok.reporting.paper import read_paper
+from titok.runtime.files import read_json, write_json
+
+FULL_SIZE_STUDY = "config/published.yaml"
+"""Where the published sizes are written down."""
+
+
+def full_size_facts(study_file: str = FULL_SIZE_STUDY) -> dict[str, dict[str, float]]:
+    """Measured on every full-size model of a study, and on the two variants for 512 pixels, which were not released."""
+    from titok.config.jobs import generator_model, tokenizer_model
+    from titok.config.model import VQGANModel
+    from titok.models.facts import generator_facts, tokenizer_facts, vqgan_facts
+
+    study = load_study(study_file)
+    tokenizers = {name: tokenizer_model(study, name, entry.stages[-1]) for name, entry in study.tokenizers.items()}
+    for name, base, tokens in (("l-64-512", "l-32", 64), ("b-128-512", "b-64", 128)):
+        larger = {"image_size": 512, "patch_size": 32, "num_latent_tokens": tokens}
+        tokenizers[name] = tokenizers[base].model_copy(update=larger)
+    facts = {name: tokenizer_facts(model) for name, model in tokenizers.items()}
+    facts |= {name: generator_facts(generator_model(study, name)) for name in study.generators}
+    vqgan = study.vqgan.model if study.vqgan else VQGANModel()
+    return facts | {"vqgan": vqgan_facts(vqgan, study.dataset.image_size)}
+
+
+def facts(options: argparse.Namespace) -> None:
+    """Writes what was measured on the full-size models."""
+    write_json(options.output, full_size_facts())
+
+
+def claims(options: argparse.Namespace) -> None:
+    """Judges every claim; prints the ledger, or writes it."""
+    study = load_study(options.study) if options.study else None
+    evidence = Evidence(
+        paper=read_paper(options.paper),
+        models=read_json(options.facts) if options.facts else full_size_facts(),
+        scores=read_scores(options.scores) if options.scores else no_scores(),
+        reporting=study.reporting if study else None,
+        scope=f"imagenet{study.dataset.image_size}" if study and study.dataset.kind == "imagenet" else None,
+    )
+    findings = judge_claims(load_claims(options.claims), evidence)
+    if options.output is not None:
+        write_claims(findings, options.output)
+    else:
+        print(claims_markdown(findings))

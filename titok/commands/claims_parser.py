@@ -1,0 +1,48 @@
+"""The command lines of ``titok claims`` and ``titok facts``; what they do is in ``titok.commands.claims``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXAMPLES = """\
+examples:
+  titok claims                                                       what needs no training, measured now
+  titok claims --study config/digits.yaml --scores $(find results/digits/scores -name '*.json')
+  titok claims --output claims.json                                  for programs; claims.md is for people
+
+verdicts:
+  verified                         a statement holds, or a number is as near as its tolerance
+  within the prediction interval   it is not, but a repetition of our measurement might be
+  outside                          neither
+  not run                          scores are missing, or come from another dataset; it says which
+  not checkable                    public material cannot decide it; it says why
+"""
+
+
+def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Namespace], None]]) -> None:
+    """Adds both verbs; ``lazy`` names a function of a module of commands."""
+    claims = verbs.add_parser(
+        "claims",
+        help="judge every claim of the paper",
+        description="Judges the paper's claims by scores of a study, by measurements on the full-size models (no "
+        "weights needed) and by the paper's own numbers.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    claims.add_argument("--claims", type=Path, default=Path("config/claims.yaml"), help="the ledger")
+    claims.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
+    claims.add_argument("--study", type=Path, help="whose scores are given, e.g. config/digits.yaml")
+    claims.add_argument("--scores", type=Path, nargs="*", default=[], help="score records")
+    claims.add_argument("--facts", type=Path, help="what `titok facts` wrote; without it, models are measured now")
+    claims.add_argument("--output", type=Path, help="JSON to write, with a .md beside it; without it, they are printed")
+    claims.set_defaults(run=lazy("claims", "claims"))
+
+    facts = verbs.add_parser("facts", help="measure the full-size models: tokens, bits, compression, parameters")
+    facts.add_argument("--output", type=Path, required=True, help="JSON to write")
+    facts.set_defaults(run=lazy("claims", "facts"))
