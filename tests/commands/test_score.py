@@ -141,7 +141,7 @@ def test_what_cannot_be_scored(bench: Workbench, tmp_path: Path) -> None:
     without_judge = {name: value for name, value in options.items() if name != "judge"}
     assert "give its model file with --judge" in bench.refusal("score", "reconstruction", **without_judge)
     message = bench.refusal("score", "reconstruction", **reconstruction(bench, output, model=bench.model("g")))
-    assert "is a generator; reconstructions need a tokenizer or a vqgan" in message
+    assert "is a generator (MaskGITViT), a TiTok or VQGAN is needed" in message
     message = bench.refusal("score", "reconstruction", **reconstruction(bench, output, model=tmp_path / "no" / "m"))
     assert message.startswith("titok: FileError: ")
     assert "does not exist" in message

@@ -115,6 +115,8 @@ class Figures(Section):
     figure2: tuple[Row, ...] = ()
     """Quality against speed: a point per row that has a generator."""
     training_curves: tuple[CurveRun, ...] = ()
+    classifier_accuracy: bool = True
+    """Whether the grid's reconstructions are read by the study's judge; Inception knows no classes of a study."""
     reconstructions: Reconstructions | None = None
     samples: Samples | None = None
 
@@ -165,7 +167,7 @@ class Reporting(Section):
             "samples": self.figures.samples,
             "reconstructions": self.figures.reconstructions,
             "figure2": self.figures.figure2,
-            "classifier_accuracy": grid,
+            "classifier_accuracy": grid and self.figures.classifier_accuracy,
             "codebook": grid,
             "training_curves": self.figures.training_curves,
         }
