@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from titok.runtime.files import FileError, sha256_file
 from titok.training.checkpoint import (
     CheckpointError,
     DamagedCheckpointWarning,
@@ -144,3 +146,54 @@ def test_time_decides_when_the_next_one_is_due(tmp_path: Path) -> None:
         assert state.is_due(1)
     with StateDirectory(tmp_path / "b", IDENTITY, seconds=3600) as state:
         assert not state.is_due(1)
+
+
+def test_the_sum_taken_while_writing_is_that_of_the_file(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path / "a", IDENTITY) as state:
+        state.save(1, {"weights": torch.randn(1000, 100)})
+    [file] = (tmp_path / "a").glob("step-*.pt")
+    assert file.with_suffix(".pt.sha256").read_text().strip() == sha256_file(file)
+
+
+def test_in_the_background_a_copy_is_written_while_the_original_changes(tmp_path: Path) -> None:
+    weights = torch.zeros(200, 1000)
+    with StateDirectory(tmp_path / "a", IDENTITY, keep=2, background=True) as state:
+        for step in range(1, 6):
+            weights.fill_(step)
+            state.save(step, {"nested": [{"weights": weights}], "names": ("a", 1)})
+            weights.fill_(-1)
+        state.finish()
+        assert [path.name for path in state.checkpoints()] == ["step-00000005.pt", "step-00000004.pt"]
+        found = state.load()
+    assert found is not None
+    assert (found["nested"][0]["weights"] == 5).all()
+    assert found["names"] == ("a", 1)
+
+
+def test_an_error_in_the_background_is_raised_by_the_next_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(content: object, stream: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with StateDirectory(tmp_path / "a", IDENTITY, background=True) as state:
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "save", full)
+            state.save(1, {})
+            with pytest.raises(FileError, match="the disk is full"):
+                state.save(2, {})
+        state.save(3, {"after": 1})
+    with StateDirectory(tmp_path / "a", IDENTITY) as state:
+        found = state.load()
+    assert found is not None
+    assert found["after"] == 1
+
+
+def test_leaving_waits_for_the_background_and_tells_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(content: object, stream: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with (
+        pytest.raises(FileError, match="the disk is full"),
+        StateDirectory(tmp_path, IDENTITY, background=True) as state,
+    ):
+        state.save(1, {})

@@ -11,6 +11,8 @@ It lies outside the outputs that a workflow declares, because workflows delete t
 from __future__ import annotations
 
 import fcntl
+import functools
+import hashlib
 import os
 import pickle
 import time
@@ -18,12 +20,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import torch
 
 from titok.runtime.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
 from titok.runtime.processes import from_first
+from titok.training.background import Background, copied_to_host
 
 _MISSING = "nothing"
 
@@ -45,8 +48,9 @@ class StateDirectory:
 
     ``identity`` is plain data that names the run (settings, seed). A directory of another run is refused with the
     differing keys and left as it is. ``keep`` newest checkpoints stay, and those of every ``milestone_steps`` steps;
-    ``seconds`` is the time between two. Of several processes that train together, one is the ``owner``: it alone locks
-    and writes, and the others load what it says.
+    ``seconds`` is the time between two. With ``background``, training goes on while a copy of the state is written. Of
+    several processes that train together, one is the ``owner``: it alone locks and writes, and the others load what it
+    says.
 
     Raises:
         CheckpointError: another process trains in the directory, or it cannot be written.
@@ -61,6 +65,7 @@ class StateDirectory:
         keep: int = 2,
         seconds: float = 300.0,
         milestone_steps: int | None = None,
+        background: bool = False,
         owner: bool = True,
     ) -> None:
         self.path = Path(path)
@@ -68,6 +73,7 @@ class StateDirectory:
         self._keep = keep
         self._seconds = seconds
         self._milestone_steps = milestone_steps
+        self._background = Background() if background else None
         self._owner = owner
         self._last_save = time.monotonic()
         self._lock: int | None = None
@@ -94,7 +100,17 @@ class StateDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._release()
+        try:
+            # Not for somebody in a hurry: a second Ctrl-C leaves at once, and half a file has no name.
+            if self._background is not None and (kind is None or issubclass(kind, Exception)):
+                self.finish()
+        finally:
+            self._release()
+
+    def finish(self) -> None:
+        """Returns when the last checkpoint is on the disk; raises what kept it from getting there."""
+        if self._background is not None:
+            self._background.wait()
 
     @property
     def metrics_path(self) -> Path:
@@ -113,21 +129,26 @@ class StateDirectory:
         return self._milestone_steps is not None and step % self._milestone_steps == 0
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
-        """Writes the checkpoint of ``step`` whole or not at all, then drops the oldest beyond ``keep``.
-
-        The checksum is written first: a checkpoint without one cannot come to be.
-        """
+        """Writes the checkpoint of ``step`` whole or not at all, then drops the oldest beyond ``keep``."""
         if not self._owner:
             return
+        content = {**state, "step": step, "identity_sha256": sha256_json(self.identity)}
+        if self._background is None:
+            self._write_checkpoint(step, content)
+        else:
+            self._background.wait()  # before another copy takes memory
+            self._background.start(functools.partial(self._write_checkpoint, step, copied_to_host(content)))
+        self._last_save = time.monotonic()
+
+    def _write_checkpoint(self, step: int, content: dict[str, Any]) -> None:
+        """The checksum is written first: a checkpoint without one cannot come to be."""
         path = self._checkpoint(step)
         with atomic_path(path) as temporary:
-            _write(temporary, {**state, "step": step, "identity_sha256": sha256_json(self.identity)})
-            write_text(_sum_path(path), sha256_file(temporary) + "\n")
+            write_text(_sum_path(path), _write(temporary, content) + "\n")
         passing = [path for path in self.checkpoints() if not self._is_milestone(_step_of(path))]
         for old in passing[self._keep :]:
             old.unlink()
             _sum_path(old).unlink(missing_ok=True)
-        self._last_save = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
         """The newest readable checkpoint (tensors on the CPU), None if there never was one.
@@ -211,10 +232,33 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """`torch.save` through a Python file, whose errors say that the disk is full; torch's own writer does not."""
+class _Hashed:
+    """A file that is written from its beginning to its end, and the SHA-256 of what went into it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self._hash.update(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _write(path: Path, content: dict[str, Any]) -> str:
+    """`torch.save` through a Python file, whose errors say that the disk is full; torch's own writer does not.
+
+    Returns the SHA-256 of the file, which is not read again for it.
+    """
     with path.open("wb") as stream:
-        torch.save(content, stream)
+        hashed = _Hashed(stream)
+        torch.save(content, hashed)  # type: ignore[arg-type]
+        return hashed.hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def train(
         keep=training.keep_checkpoints,
         seconds=training.checkpoint_seconds,
         milestone_steps=training.milestone_steps,
+        background=task.device.type != "cpu",  # where the weights are in other memory than their copy
         owner=here.is_first,
     )
     with directory as state, StopSignals() as signals:
