@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from torch.utils.benchmark import Timer
-from torch.utils.flop_counter import FlopCounterMode
+
+from titok.models.flops import count
 
 Work = Callable[[], object]
 
@@ -75,9 +76,7 @@ def measure(case: Case, device: torch.device, peaks: dict[str, float], repeats: 
     """Times a case after one call that warms up and counts operations; ``peaks`` come from `matmul_peak`."""
     work = case.build()
     with case.context(device):
-        with FlopCounterMode(display=False) as counter:
-            work()
-        gflop = counter.get_total_flops() / 1e9
+        gflop = count(work) / 1e9
         reset_peak_memory(device)
         times = timings(work, repeats, seconds)
         memory = peak_memory_gib(device)

@@ -118,7 +118,8 @@ class _LpipsHead(nn.Module):
         return cast(Tensor, self.model(differences))
 
 
-def _lpips_heads() -> nn.ModuleDict:
+def lpips_heads() -> nn.ModuleDict:
+    """The five linear heads, without weights worth keeping."""
     return nn.ModuleDict({f"lin{index}": _LpipsHead(width) for index, width in enumerate(LPIPS_WIDTHS)})
 
 
@@ -141,7 +142,7 @@ class LPIPS(PerceptualLoss):
         self.slices = nn.ModuleList(
             Frozen(layers[start : layer + 1]) for start, layer in zip(starts, LPIPS_LAYERS, strict=True)
         )
-        self.heads = nn.ModuleList(Frozen(head) for head in _filled(_lpips_heads, heads_state, "lpips_heads").values())
+        self.heads = nn.ModuleList(Frozen(head) for head in _filled(lpips_heads, heads_state, "lpips_heads").values())
         self.register_buffer("shift", torch.tensor(LPIPS_SHIFT).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(LPIPS_SCALE).view(1, 3, 1, 1), persistent=False)
 

@@ -1,0 +1,170 @@
+"""Operations of one training step of each task, per image, counted part by part (see `titok.models.flops`).
+
+What is counted is what the tasks do: frozen networks forward only, trained ones forward and backward, the adversary's
+two turns once it plays. Optimiser and averages are element-wise and left out.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal, NamedTuple
+
+import torch
+
+from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.training import Adversarial, ReconstructionLosses
+from titok.losses.adversarial import AdversarialLoss
+from titok.losses.perceptual import (
+    LPIPS,
+    FeatureDistance,
+    LogitDistance,
+    MixedDistance,
+    PerceptualLoss,
+    lpips_heads,
+)
+from titok.models.classifier import Classifier
+from titok.models.flops import (
+    abstractly,
+    classifier_flops,
+    count,
+    decoder_flops,
+    encoder_flops,
+    generator_flops,
+    pixel_decoder_flops,
+    quantizer_flops,
+    vqgan_decoder_flops,
+    vqgan_encoder_flops,
+    vqgan_parts,
+)
+
+
+class StepFlops(NamedTuple):
+    """Operations of a training step, per image."""
+
+    frozen: int
+    """Networks that only look: the proxy VQGAN's encoder in stage 1, TiTok's own in stage 2."""
+    model: int
+    """What is trained, forward and backward."""
+    perceptual: int = 0
+    adversary: int = 0
+    """From its start step on: judging the reconstructions, and learning."""
+    start_step: int = 0
+
+    @property
+    def late(self) -> int:
+        """With everything at work."""
+        return self.frozen + self.model + self.perceptual + self.adversary
+
+    def total(self, steps: int) -> int:
+        """Of a whole run, per image of a batch: multiply by the batch size."""
+        return steps * (self.frozen + self.model + self.perceptual) + max(0, steps - self.start_step) * self.adversary
+
+
+def stage1_step(model: TokenizerModel, vqgan: VQGANModel, *, codes_stored: bool = False) -> StepFlops:
+    """Proxy codes (unless they are stored), then TiTok without its pixel decoder."""
+    parts = vqgan_parts(vqgan, model.image_size)
+    frozen = 0 if codes_stored else parts["encoder"].forward + parts["quantizer"].forward
+    return StepFlops(frozen, encoder_flops(model).training + _bottleneck(model) + decoder_flops(model).training)
+
+
+def stage2_step(
+    model: TokenizerModel, losses: ReconstructionLosses, classifier: ClassifierModel | None = None
+) -> StepFlops:
+    """Frozen tokens; decoder and pixel decoder learn. ``classifier``: the perceptual network of kind `classifier`."""
+    if model.vqgan is None:
+        raise ValueError("stage 2 needs a tokenizer with head 'proxy_codes', which has a vqgan; this one has none")
+    quantizer = quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens)
+    frozen = encoder_flops(model).forward + quantizer.forward
+    num_codes = (model.grid_size * model.codes_per_patch) ** 2
+    trained = decoder_flops(model, trained_before=False) + pixel_decoder_flops(model.vqgan, num_codes)
+    return StepFlops(frozen, trained.training, *_losses(losses, model.decoded_size, classifier))
+
+
+def single_stage_step(
+    model: TokenizerModel, losses: ReconstructionLosses, classifier: ClassifierModel | None = None
+) -> StepFlops:
+    """Everything from pixels to pixels learns."""
+    trained = encoder_flops(model).training + _bottleneck(model) + decoder_flops(model).training
+    return StepFlops(0, trained, *_losses(losses, model.image_size, classifier))
+
+
+def vqgan_step(
+    model: VQGANModel, losses: ReconstructionLosses, image_size: int, classifier: ClassifierModel | None = None
+) -> StepFlops:
+    """The 2D tokenizer, all of it."""
+    num_codes = (image_size // model.downsampling) ** 2
+    trained = vqgan_encoder_flops(model, image_size) + vqgan_decoder_flops(model, image_size)
+    trained += quantizer_flops(model.codebook_size, model.code_dim, num_codes)
+    return StepFlops(0, trained.training, *_losses(losses, image_size, classifier))
+
+
+def generator_step(model: GeneratorModel) -> StepFlops:
+    """One forward and backward over K tokens."""
+    return StepFlops(0, generator_flops(model).training)
+
+
+def classifier_step(model: ClassifierModel, image_size: int) -> StepFlops:
+    """One forward and backward over an image."""
+    return StepFlops(0, classifier_flops(model, image_size).training)
+
+
+def _bottleneck(model: TokenizerModel) -> int:
+    """Operations of a learning quantizer; a posterior has none that count."""
+    if model.kind == "vae":
+        return 0
+    reanchor = model.reanchor_codes
+    return quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens, reanchor=reanchor).training
+
+
+def _losses(losses: ReconstructionLosses, image_size: int, classifier: ClassifierModel | None) -> tuple[int, int, int]:
+    """Perceptual network, adversary and its start step."""
+    adversarial = losses.adversarial
+    playing = adversarial.weight > 0
+    return (
+        perceptual_flops(losses.perceptual.kind, image_size, classifier),
+        adversary_flops(adversarial, image_size) if playing else 0,
+        adversarial.start_step if playing else 0,
+    )
+
+
+PerceptualKind = Literal["none", "convnext_s", "lpips", "lpips+convnext_s", "classifier"]
+
+
+@cache
+def perceptual_flops(kind: PerceptualKind, image_size: int, classifier: ClassifierModel | None = None) -> int:
+    """Both images through the network, and back to the reconstruction's pixels."""
+    if kind == "none":
+        return 0
+    with abstractly():
+        network = _network(kind, classifier)
+        images = torch.empty(1, 3, image_size, image_size)
+        reconstructions = torch.empty(1, 3, image_size, image_size, requires_grad=True)
+        return count(lambda: network(reconstructions, images).backward())
+
+
+def _network(kind: PerceptualKind, classifier: ClassifierModel | None) -> PerceptualLoss:
+    """The network without weights: those of its files would change no count."""
+    if kind == "classifier":
+        return FeatureDistance(Classifier(classifier or ClassifierModel()))
+    from torchvision.models import convnext_small, vgg16  # 1 s that studies without these networks should not pay
+
+    if kind == "convnext_s":
+        return LogitDistance(convnext_small().state_dict())
+    lpips = LPIPS(vgg16().state_dict(), lpips_heads().state_dict())
+    return lpips if kind == "lpips" else MixedDistance(lpips, LogitDistance(convnext_small().state_dict()))
+
+
+@cache
+def adversary_flops(settings: Adversarial, image_size: int) -> int:
+    """The model's verdict with its way back, and the discriminator's own turn on both images."""
+    with abstractly():
+        adversarial = AdversarialLoss(settings)
+        images = torch.empty(1, 3, image_size, image_size)
+        reconstructions = torch.empty(1, 3, image_size, image_size, requires_grad=True)
+        step = settings.start_step
+
+        def both_turns() -> None:
+            adversarial.generator_terms(reconstructions, step)["gan_loss"].backward()
+            adversarial.discriminator_terms(images, reconstructions, step)["discriminator_loss"].backward()
+
+        return count(both_turns)
