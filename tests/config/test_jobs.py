@@ -47,11 +47,19 @@ CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
         {("stage1", "s1"), ("stage1", "s2")},
     ),
     "the VQGAN's training": ("vqgan.training.steps", 21, {("vqgan", "all")}),
-    "the VQGAN's size reaches the two-stage tokenizers that hold its decoder": (
+    "the VQGAN's size reaches the two-stage tokenizers that hold its decoder, and the generator on its codes": (
         "vqgan.model.codebook_size",
         32,
-        {("vqgan", "all"), ("stage1", "s1"), ("stage1", "s2"), ("stage1", "b2-final"), ("stage2", "b2-final")},
+        {
+            ("vqgan", "all"),
+            ("stage1", "s1"),
+            ("stage1", "s2"),
+            ("stage1", "b2-final"),
+            ("stage2", "b2-final"),
+            ("generator", "maskgit"),
+        },
     ),
+    "a baseline": ("baselines.b2d.training.steps", 6, {("vqgan", "b2d")}),
     "a classifier": ("classifiers.critic.training.steps", 61, {("classifier", "critic")}),
     "a generator": ("generators.b2-vit.mask_schedule", "cosine", {("generator", "b2-vit")}),
     "a sampler": ("samplers.unguided.num_steps", 1, {("sample", "unguided")}),

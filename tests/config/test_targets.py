@@ -43,17 +43,18 @@ def test_every_seed_of_a_thing_has_its_files(targets: Targets) -> None:
     assert targets.generator_models() == [
         "results/tiny/generators/b2-vit/seed0/model.safetensors",
         "results/tiny/generators/s2-uvit/seed0/model.safetensors",
+        "results/tiny/generators/maskgit/seed0/model.safetensors",
     ]
     stages = list(targets.trained_stages())
     assert [stage for name, stage in stages if name == "b2-final"] == ["stage1", "stage2"]
     manifests = targets.manifests()
-    assert len(manifests) == len(set(manifests)) == 3 + 6 + 2
+    assert len(manifests) == len(set(manifests)) == 3 + 7 + 3
     assert all(path.endswith("/manifest.json") for path in manifests)
 
 
 def test_every_table_and_figure_in_every_format(targets: Targets) -> None:
     products = targets.products()
-    for table in ("table1", "table3a", "table3b", "table3c", "table4", "table5"):
+    for table in ("table1", "table2", "table3a", "table3b", "table3c", "table4", "table4a", "table4d", "table5"):
         assert {f"results/tiny/tables/{table}.{ending}" for ending in ("csv", "md", "tex")} <= set(products)
     assert len(targets.study.reporting.figure_names) == 7
     for figure in targets.study.reporting.figure_names:
@@ -158,7 +159,7 @@ def test_every_classifier_has_a_seed_of_its_own(targets: Targets) -> None:
 def test_studies_without_a_vqgan() -> None:
     document = without(without(tiny_document(), "vqgan"), "reporting")
     document["tokenizers"] = {"b2-single": document["tokenizers"]["b2-single"]}
-    targets = Targets(study_of({**document, "generators": {}}))
+    targets = Targets(study_of({**document, "generators": {}, "baselines": {}}))
     assert targets.vqgan_score() == []
     assert not any("vqgan" in path for path in (*targets.everything(), *targets.manifests()))
     with pytest.raises(KeyError, match="no vqgan"):

@@ -162,7 +162,8 @@ class Targets(ModelFiles):
         if table is not None:
             settings = reporting.tables.resolved()["table4" if table in reporting.tables.panels else table]
         elif figure is not None:
-            own = reporting.figures.resolved().get(figure, reporting.tables.resolved()["table4"])
+            from_grid = figure in ("figure4", "classifier_accuracy", "codebook")
+            own = reporting.tables.resolved()["table4"] if from_grid else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
         return fingerprint(settings)
 
