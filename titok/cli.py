@@ -185,18 +185,25 @@ def _add_score(verbs: Verbs) -> None:
     probe.add_argument("--state", type=Path, required=True, help="folder for the probe's training state")
     probe.set_defaults(run=_lazy("score", "linear_probe"))
 
+    codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
+    codec.add_argument("--codec", choices=("jpeg", "webp"), required=True)
+    codec.add_argument("--quality", type=int, required=True, help="1 to 100")
+    _add_paths(codec, data="index of the test shards")
+    codec.set_defaults(run=_lazy("score", "codec"))
+
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
     _add_paths(generation, samples="sample file (.npz), or a folder of parts")
     generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
     _add_paths(generation, training="manifest.json of the generator's training")
     generation.set_defaults(run=_lazy("score", "generation"))
 
-    for kind in (reconstruction, probe, generation):
+    for kind in (reconstruction, probe, codec, generation):
         _add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
-        kind.add_argument("--subject", type=json.loads, required=True, help="what is scored: names and seed, as JSON")
         _add_device(kind)
         _add_workers(kind)
-    for kind in (reconstruction, generation):
+    for kind in (reconstruction, probe, generation):
+        kind.add_argument("--subject", type=json.loads, required=True, help="what is scored: names and seed, as JSON")
+    for kind in (reconstruction, codec, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")
 
 

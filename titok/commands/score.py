@@ -19,6 +19,7 @@ from titok.config.training import Perceptual
 from titok.config.weight_files import PerceptualWeights
 from titok.data.images import Images
 from titok.data.opening import open_images
+from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.generation import score_samples
 from titok.evaluation.probe_features import probe_accuracy, probe_features
 from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, score_reconstructions
@@ -67,6 +68,30 @@ def reconstruction(options: argparse.Namespace) -> None:
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
     protocol = {**named, **scores.protocol, "reference": _source(images, job.dataset, "test")}
     inputs = {"model": options.model, **({"judge": options.judge} if options.judge else {})}
+    _write(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
+
+
+def codec(options: argparse.Namespace) -> None:
+    """Scores what an ordinary codec gives back of the test images, by the protocol of the tokenizers."""
+    job = load_job(options.config, ScoreJob)
+    device = select_device(options.device)
+    images = open_images(options.data, "test", job.dataset, workers=options.workers)
+    round_trip = CodecRoundTrip(options.codec, options.quality)
+    scores = score_reconstructions(
+        round_trip,
+        _pixels(images, job.dataset, job.evaluation.batch_size),
+        open_extractor(job.evaluation.extractor, options.judge, device),
+        job.evaluation,
+        labels=images.labels,
+        lpips=_lpips(job.evaluation.lpips, device),
+        scratch=options.output.parent,
+        device=device,
+    )
+    options.subject = {"tokenizer": options.codec, "stage": f"q{options.quality}", "seed": 0, "recipe": "codec"}
+    metrics = {**scores.metrics, "bits_per_image": round_trip.bits_per_image}
+    named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
+    protocol = {**named, **scores.protocol, "reference": _source(images, job.dataset, "test")}
+    inputs = {"judge": options.judge} if options.judge else {}
     _write(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
 
 

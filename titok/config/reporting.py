@@ -7,14 +7,14 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, Row, Table
+from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Grid, Quality, Row, Table
 from titok.config.section import Fraction, Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
 TableName = Literal["table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "model_zoo"]
 PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
 """The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
 FigureName = Literal[
-    "figure4", "figure2", "classifier_accuracy", "codebook", "training_curves", "reconstructions", "samples"
+    "figure4", "figure2", "rates", "classifier_accuracy", "codebook", "training_curves", "reconstructions", "samples"
 ]
 
 
@@ -109,11 +109,34 @@ class Samples(Section):
     per_class: PositiveInt = 10
 
 
+class Rates(Section):
+    """Bits per image against quality: tokenizers, and ordinary codecs for reference."""
+
+    rows: tuple[Row, ...]
+    """Tokenizers with a codebook."""
+    codecs: dict[Codec, tuple[Quality, ...]] = Field(default_factory=dict)
+    """Qualities (1 to 100) at which the test images are written as JPEG or WebP."""
+
+    @model_validator(mode="after")
+    def _rows_reconstruct(self) -> Self:
+        for row in self.rows:
+            if row.tokenizer is None:
+                raise ValueError(f"row {row.label!r} of the rates names no tokenizer; give one")
+        return self
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Score files below `scores/`, without seed."""
+        codecs = (f"reconstruction/{codec}/q{quality}" for codec, chosen in self.codecs.items() for quality in chosen)
+        return tuple(dict.fromkeys([*(row.scores[0] for row in self.rows), *codecs]))
+
+
 class Figures(Section):
     """The figures wanted; those that show the grid come with Table 4."""
 
     figure2: tuple[Row, ...] = ()
     """Quality against speed: a point per row that has a generator."""
+    rates: Rates | None = None
     training_curves: tuple[CurveRun, ...] = ()
     classifier_accuracy: bool = True
     """Whether the grid's reconstructions are read by the study's judge; Inception knows no classes of a study."""
@@ -167,6 +190,7 @@ class Reporting(Section):
             "samples": self.figures.samples,
             "reconstructions": self.figures.reconstructions,
             "figure2": self.figures.figure2,
+            "rates": self.figures.rates,
             "classifier_accuracy": grid and self.figures.classifier_accuracy,
             "codebook": grid,
             "training_curves": self.figures.training_curves,
@@ -179,6 +203,8 @@ class Reporting(Section):
             return self.tables.scores("table4")
         if name == "figure2":
             return tuple(dict.fromkeys(stem for row in self.figures.figure2 for stem in row.scores))
+        if name == "rates" and self.figures.rates:
+            return self.figures.rates.scores
         return ()
 
     def references(self) -> Iterator[tuple[str, str, str]]:
@@ -226,6 +252,8 @@ class Reporting(Section):
                 yield row, f"reporting.tables.{name}{place}"
         for index, row in enumerate(self.figures.figure2):
             yield row, f"reporting.figures.figure2.{index}"
+        for index, row in enumerate(self.figures.rates.rows if self.figures.rates else ()):
+            yield row, f"reporting.figures.rates.rows.{index}"
         if self.figures.reconstructions:
             for index, row in enumerate(self.figures.reconstructions.rows):
                 yield row, f"reporting.figures.reconstructions.rows.{index}"

@@ -7,7 +7,7 @@ beside ours in columns of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,10 @@ PaperRow = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9+_-]+$")]
 Pattern = Annotated[str, Field(pattern=r"^[a-z0-9{}_-]+$")]
 """A name with `{size}` and `{k}` left open."""
 
+Codec = Literal["jpeg", "webp"]
+CODECS: tuple[str, ...] = get_args(Codec)
+"""Ordinary image codecs; their scores lie where a tokenizer of that name would have its own."""
+Quality = Annotated[int, Field(ge=1, le=100)]
 PROXY_TOKENIZER = "vqgan"
 """Rows that name this tokenizer show the study's 2D VQGAN, which has neither stage nor seed."""
 

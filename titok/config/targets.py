@@ -9,7 +9,7 @@ from titok.config.job_settings import ReconstructingJob
 from titok.config.jobs import JobKind, job
 from titok.config.model_files import ModelFiles
 from titok.config.reporting import FigureName, PanelName, TableName
-from titok.config.rows import PROXY_TOKENIZER, CurveRun
+from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
 
 
@@ -59,7 +59,13 @@ class Targets(ModelFiles):
             *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),
             *self.score_files(stem for stem in self._grid_stems() if stem.startswith("probe/")),
             *(path for name, entry in generators for s in entry.samplers for path in self.generation_scores(name, s)),
+            *self.codec_scores(),
         ]
+
+    def codec_scores(self) -> list[str]:
+        """Reconstruction scores of ordinary codecs, if a figure shows them."""
+        rates = self.study.reporting.figures.rates
+        return self.score_files(stem for stem in (rates.scores if rates else ()) if stem.split("/")[1] in CODECS)
 
     def _grid_stems(self) -> tuple[str, ...]:
         return self.study.reporting.tables.scores("table4")
@@ -175,6 +181,8 @@ class Targets(ModelFiles):
         match stem.split("/"):
             case ["reconstruction", "vqgan"]:
                 return self.vqgan_score()
+            case ["reconstruction", codec, _] if codec in CODECS:
+                return [f"{self.root}/scores/{stem}/seed0.json"]
             case ["reconstruction", tokenizer, stage]:
                 return self.reconstruction_scores(tokenizer, stage)
             case ["probe", tokenizer]:

@@ -58,6 +58,7 @@ METRICS: dict[str, Metric] = {
     "duplicate_fraction": Metric("duplicate samples", "lower", "fraction"),
     "constant_fraction": Metric("constant samples", "lower", "fraction"),
     "linear_probe_top1": Metric("linear probe top-1", "higher", "fraction"),
+    "bits_per_image": Metric("bits per image", "lower"),
     "parameters": Metric("parameters", "neither"),
     "encoder_parameters": Metric("encoder parameters", "neither"),
     "decoder_parameters": Metric("decoder parameters", "neither"),

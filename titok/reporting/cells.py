@@ -33,6 +33,7 @@ DISPLAYS: dict[str, Display] = {
     "kid": Display("KID", 5, better="lower"),
     "lpips": Display("LPIPS", 3, better="lower"),
     "inception_score": Display("IS", better="higher"),
+    "bits_per_image": Display("bits per image", 0, better="lower"),
     "psnr": Display("PSNR", better="higher"),
     "ssim": Display("SSIM", 3, better="higher"),
     "codebook_usage": Display("codebook usage", 1, True, "higher"),

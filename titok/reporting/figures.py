@@ -15,6 +15,7 @@ from titok.reporting.cells import DISPLAYS, heading
 from titok.reporting.collect import MissingScore, Scores, read_metrics_log, read_scores, statistic
 from titok.reporting.grid import PANELS, curve, grid_frame, size_name
 from titok.reporting.labels import place_labels
+from titok.reporting.rates import rates
 from titok.reporting.style import Drawing, figure_style, finish, look, new_axes, outside_legend, save
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def make_figure(
     """Draws one figure from score records or metrics logs; writes ``{prefix}.svg``, ``.png`` and ``.csv``.
 
     Args:
-        name: `figure4`, `figure2`, `classifier_accuracy`, `codebook` or `training_curves`; the image grids are in
-            ``titok.reporting.grids``.
+        name: `figure4`, `figure2`, `rates`, `classifier_accuracy`, `codebook` or `training_curves`; the image grids are
+            in ``titok.reporting.grids``.
 
     Raises:
         MissingScore: the study does not ask for the figure, or a score it shows is not among the files.
@@ -55,6 +56,8 @@ def make_figure(
     with figure_style():
         if name == "training_curves":
             drawing = training_curves(reporting.figures.training_curves, list(map(Path, log_files)))
+        elif name == "rates" and reporting.figures.rates:
+            drawing = rates(reporting.figures.rates, read_scores(score_files))
         elif name == "figure2":
             drawing = figure2(reporting.figures.figure2, read_scores(score_files))
         else:

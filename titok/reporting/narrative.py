@@ -52,6 +52,13 @@ CAPTIONS: dict[str, Caption] = {
         "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2.",
         "Scatter plot of generation FID over images per second, one labelled point per system; see Table 1.",
     ),
+    "rates": Caption(
+        "Bits and quality",
+        "What one image takes against what comes back: a tokenizer's K log2 V bits, and whole files of ordinary "
+        "codecs, headers included, at several qualities.",
+        "Two charts over bits per image: reconstruction FID and PSNR, tokenizers as labelled points, JPEG and WebP as "
+        "grey lines.",
+    ),
     "classifier_accuracy": Caption(
         "What survives the bottleneck",
         "Share of test reconstructions that a classifier, which no tokenizer trained against, reads as their label.",

@@ -42,6 +42,31 @@ use rule score_reconstruction as score_vqgan with:
         judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
 
 
+rule score_codec:
+    """What an ordinary codec makes of the test images, and in how many bits."""
+    input:
+        config="results/{study}/configs/score/all.yaml",
+        data="results/{study}/data/test.index.npz",
+        judge=judge(),
+    output:
+        score="results/{study}/scores/reconstruction/{codec}/q{quality}/seed0.json",
+    log:
+        "logs/{study}/score_codec/{codec}-q{quality}.log",
+    benchmark:
+        "benchmarks/{study}/score_codec/{codec}-q{quality}.tsv"
+    wildcard_constraints:
+        codec="jpeg|webp",
+        quality=r"\d+",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
+    shell:
+        "python -m titok score codec --codec {wildcards.codec} --quality {wildcards.quality} --config {input.config}"
+        " --data {input.data} {params.judge} --output {output.score} > {log} 2>&1"
+
+
 rule score_probe:
     """Linear probe on the frozen encoder's latents (paper Figure 4b)."""
     input:
