@@ -47,6 +47,7 @@ from titok.training.single_stage import SingleStageTask
 from titok.training.stage1 import Stage1Task
 from titok.training.stage2 import Stage2Task
 from titok.training.task import Batches, Task
+from titok.training.utilisation import Utilisation, device_peak
 
 
 class OptionError(Exception):
@@ -87,7 +88,18 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
             evaluate=_milestone_scores(options, run.settings, device),
             inputs=run.inputs,
             tensorboard=options.tensorboard,
+            utilisation=_utilisation(run, device),
         )
+
+
+def _utilisation(run: Run, device: torch.device) -> Utilisation | None:
+    """What the task costs per image beside what the devices can do, where that is known."""
+    peak = device_peak(device, run.training.compute)
+    if peak is None:
+        return None
+    from titok.commands.train_flops import flops_per_image  # counts on the meta device, for a second
+
+    return Utilisation(flops_per_image(run.settings, run.task.name), peak * place().world_size)
 
 
 def _milestone_scores(options: argparse.Namespace, job: Section, device: torch.device) -> Evaluate | None:

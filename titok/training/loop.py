@@ -32,6 +32,7 @@ from titok.training.shares import Shares
 from titok.training.signals import Interrupted, StopSignals
 from titok.training.speed import PRECISIONS, prepare_modules
 from titok.training.task import MODEL, Batches, Task, Turn, mean_terms
+from titok.training.utilisation import Utilisation
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 """Scores a model that is in eval mode and holds averaged weights."""
@@ -49,13 +50,15 @@ def train(
     evaluate: Evaluate | None = None,
     inputs: Mapping[str, str | Path] | None = None,
     tensorboard: bool = False,
+    utilisation: Utilisation | None = None,
 ) -> None:
     """Trains ``task`` for ``training.steps`` steps and writes its model folder, log and manifest to ``output_dir``.
 
     ``config`` is the run's resolved settings and ``inputs`` the files it read (role to path). A state in ``state_dir``
     of the same settings and seed is continued; a finished one is only exported again. Call with weights initialised
     and everything on its device. ``evaluate`` scores the averaged model at every milestone and at the end; its numbers
-    join that step's line of the log, and the last ones the manifest.
+    join that step's line of the log, and the last ones the manifest. ``utilisation`` adds the share of the devices'
+    arithmetic that the steps use.
 
     Raises:
         StateMismatchError, CheckpointError: ``state_dir`` belongs to another run, is in use or is damaged.
@@ -63,7 +66,7 @@ def train(
         Interrupted: a signal came; the state is saved.
     """
     here = place()
-    run = Run(task, training, seed, config, evaluate)
+    run = Run(task, training, seed, config, evaluate, utilisation)
     directory = StateDirectory(
         state_dir,
         run.identity,
@@ -92,10 +95,17 @@ class Run:
     """One run on its way: what is trained, what is remembered, and how far it is."""
 
     def __init__(
-        self, task: Task, training: Training, seed: int, config: Mapping[str, Any], evaluate: Evaluate | None = None
+        self,
+        task: Task,
+        training: Training,
+        seed: int,
+        config: Mapping[str, Any],
+        evaluate: Evaluate | None = None,
+        utilisation: Utilisation | None = None,
     ) -> None:
         self.task = task
         self.evaluate = evaluate
+        self.utilisation = utilisation
         self.training = training
         self.seed = seed
         self.place = place()
@@ -203,6 +213,8 @@ class Run:
         rate = self.task.players[MODEL].learning_rate(self.step - 1)
         is_first = not self.latest
         self.latest = {"learning_rate": rate, **self.window.close()}
+        if self.utilisation is not None:
+            self.latest["mfu"] = self.utilisation.share(self.latest["images_per_second"])
         if self.is_milestone():
             self.latest |= self.scores()
         self.log.write(self.step, self.latest)
