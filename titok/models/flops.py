@@ -29,17 +29,22 @@ from titok.models.vqgan import VQGANDecoder, VQGANEncoder, to_grid
 
 
 class Flops(NamedTuple):
-    """Operations of one part of a model, per image."""
+    """Operations of one part of a model, per image, and its size."""
 
     forward: int
     training: int
     """Forward and backward, every parameter trained."""
+    parameters: int = 0
 
     def __add__(self, other: object) -> Flops:
         """Of two parts, one after the other."""
         if not isinstance(other, Flops):
             return NotImplemented
-        return Flops(self.forward + other.forward, self.training + other.training)
+        return Flops(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def times(self, number: int) -> Flops:
+        """Of so many equal parts."""
+        return Flops(*(number * each for each in self))
 
 
 class _NoAutocast:
@@ -74,13 +79,14 @@ def count(work: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def of_part(call: Callable[[], Tensor]) -> Flops:
-    """A call that gives a tensor, and its way back."""
+def of_part(module: nn.Module, call: Callable[[], Tensor]) -> Flops:
+    """A call of a module that gives a tensor, and its way back."""
     with FlopCounterMode(display=False) as counter:
         output = call()
         forward = int(counter.get_total_flops())
         output.sum().backward()
-    return Flops(forward, int(counter.get_total_flops()))
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return Flops(forward, int(counter.get_total_flops()), parameters)
 
 
 @cache
@@ -89,14 +95,13 @@ def block_flops(width: int, num_heads: int, mlp_ratio: float, sequence_length: i
     with abstractly():
         module = Block(width, num_heads, mlp_ratio=mlp_ratio)
         tokens = torch.empty(1, sequence_length, width, requires_grad=True)
-        return of_part(lambda: module(tokens))
+        return of_part(module, lambda: module(tokens))
 
 
 def _stack_flops(size: TransformerSize, config: TokenizerModel) -> Flops:
     """All blocks of an encoder or decoder, over [class, patches, latents]."""
     sequence_length = 1 + config.grid_size**2 + config.num_latent_tokens
-    one = block_flops(size.width, size.num_heads, size.mlp_ratio, sequence_length)
-    return Flops(*(size.depth * number for number in one))
+    return block_flops(size.width, size.num_heads, size.mlp_ratio, sequence_length).times(size.depth)
 
 
 def encoder_flops(config: TokenizerModel) -> Flops:
@@ -105,7 +110,7 @@ def encoder_flops(config: TokenizerModel) -> Flops:
         module = Encoder(config.model_copy(update={"encoder": _without_blocks(config.encoder)}))
         images = torch.empty(1, 3, config.image_size, config.image_size)
         latents = nn.Parameter(torch.empty(config.num_latent_tokens, config.encoder.width))
-        return of_part(lambda: module(images, latents)) + _stack_flops(config.encoder, config)
+        return of_part(module, lambda: module(images, latents)) + _stack_flops(config.encoder, config)
 
 
 def decoder_flops(config: TokenizerModel, *, trained_before: bool = True) -> Flops:
@@ -116,7 +121,7 @@ def decoder_flops(config: TokenizerModel, *, trained_before: bool = True) -> Flo
     with abstractly():
         module = Decoder(config.model_copy(update={"decoder": _without_blocks(config.decoder)}))
         latents = torch.empty(1, config.num_latent_tokens, config.code_dim, requires_grad=trained_before)
-        return of_part(lambda: module(latents)) + _stack_flops(config.decoder, config)
+        return of_part(module, lambda: module(latents)) + _stack_flops(config.decoder, config)
 
 
 def _without_blocks(size: TransformerSize) -> TransformerSize:
@@ -129,8 +134,8 @@ def quantizer_flops(codebook_size: int, code_dim: int, num_tokens: int, *, reanc
     with abstractly():
         module = VectorQuantizer(codebook_size, code_dim)
         latents = torch.empty(1, num_tokens, code_dim, requires_grad=True)
-        plain = of_part(lambda: module(latents).z_quantized)
-    return Flops(plain.forward, plain.training + plain.forward * reanchor)
+        plain = of_part(module, lambda: module(latents).z_quantized)
+    return plain + Flops(0, plain.forward * reanchor)
 
 
 @cache
@@ -141,7 +146,8 @@ def pixel_decoder_flops(config: VQGANModel, num_codes: int, *, is_soft: bool = T
         decoder = VQGANDecoder(config)
         logits = torch.empty(1, num_codes, config.codebook_size, requires_grad=True)
         lookup = codebook.expected if is_soft else codebook.best
-        return of_part(lambda: decoder(to_grid(lookup(logits))))
+        both = nn.ModuleList([codebook, decoder])
+        return of_part(both, lambda: decoder(to_grid(lookup(logits))))
 
 
 @cache
@@ -150,7 +156,7 @@ def vqgan_encoder_flops(config: VQGANModel, image_size: int) -> Flops:
     with abstractly():
         module = VQGANEncoder(config)
         images = torch.empty(1, 3, image_size, image_size)
-        return of_part(lambda: module(images))
+        return of_part(module, lambda: module(images))
 
 
 @cache
@@ -160,7 +166,7 @@ def vqgan_decoder_flops(config: VQGANModel, image_size: int) -> Flops:
     with abstractly():
         module = VQGANDecoder(config)
         codes = torch.empty(1, config.code_dim, side, side, requires_grad=True)
-        return of_part(lambda: module(codes))
+        return of_part(module, lambda: module(codes))
 
 
 @cache
@@ -172,11 +178,12 @@ def generator_flops(config: GeneratorModel) -> Flops:
             module = build_generator(config.model_copy(update={"depth": depth}))
             tokens = torch.zeros(1, config.num_tokens, dtype=torch.int64)
             labels = torch.zeros(1, dtype=torch.int64)
-            return of_part(lambda: module(tokens, labels))
+            return of_part(module, lambda: module(tokens, labels))
 
     step = 2 if config.kind == "uvit" else 1  # blocks of a U-ViT come in pairs, with a skip between them
     bare, some = of(0), of(step)
-    return Flops(*(a + config.depth // step * (b - a) for a, b in zip(bare, some, strict=True)))
+    one = Flops(*(b - a for a, b in zip(bare, some, strict=True)))
+    return bare + one.times(config.depth // step)
 
 
 @cache
@@ -185,12 +192,13 @@ def classifier_flops(config: ClassifierModel, image_size: int) -> Flops:
     with abstractly():
         module = Classifier(config)
         images = torch.empty(1, 3, image_size, image_size)
-        return of_part(lambda: module(images))
+        return of_part(module, lambda: module(images))
 
 
 def tokenizer_parts(config: TokenizerModel) -> dict[str, Flops]:
     """A TiTok by the boxes of the paper's Figure 3; parts it does not have are left out."""
-    parts = {"encoder": encoder_flops(config)}
+    latent_tokens = Flops(0, 0, config.num_latent_tokens * config.encoder.width)
+    parts = {"encoder": encoder_flops(config), "latent_tokens": latent_tokens}
     if config.kind == "vq":
         parts["quantizer"] = quantizer_flops(config.codebook_size, config.code_dim, config.num_latent_tokens)
     parts["decoder"] = decoder_flops(config)
