@@ -220,7 +220,7 @@ def _add_report_verbs(verbs: Verbs) -> None:
         parser.set_defaults(run=_lazy("report", function))
     for parser in (table, figure):
         parser.add_argument("name", help="e.g. table1, figure4")
-    for parser in (table, report):
+    for parser in (table, figure, report):
         parser.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
     figure.add_argument("--logs", type=Path, nargs="*", default=[], help="training logs, for training_curves")
     figure.add_argument("--images", type=Path, nargs="*", default=[], help="example or sample files, for image grids")

@@ -6,6 +6,7 @@ snapshots/ that differs and run again: it is written anew, and the test fails on
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,9 +17,11 @@ from matplotlib.colors import to_rgb
 
 from titok.config.rows import CurveRun
 from titok.reporting.collect import MissingScore, ProtocolMismatch, read_scores
-from titok.reporting.figures import classifier_accuracy, codebook, figure2, figure4, make_figure, training_curves
+from titok.reporting.curves import training_curves
+from titok.reporting.figures import PAPER_GREY, classifier_accuracy, codebook, figure2, figure4, make_figure
 from titok.reporting.grid import curve, grid_frame, rank_correlation
 from titok.reporting.labels import place_labels
+from titok.reporting.paper import read_paper
 from titok.reporting.style import LOOKS, figure_style, new_axes
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -195,3 +198,42 @@ def test_runs_of_two_tasks_may_share_a_label(tree):
     data = training_curves(runs, tree.logs).data
     stage1, vqgan = (data[data["task"] == task]["mean"].to_numpy() for task in ("stage 1", "proxy VQGAN"))
     assert len(stage1) != len(vqgan) or not np.allclose(stage1, vqgan)
+
+
+def test_the_papers_points_stand_behind_ours_in_grey(tree, reporting, paper_file):
+    grid, scores = reporting.tables.table4, read_scores(tree.scores)
+    with figure_style():
+        drawing = figure4(grid, grid_frame(grid, scores), scores, read_paper(paper_file))
+    theirs = drawing.data[drawing.data["source"] == "paper"]
+    s16 = theirs[(theirs["metric"] == "rfid") & (theirs["size"] == "s") & (theirs["k"] == 16)]
+    assert list(s16["mean"]) == [25.3]
+    assert set(theirs[theirs["metric"] == "sampling_images_per_second"]["mean"]) == {123.1, 27.5}
+    lines = drawing.figure.axes[0].get_lines()
+    assert [line.get_color() for line in lines[:3]] == [PAPER_GREY] * 3
+    assert [line.get_marker() for line in lines[:3]] == [line.get_marker() for line in lines[3:]]
+
+
+def test_a_single_seed_is_shaded_by_its_interval(tree, reporting):
+    for path in tree.scores:
+        if path.name == "seed1.json":
+            path.unlink()
+    record = json.loads((tree.root / "scores/reconstruction/s8/stage1/seed0.json").read_text())
+    record["metrics"]["rfid"]["interval"] = {"low": 1.0, "high": 9.0, "coverage": 0.95}
+    (tree.root / "scores/reconstruction/s8/stage1/seed0.json").write_text(json.dumps(record))
+    frame = grid_frame(reporting.tables.table4, read_scores(tree.scores))
+    s8 = curve(frame, "rfid", "s").set_index("k").loc[8]
+    assert (s8["low"], s8["high"]) == (1.0, 9.0)
+    s4 = curve(frame, "rfid", "s").set_index("k").loc[4]
+    assert s4["low"] == s4["high"] == s4["mean"]
+
+
+def test_healthy_ends_are_shown_where_manifests_know_them(tree, reporting):
+    band = {"metric": "proxy_code_loss", "low": 0.0, "high": 2.5, "step": 800, "healthy": True}
+    for path in tree.manifests:
+        manifest = json.loads(path.read_text())
+        if manifest["task"] == "stage1":
+            path.write_text(json.dumps({**manifest, "health": [band]}))
+    with figure_style():
+        drawing = training_curves(reporting.figures.training_curves, tree.logs)
+    healthy = drawing.data[drawing.data["label"] == "healthy proxy_code_loss"]
+    assert healthy[["task", "step", "min", "max"]].to_numpy().tolist() == [["stage 1", 800, 0.0, 2.5]]

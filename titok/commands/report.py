@@ -28,7 +28,14 @@ def figure(options: argparse.Namespace) -> None:
     elif options.name == "samples" and reporting.figures.samples:
         make_samples(reporting.figures.samples, options.images[0], prefix, reporting.figure_dpi)
     else:
-        make_figure(options.name, reporting, prefix, score_files=options.scores, log_files=options.logs)
+        make_figure(
+            options.name,
+            reporting,
+            prefix,
+            score_files=options.scores,
+            log_files=options.logs,
+            paper_file=options.paper,
+        )
 
 
 def checks(options: argparse.Namespace) -> None:

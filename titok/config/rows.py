@@ -99,6 +99,8 @@ class Grid(Section):
     linear_probe: bool = True
     """Whether the encoders were probed."""
     generators: GridGenerators | None = None
+    paper_points: bool = False
+    """Whether Figure 4 shows the paper's points in grey; only where the grid is on the paper's own dataset."""
 
     @model_validator(mode="after")
     def _grid_is_regular(self) -> Self:

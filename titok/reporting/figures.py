@@ -1,8 +1,8 @@
-"""The figures: Figure 4 (four panels over K), Figure 2 (quality against speed), codebook use, training curves."""
+"""The figures: Figure 4 (four panels over K), Figure 2 (quality against speed), codebook use; and who draws others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from titok.reporting.cells import DISPLAYS, heading
-from titok.reporting.collect import MissingScore, Scores, read_metrics_log, read_scores, statistic
-from titok.reporting.grid import PANELS, curve, grid_frame, size_name
+from titok.reporting.collect import MissingScore, Scores, read_scores, statistic
+from titok.reporting.curves import training_curves
+from titok.reporting.grid import PANELS, curve, grid_frame, paper_points, size_name
 from titok.reporting.labels import place_labels
+from titok.reporting.paper import Paper, read_paper
 from titok.reporting.rates import rates
 from titok.reporting.style import Drawing, figure_style, finish, look, new_axes, outside_legend, save
 
 if TYPE_CHECKING:
     from titok.config.reporting import FigureName, Reporting
-    from titok.config.rows import CurveRun, Grid, Row
+    from titok.config.rows import Grid, Row
 
 TOKENS_AXIS = "latent tokens K"
+PAPER_GREY = "#aaaaaa"
 
 TITLES = {
     "rfid": "Reconstruction",
@@ -40,6 +43,7 @@ def make_figure(
     *,
     score_files: Iterable[str | Path] = (),
     log_files: Iterable[str | Path] = (),
+    paper_file: str | Path = "config/paper.csv",
 ) -> list[Path]:
     """Draws one figure from score records or metrics logs; writes ``{prefix}.svg``, ``.png`` and ``.csv``.
 
@@ -61,11 +65,11 @@ def make_figure(
         elif name == "figure2":
             drawing = figure2(reporting.figures.figure2, read_scores(score_files))
         else:
-            drawing = _grid_figure(name, reporting, read_scores(score_files))
+            drawing = _grid_figure(name, reporting, read_scores(score_files), paper_file)
     return save(drawing, prefix, reporting.figure_dpi)
 
 
-def _grid_figure(name: FigureName, reporting: Reporting, scores: Scores) -> Drawing:
+def _grid_figure(name: FigureName, reporting: Reporting, scores: Scores, paper_file: str | Path) -> Drawing:
     grid = reporting.tables.table4
     if grid is None or name not in ("figure4", "classifier_accuracy", "codebook"):
         raise MissingScore(
@@ -73,29 +77,48 @@ def _grid_figure(name: FigureName, reporting: Reporting, scores: Scores) -> Draw
         )
     frame = grid_frame(grid, scores)
     if name == "figure4":
-        return figure4(grid, frame, scores)
+        return figure4(grid, frame, scores, read_paper(paper_file) if grid.paper_points else None)
     if name == "codebook":
         return codebook(grid, frame, scores)
     return classifier_accuracy(grid, frame, scores, reporting.checks.min_classifier_accuracy)
 
 
-def figure4(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
-    """The paper's Figure 4: rFID, linear probe, gFID and sampling speed over K, one line per size."""
+def figure4(grid: Grid, frame: pd.DataFrame, scores: Scores, paper: Paper | None = None) -> Drawing:
+    """The paper's Figure 4: rFID, linear probe, gFID and sampling speed over K, one line per size.
+
+    With ``paper``, its own points stand behind ours in grey, with the same markers; the data name their source.
+    """
     panels = [(metric, letter) for metric, _, letter, _ in PANELS if metric != "training_images_per_second"]
     shown = [(metric, letter) for metric, letter in panels if (frame["metric"] == metric).any()]
     columns = 2 if len(shown) > 1 else 1
     rows = -(-len(shown) // columns)
     figure, axes = new_axes(columns, 3.2 * columns, 2.5 * rows + 0.4, rows)
+    theirs = []
     for panel, (metric, letter) in zip(axes, shown, strict=False):
+        if paper is not None:
+            theirs.append(_paper_behind(panel, grid, paper, metric))
         lines_over_k(panel, grid, frame, metric)
         if metric == "rfid":
             _log_if_wide(panel, frame.loc[frame["metric"] == metric, "mean"])
         finish(panel, f"({letter}) {TITLES[metric]}", TOKENS_AXIS, axis_label(metric, scores))
     for unused in axes[len(shown) :]:
         unused.set_axis_off()
-    outside_legend(figure, axes[0], len(grid.sizes))
+    outside_legend(figure, axes[0], len(grid.sizes) + (paper is not None))
     data = frame[frame["metric"].isin([metric for metric, _ in shown])]
+    if paper is not None:
+        data = pd.concat([data.assign(source="ours"), *theirs])
     return Drawing(figure, data.reset_index(drop=True))
+
+
+def _paper_behind(axes: Axes, grid: Grid, paper: Paper, metric: str) -> pd.DataFrame:
+    """Draws the paper's points of a metric in grey; returns them as lines of the figure's data."""
+    points = paper_points(paper, metric)
+    markers = {size: look(index).marker for index, size in enumerate(grid.sizes)}
+    for number, (size, own) in enumerate(points.groupby("size", sort=False)):
+        marker = markers.get(str(size), "x")
+        label = "paper" if number == 0 else None
+        axes.plot(own["k"], own["mean"], color=PAPER_GREY, marker=marker, linewidth=0.8, zorder=1, label=label)
+    return points.assign(metric=metric, source="paper")
 
 
 def classifier_accuracy(grid: Grid, frame: pd.DataFrame, scores: Scores, threshold: float) -> Drawing:
@@ -131,7 +154,7 @@ def _log_if_wide(axes: Axes, values: pd.Series) -> None:
 
 
 def lines_over_k(axes: Axes, grid: Grid, frame: pd.DataFrame, metric: str) -> None:
-    """One line per size over K on a log2 axis; the band spans the seeds' smallest and largest value."""
+    """One line per size over K on a log2 axis; the band is the seeds' span or a single seed's interval."""
     scale = 100 if DISPLAYS[metric].is_share else 1
     for index, size in enumerate(grid.sizes):
         values = curve(frame, metric, size)
@@ -144,7 +167,7 @@ def lines_over_k(axes: Axes, grid: Grid, frame: pd.DataFrame, metric: str) -> No
             linestyle=style.line,
             label=size_name(size),
         )
-        low, high = scale * values["min"].astype(float), scale * values["max"].astype(float)
+        low, high = scale * values["low"].astype(float), scale * values["high"].astype(float)
         axes.fill_between(values["k"], low, high, color=style.color, alpha=0.18, linewidth=0)
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(grid.tokens), [str(k) for k in grid.tokens])
@@ -190,52 +213,3 @@ def _speed_ticks(axes: Axes, speeds: np.ndarray) -> None:
     axes.set_xticks(ticks, [f"{tick:,.10g}".replace(",", " ") for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.set_xlim(speeds.min() / 1.3, speeds.max() * 1.3)
-
-
-def training_curves(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Drawing:
-    """Loss over steps, a panel per task, a line per run (mean over its seeds, the band spans them)."""
-    logs = _logs_by_run(runs, log_files)
-    tasks = list(dict.fromkeys(run.task for run in runs))
-    columns = min(2, len(tasks))
-    rows = -(-len(tasks) // columns)
-    figure, axes = new_axes(columns, 4.1 * columns, 2.5 * rows, rows)
-    parts = []
-    for panel, task in zip(axes, tasks, strict=False):
-        for index, run in enumerate(run for run in runs if run.task == task):
-            values = _loss_over_seeds(logs[run])
-            style = look(index)
-            panel.plot(values["step"], values["mean"], color=style.color, linestyle=style.line, label=run.label)
-            panel.fill_between(values["step"], values["min"], values["max"], color=style.color, alpha=0.18, linewidth=0)
-            parts.append(values.assign(task=task, label=run.label))
-        finish(panel, task, "step (optimiser updates)", "loss")
-        panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=7.5, handlelength=2.6)
-    for unused in axes[len(tasks) :]:
-        unused.set_axis_off()
-    data = pd.concat(parts, ignore_index=True)[["task", "label", "step", "mean", "min", "max"]]
-    return Drawing(figure, data)
-
-
-def _logs_by_run(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Mapping[CurveRun, list[pd.DataFrame]]:
-    """Each run's logs among the files given, one per seed, found by the folder they lie in."""
-    found: dict[CurveRun, list[pd.DataFrame]] = {}
-    for run in runs:
-        paths = [path for path in log_files if _belongs(run, path)]
-        if not paths:
-            raise MissingScore(
-                f"{run.directory(0)}/metrics.jsonl: no metrics log of curve {run.label!r} is among the "
-                f"{len(log_files)} files given; train that run, or take its curve out of the study"
-            )
-        found[run] = [read_metrics_log(path) for path in paths]
-    return found
-
-
-def _belongs(run: CurveRun, path: Path) -> bool:
-    seeds = [int(part.removeprefix("seed")) for part in path.parts if part.startswith("seed") and part[4:].isdigit()]
-    return path.parent.as_posix().endswith(f"/{run.directory(seeds[-1] if seeds else 0)}")
-
-
-def _loss_over_seeds(logs: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """step, mean, min, max of the loss at steps that every seed has logged."""
-    losses = pd.concat([log.set_index("step")["loss"] for log in logs], axis="columns", join="inner")
-    spread = {"mean": losses.mean(axis=1), "min": losses.min(axis=1), "max": losses.max(axis=1)}
-    return pd.DataFrame(spread).rename_axis("step").reset_index()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell, paper_cell
-from titok.reporting.collect import Kind, Scores, Statistic, statistic
+from titok.reporting.collect import Kind, Scores, Statistic
 from titok.reporting.paper import Paper
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ RECONSTRUCTION_METRICS = ("classifier_accuracy", "codebook_usage", "codebook_per
 
 SPEED_NOTE = "Speeds are of the machine named in the report; jobs may have shared it."
 
-GRID_COLUMNS = ["size", "k", "metric", "n", "mean", "std", "min", "max"]
+GRID_COLUMNS = ["size", "k", "metric", "n", "mean", "std", "min", "max", "low", "high"]
+"""`low` and `high` are what figures shade: the seeds' span or, of a single seed, its bootstrap interval."""
 
 
 def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame:
-    """The grid as a long frame: size, k, metric, n, mean, std, min, max; one line per place and metric.
+    """The grid as a long frame with `GRID_COLUMNS`; one line per place and metric.
 
     ``panels``: whose metrics; panel a brings the other metrics of reconstructions along.
 
@@ -49,7 +50,7 @@ def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame
         measured = [(cell, records) for cell, records in found if metric in records and records[metric].notna().any()]
         if measured:
             scores.require_one_protocol(pd.concat([records for _, records in measured]), metric)
-        lines += [_line(cell, metric, statistic(records[metric])) for cell, records in measured]
+        lines += [_line(cell, metric, scores.statistic(records, metric)) for cell, records in measured]
     return pd.DataFrame(lines, columns=GRID_COLUMNS)
 
 
@@ -66,7 +67,23 @@ def _line(cell: GridCell, metric: str, found: Statistic | None) -> dict[str, Any
     line: dict[str, Any] = {"size": cell.size, "k": cell.k, "metric": metric}
     if found:
         line |= {"n": found.n, "mean": found.mean, "std": found.std, "min": found.minimum, "max": found.maximum}
+        span = (found.interval.low, found.interval.high) if found.interval else (found.minimum, found.maximum)
+        line |= {"low": span[0], "high": span[1]}
     return line
+
+
+def paper_points(paper: Paper, metric: str) -> pd.DataFrame:
+    """The paper's own grid: size (empty where it names none), k and mean of a metric; unsure numbers are left out."""
+    found = []
+    if metric == "rfid":
+        places = [(size, k, f"table4a/titok-{size}-{k}") for size, ks in _paper_grid(paper).items() for k in ks]
+        found = [(size, k, paper.value(row, "rfid")) for size, k, row in places]
+    if metric == "sampling_images_per_second":
+        column = "samples_per_second_a100"
+        rows = [(int(row.removeprefix("k-")), f"table4d/{row}") for row in paper.rows("table4d")]
+        found = [("", k, paper.value(row, column)) for k, row in rows]
+    lines = [(size, k, value.value) for size, k, value in found if value is not None and value.is_sure]
+    return pd.DataFrame(lines, columns=["size", "k", "mean"])
 
 
 def curve(frame: pd.DataFrame, metric: str, size: str) -> pd.DataFrame:

@@ -71,7 +71,8 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "training_curves": Caption(
         "Training curves",
-        "Loss of each task as logged; lines are means over seeds, bands span them. Two tasks have two kinds of loss.",
+        "Loss of each task as logged; lines are means over seeds, bands span them. Two tasks have two kinds of loss. "
+        "Grey bars: where a run that learns starts (guessing evenly, or below) and ends.",
         "Line charts of training loss over steps, one panel per task.",
     ),
 }

@@ -33,6 +33,7 @@ rule make_figure:
         scores=lambda wildcards: targets.figure_scores(wildcards.figure),
         logs=lambda wildcards: targets.figure_logs(wildcards.figure),
         images=lambda wildcards: targets.figure_images(wildcards.figure),
+        paper="config/paper.csv",
     output:
         svg=report(
             "results/{study}/figures/{figure}.svg",
@@ -53,7 +54,7 @@ rule make_figure:
         study_file=STUDY_FILE,
         settings=lambda wildcards: targets.report_settings(figure=wildcards.figure),
     shell:
-        "python -m titok figure {wildcards.figure} --study {params.study_file} --scores {input.scores}"
+        "python -m titok figure {wildcards.figure} --study {params.study_file} --paper {input.paper} --scores {input.scores}"
         " --logs {input.logs} --images {input.images} --output {output.svg} > {log} 2>&1"
 
 
