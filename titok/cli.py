@@ -103,7 +103,13 @@ def _add_data_verbs(verbs: Verbs) -> None:
     _add_workers(tokens)
     tokens.set_defaults(run=_lazy("data", "extract_tokens"))
 
-    parity = verbs.add_parser("parity", help="compare a faster decoder's pixels with Pillow's, in grey levels of 255")
+    parity = verbs.add_parser(
+        "parity",
+        help="compare a faster decoder's pixels with Pillow's, in grey levels of 255",
+        description="Compares a faster decoder's pixels with Pillow's, the official ones, before `training.decoder` of a "
+        "study names it.",
+        epilog="example: titok parity --data results/imagenet256/data/train.index.npz --output parity.json",
+    )
     _add_paths(parity, data="index of the shards", output="report (.json) to write")
     parity.add_argument("--split", default="train", help="split of the index (default: %(default)s)")
     parity.add_argument("--decoder", choices=("torchvision",), default="torchvision")

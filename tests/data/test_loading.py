@@ -6,6 +6,8 @@ import itertools
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import NamedTuple
 
@@ -120,6 +122,24 @@ def test_global_randomness_is_left_alone(workers):
     before = torch.get_rng_state()
     list(in_order(read, batches_of(range(4), 2), workers=workers))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_memory_stays_flat_however_many_batches_come():
+    """Without care each of 128 batches takes a place of its own, because notes about earlier ones lie in between."""
+    program = """
+import psutil, torch
+from titok.data.loading import in_order
+from titok.runtime.device import select_device
+
+select_device("cpu")
+used = []
+for batch in in_order(lambda n: torch.zeros(2**20, dtype=torch.uint8), ([0, 0] for _ in range(100)), workers=1):
+    floats = batch.float()
+    used.append(psutil.Process().memory_info().rss)
+print((used[-1] - used[20]) // 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 10 * 8, "a batch is 8 MiB"
 
 
 def test_a_negative_number_of_workers_is_refused():

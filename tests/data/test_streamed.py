@@ -6,8 +6,11 @@ The golden photographs are tried where they are: in the file that TITOK_GOLDEN_P
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import pickle
+import signal
+import time
 import zlib
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from titok.config.training import ImageTraining
 from titok.config.views import ViewSet
 from titok.data.decoders import DecoderError, torchvision_window
 from titok.data.images import ImageSet, TrainingImages
-from titok.data.loading import SampleError
+from titok.data.loading import SampleError, WorkerError
 from titok.data.opening import open_images, training_images
 from titok.data.order import batch_indices
 from titok.data.parity import compare_decoders
@@ -140,6 +143,18 @@ def test_any_step_can_be_asked_at_any_time(directory, workers):
     assert torch.equal(far, training(directory).batch(10**9).images)
     resumed.close()
     assert torch.equal(resumed.batch(1).images, in_sequence[1].images)
+
+
+def test_a_worker_killed_in_training_is_told_and_the_next_batch_starts_new_ones(directory):
+    source, expected = training(directory, workers=1), training(directory).batch(3).images
+    source.batch(0)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGKILL)
+    time.sleep(0.2)  # Torch would raise here, in the middle of whatever is done between two batches.
+    with pytest.raises(WorkerError, match=r"a worker process that reads images is gone .* use fewer workers"):
+        list(map(source.batch, range(1, 20)))
+    assert torch.equal(source.batch(3).images, expected)
+    source.close()
 
 
 def test_every_epoch_has_every_image_once(directory):

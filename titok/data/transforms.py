@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -88,10 +87,8 @@ def crop_pixels(
             f"a crop of {crop} pixels at top {top}, left {left} leaves the image, which is {image.width} x "
             f"{image.height} after resizing to {resize}"
         )
-    window = _array(image)[top : top + crop, left : left + crop]
-    if flip:
-        window = window[:, ::-1]
-    return torch.from_numpy(window.transpose(2, 0, 1).copy())
+    window = _window(image, top, left, crop)
+    return pixels(window.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else window)
 
 
 def draw_crop(
@@ -150,7 +147,11 @@ def adm_centre_crop(image: Image.Image, size: int) -> Image.Image:
 
 def pixels(image: Image.Image) -> torch.Tensor:
     """(3, H, W) uint8 of an RGB Pillow image."""
-    return torch.from_numpy(_array(image).transpose(2, 0, 1).copy())
+    if image.mode != "RGB":
+        raise TransformError(f"image has mode {image.mode!r}; convert it to 'RGB' first")
+    # Band by band: Pillow takes its pixels apart faster than numpy transposes them.
+    bands = bytearray().join(band.tobytes() for band in image.split())
+    return torch.frombuffer(bands, dtype=torch.uint8).view(3, image.height, image.width)
 
 
 def to_uint8(images: torch.Tensor, rounding: Rounding) -> torch.Tensor:
@@ -170,13 +171,6 @@ def to_uint8(images: torch.Tensor, rounding: Rounding) -> torch.Tensor:
 def from_uint8(images: torch.Tensor) -> torch.Tensor:
     """uint8 images as float32 in [0, 1], same shape."""
     return images.to(torch.float32, copy=True).div_(255)  # in place: fresh memory costs more than the division
-
-
-def _array(image: Image.Image) -> np.ndarray:
-    """(H, W, 3) uint8, read-only."""
-    if image.mode != "RGB":
-        raise TransformError(f"image has mode {image.mode!r}; convert it to 'RGB' first")
-    return np.asarray(image)
 
 
 def _window(image: Image.Image, top: int, left: int, size: int) -> Image.Image:
