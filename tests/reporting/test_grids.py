@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from titok.config.reporting import Samples
 from titok.reporting.grids import GAP, GridError, make_reconstructions, make_samples, tile
 from titok.runtime.files import save_npz
 
@@ -97,3 +98,16 @@ def test_bad_arrays_are_refused(reporting, images, example_files, tmp_path):
     save_npz(tmp_path / "shifted.npz", images=np.stack([images[::-1], images]))
     with pytest.raises(GridError, match=r"shifted\.npz: its originals are not those of"):
         make_reconstructions(wanted, [example_files[0], tmp_path / "shifted.npz", example_files[2]], tmp_path / "r")
+
+
+def test_chosen_classes_stand_in_their_order_under_their_names(sample_file, images, tmp_path):
+    wanted = Samples(generator="g", sampler="s", per_class=2, classes={7: "seven", 1: "one"})
+    _, _, csv = make_samples(wanted, sample_file, tmp_path / "s")
+    data = pd.read_csv(csv)
+    assert list(data["label"]) == ["seven", "seven", "one", "one"]
+
+
+def test_a_class_without_samples_is_named(sample_file, tmp_path):
+    wanted = Samples(generator="g", sampler="s", per_class=2, classes={12: "twelve"})
+    with pytest.raises(GridError, match="class 12 has 0 samples, 2 are wanted"):
+        make_samples(wanted, sample_file, tmp_path / "s")

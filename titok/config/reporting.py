@@ -101,12 +101,14 @@ class Reconstructions(Section):
 
 
 class Samples(Section):
-    """Class-conditional samples, one row per class."""
+    """Class-conditional samples, one row per class, the first ones drawn; nobody picks any."""
 
     generator: Name
     sampler: Name
     seed: NonNegativeInt = 0
     per_class: PositiveInt = 10
+    classes: dict[NonNegativeInt, str] = Field(default_factory=dict)
+    """Which classes, from top to bottom, and what readers call them; empty: all, by their numbers."""
 
 
 class Rates(Section):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from titok.reporting.style import Drawing, figure_style, new_axes, save
 from titok.runtime.files import load_npz
+from titok.runtime.npz_rows import read_rows, read_shape
 
 if TYPE_CHECKING:
     from titok.config.reporting import Reconstructions, Samples
@@ -59,15 +60,19 @@ def make_samples(wanted: Samples, sample_file: str | Path, prefix: str | Path, d
     Args:
         sample_file: npz with `arr_0` uint8 (N, H, W, 3) and `labels` (N,), in the order of the sample index.
     """
-    images, labels = _read(sample_file, "arr_0", 4), load_npz(sample_file)["labels"]
-    rows = {f"class {label}": images[labels == label][: wanted.per_class] for label in np.unique(labels)}
-    too_few = {name: len(found) for name, found in rows.items() if len(found) < wanted.per_class}
-    if too_few:
-        name, found = next(iter(too_few.items()))
-        raise GridError(
-            f"{sample_file}: {name} has {found} samples, {wanted.per_class} are wanted; "
-            f"draw more samples or lower per_class"
-        )
+    labels = load_npz(sample_file, skip=("arr_0",))["labels"]
+    shape, dtype = read_shape(sample_file, "arr_0")
+    _check(sample_file, "arr_0", shape, dtype, 4)
+    names = wanted.classes or {int(label): f"class {label}" for label in np.unique(labels)}
+    rows = {}
+    for label, name in names.items():
+        places = np.flatnonzero(labels == label)[: wanted.per_class]
+        if len(places) < wanted.per_class:
+            raise GridError(
+                f"{sample_file}: class {label} has {len(places)} samples, {wanted.per_class} are wanted; "
+                f"draw more samples or lower per_class"
+            )
+        rows[name] = read_rows(sample_file, "arr_0", places.tolist())
     return save(draw_grid(rows, "samples, first ones of each class"), prefix, dpi)
 
 
@@ -76,13 +81,16 @@ def _read(path: str | Path, name: str, dimensions: int) -> np.ndarray:
     arrays = load_npz(path)
     if name not in arrays:
         raise GridError(f"{path}: holds {', '.join(sorted(arrays))}, but no {name}; make the file again")
-    images = arrays[name]
-    if images.dtype != np.uint8 or images.ndim != dimensions or images.shape[-1] != 3:
+    _check(path, name, arrays[name].shape, arrays[name].dtype, dimensions)
+    return arrays[name]
+
+
+def _check(path: str | Path, name: str, shape: tuple[int, ...], dtype: np.dtype, dimensions: int) -> None:
+    if dtype != np.uint8 or len(shape) != dimensions or shape[-1] != 3:
         raise GridError(
-            f"{path}: {name} is {images.dtype} of shape {images.shape}; expected uint8 with {dimensions} dimensions, "
-            f"the last one of 3 colours"
+            f"{path}: {name} is {dtype} of shape {shape}; expected uint8 with {dimensions} dimensions, the last one of "
+            f"3 colours"
         )
-    return images
 
 
 def draw_grid(rows: Mapping[str, np.ndarray], columns_are: str) -> Drawing:
