@@ -106,8 +106,8 @@ def _add_data_verbs(verbs: Verbs) -> None:
     parity = verbs.add_parser(
         "parity",
         help="compare a faster decoder's pixels with Pillow's, in grey levels of 255",
-        description="Compares a faster decoder's pixels with Pillow's, the official ones, before `training.decoder` of a "
-        "study names it.",
+        description="Compares a faster decoder's pixels with Pillow's, the official ones; to be read before a study's "
+        "`training.decoder` names it.",
         epilog="example: titok parity --data results/imagenet256/data/train.index.npz --output parity.json",
     )
     _add_paths(parity, data="index of the shards", output="report (.json) to write")
