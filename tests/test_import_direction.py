@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"config", "data", "generation", "losses", "models", "runtime"},
     "evaluation": {"config", "data", "generation", "metrics", "models", "runtime"},
     "reporting": {"runtime"},
+    "planning": {"config", "generation.schedule", "models", "reporting", "runtime", "training"},
 }
 """Part -> what it may import beside itself; `commands`, `cli` and `__main__` hold everything together."""
 

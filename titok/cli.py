@@ -18,6 +18,7 @@ from titok import __version__
 from titok.commands.claims_parser import add_claims
 from titok.commands.code_verbs import add_code_verbs
 from titok.commands.file_verbs import add_file_verbs
+from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _add_study_verbs(verbs: Verbs) -> None:
     resolve.add_argument("name", help="which one, `all` where there is only one")
     resolve.add_argument("--output", type=Path, help="file to write (default: print)")
     resolve.set_defaults(run=_lazy("study", "resolve"))
+
+    add_plan(verbs, _lazy("plan", "plan"))
 
     schema = verbs.add_parser("schema", help="print the JSON schema of studies")
     schema.set_defaults(run=_lazy("study", "schema"))

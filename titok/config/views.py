@@ -24,6 +24,12 @@ class ViewSet(Section):
     seed: NonNegativeInt = 0
     """Of the random windows."""
 
+    @property
+    def number(self) -> int:
+        """Views of one image."""
+        fixed = {"none": 0, "centre": 1, "five": 5}[self.crops]
+        return fixed * (2 if self.mirrored else 1) + self.random_crops
+
     @model_validator(mode="after")
     def _one_view_at_least(self) -> Self:
         if self.crops == "none" and not self.random_crops:

@@ -104,6 +104,7 @@ def _stack_flops(size: TransformerSize, config: TokenizerModel) -> Flops:
     return block_flops(size.width, size.num_heads, size.mlp_ratio, sequence_length).times(size.depth)
 
 
+@cache
 def encoder_flops(config: TokenizerModel) -> Flops:
     """Image to K latents before quantisation."""
     with abstractly():
@@ -113,6 +114,7 @@ def encoder_flops(config: TokenizerModel) -> Flops:
         return of_part(module, lambda: module(images, latents)) + _stack_flops(config.encoder, config)
 
 
+@cache
 def decoder_flops(config: TokenizerModel, *, trained_before: bool = True) -> Flops:
     """K latents to proxy logits (two-stage) or to pixels (single-stage).
 

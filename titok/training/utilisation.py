@@ -9,9 +9,9 @@ import torch
 from titok.config.training import Compute
 
 PEAKS: dict[str, dict[str, float]] = {
-    "A100": {"fp32": 19.5e12, "tf32": 156e12, "half": 312e12},
-    "H100": {"fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
-    "H200": {"fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
+    "A100": {"fp64": 19.5e12, "fp32": 19.5e12, "tf32": 156e12, "half": 312e12},
+    "H100": {"fp64": 67e12, "fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
+    "H200": {"fp64": 67e12, "fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
 }
 """Operations per second by the makers' data sheets (SXM modules, dense), by part of the device's name."""
 
@@ -23,10 +23,14 @@ def device_peak(device: torch.device, compute: Compute) -> float | None:
     return named_peak(torch.cuda.get_device_name(device), compute)
 
 
+def arithmetic_of(compute: Compute) -> str:
+    """What networks are computed in, as `PEAKS` calls it."""
+    return "half" if compute.precision != "fp32" else "tf32" if compute.tf32 else "fp32"
+
+
 def named_peak(name: str, compute: Compute) -> float | None:
     """The same by the device's name."""
-    arithmetic = "half" if compute.precision != "fp32" else "tf32" if compute.tf32 else "fp32"
-    return next((rates[arithmetic] for part, rates in PEAKS.items() if part in name), None)
+    return next((rates[arithmetic_of(compute)] for part, rates in PEAKS.items() if part in name), None)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""``titok plan``: what a study costs, by rule and by target, before anything runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from titok.config.load import load_study
+from titok.planning.graph import finish, start_snakemake
+
+MEASUREMENTS = Path("docs") / "measurements"
+
+
+def plan(options: argparse.Namespace) -> None:
+    """Prints the plan; with ``--json`` and ``--output`` also writes it."""
+    study = load_study(options.config)
+    # Snakemake plans while torch is loaded and operations are counted.
+    process = start_snakemake(options.config, [options.target], remaining=options.remaining)
+    from titok.config.targets import Targets
+    from titok.planning.costs import Costs
+    from titok.planning.rates import PeakShare, find_rates, read_rates
+    from titok.planning.show import make_report, markdown
+    from titok.reporting.paper import read_paper
+    from titok.runtime.files import write_json, write_text
+
+    assumed = PeakShare(options.device, options.utilisation)
+    measured = read_rates(options.measured, assumed) if options.measured else find_rates(MEASUREMENTS, assumed)
+    rates = measured or assumed
+    graph = finish(process)
+    costs = Costs(graph, Targets(study), rates, options.gpus, min(options.gpus, options.gpus_per_job))
+    report = make_report(costs, read_paper(options.paper), options.target, options.budget, options.remaining)
+    text = markdown(report)
+    sys.stdout.write(text)
+    if options.output:
+        write_text(options.output, text)
+    if options.json:
+        write_json(options.json, report.as_dict())

@@ -1,0 +1,88 @@
+"""What a study takes on the disk, from what its files hold; small files count with a flat size."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from titok.config.jobs import generator_model, job, tokenizer_model
+from titok.config.model import VQGANModel
+from titok.config.rows import PROXY_TOKENIZER
+from titok.config.study import Study
+from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
+from titok.planning.graph import Job
+from titok.planning.work import TRAININGS, num_images
+
+SMALL_FILE = 20_000
+"""Settings, scores, tables and logs, in bytes."""
+
+IMAGENET_BYTES = {"train": 147_897_477_120, "test": 6_744_924_160}
+"""Of the official archives, whose bytes the shards keep."""
+
+_WEIGHT, _CHECKPOINT = 4, 16
+"""Bytes per parameter: float32 weights; with their average and Adam's two moments in a checkpoint."""
+
+_EXAMPLES = 2 * 32
+"""Images in the file beside a reconstruction score: originals and reconstructions."""
+
+
+class Storage(NamedTuple):
+    """Bytes and number of files."""
+
+    size: float
+    files: int
+
+
+def storage_of(planned: Job, study: Study) -> Storage:
+    """What a job leaves behind, its undeclared checkpoints and shards included."""
+    pixels = 3 * study.dataset.image_size**2
+    size, files = float(SMALL_FILE * len(planned.outputs)), len(planned.outputs)
+    if planned.rule in TRAININGS or planned.rule.startswith("adopt_"):
+        parameters, kept = _model(planned, study)
+        return Storage(size + parameters * (_WEIGHT + _CHECKPOINT * kept), files + kept)
+    if planned.rule in ("extract_tokens", "extract_vqgan_codes"):
+        name = planned.wildcards.get("tokenizer", PROXY_TOKENIZER)
+        tokens = study.tokenizer_facts(name).num_tokens
+        return Storage(size + 2 * num_images(study, "train") * study.token_views.number * tokens, files)
+    if planned.rule == "extract_codes" and study.proxy_codes:
+        codes = study.tokenizer_facts(PROXY_TOKENIZER).num_tokens
+        return Storage(size + 2 * num_images(study, "train") * study.proxy_codes.views.number * codes, files)
+    if planned.rule == "sample_generator":
+        return Storage(size + study.evaluation.num_samples * pixels, files)
+    if planned.rule in ("score_reconstruction", "score_vqgan"):
+        return Storage(size + _EXAMPLES * pixels, files)
+    if planned.rule in ("merge_data", "prepare_data"):
+        return _shards(planned, study, size, files)
+    return Storage(size, files)
+
+
+def _model(planned: Job, study: Study) -> tuple[int, int]:
+    """Parameters of a trained or adopted model, and how many checkpoints stay beside it."""
+    kind, wildcard = TRAININGS.get(planned.rule, ("", ""))
+    name = planned.wildcards.get(wildcard, "all")
+    kept = 0
+    if kind:
+        kept = job(study, kind, name).training.keep_checkpoints  # type: ignore[arg-type, attr-defined]
+    wildcards = planned.wildcards
+    if "classifier" in wildcards:
+        model = study.classifiers[wildcards["classifier"]].model
+        return classifier_flops(model, study.dataset.image_size).parameters, kept
+    if "generator" in wildcards:
+        return generator_flops(generator_model(study, wildcards["generator"])).parameters, kept
+    if planned.rule in ("train_vqgan", "train_baseline", "adopt_vqgan"):
+        vqgan = study.baselines[name].model if name in study.baselines else study.vqgan and study.vqgan.model
+        parts = vqgan_parts(vqgan or VQGANModel(), study.dataset.image_size)
+        return sum(part.parameters for part in parts.values()), kept
+    stage = wildcards.get("stage", kind or "released")
+    parts = tokenizer_parts(tokenizer_model(study, wildcards["tokenizer"], stage))
+    return sum(part.parameters for part in parts.values()), kept
+
+
+def _shards(planned: Job, study: Study, size: float, files: int) -> Storage:
+    """The images; unknown sizes of other datasets count with ImageNet's mean."""
+    splits = ("train", "test") if planned.rule == "prepare_data" else (planned.wildcards["split"],)
+    for split in splits:
+        images = num_images(study, split)  # type: ignore[arg-type]
+        small = 400 if study.dataset.kind in ("digits", "cifar10") else 115_000
+        size += IMAGENET_BYTES[split] if study.dataset.kind == "imagenet" else small * images
+        files += -(-images // study.dataset.shard_images)
+    return Storage(size, files)

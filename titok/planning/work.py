@@ -1,0 +1,197 @@
+"""How much arithmetic a job is: operations counted on the models that its settings describe.
+
+Jobs that read files and draw pictures count as nothing; preparing a dataset is work for CPUs and counts as nothing too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from titok.config.job_settings import (
+    ClassifierJob,
+    GeneratorJob,
+    PixelStageJob,
+    Stage1Job,
+    VQGANJob,
+)
+from titok.config.jobs import JobKind, generator_model, job, tokenizer_model
+from titok.config.model import ClassifierModel
+from titok.config.rows import PROXY_TOKENIZER
+from titok.config.study import Study
+from titok.config.training import ReconstructionLosses
+from titok.generation.schedule import guidance_scales
+from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
+from titok.planning.graph import Job, PlanError
+from titok.training.flops import step_of_job
+from titok.training.utilisation import arithmetic_of
+
+INCEPTION_FLOPS = 11_426_432_192
+"""InceptionV3 at 299 x 299, the network of FID; a test counts it."""
+
+Kind = Literal["training", "encoding", "sampling", "scoring"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job asks of a GPU.
+
+    Attributes:
+        kind: what measured rates are looked up by, with ``task`` (`stage1`, `generator`, ...).
+        images: how many go through, each time counted.
+        flops: arithmetic (`half`, `tf32`, `fp32`, `fp64`) -> operations.
+        spreads: whether several GPUs can share the job.
+    """
+
+    kind: Kind
+    task: str
+    images: float
+    flops: dict[str, float] = field(default_factory=dict)
+    spreads: bool = False
+
+    @property
+    def total(self) -> float:
+        """Operations in any arithmetic."""
+        return sum(self.flops.values())
+
+
+def work_of(job: Job, study: Study) -> Work | None:
+    """The work of a planned job; None where a GPU would have nothing to do."""
+    estimate = _ESTIMATES.get(job.rule)
+    return estimate(job, study) if estimate else None
+
+
+def num_images(study: Study, split: Literal["train", "test"]) -> int:
+    """Images of a split, as the study states them.
+
+    Raises:
+        PlanError: it does not.
+    """
+    dataset = study.dataset
+    if dataset.images is not None:
+        return dataset.images.train if split == "train" else dataset.images.test
+    known = {"digits": (1797 - dataset.test_images, dataset.test_images), "cifar10": (50_000, 10_000)}
+    if dataset.kind not in known:
+        raise PlanError(
+            f"how many images the study has is not stated, and nothing is read for a plan; add dataset.images, e.g. "
+            f"{{train: 1281167, test: 50000}}, to study {study.study!r}"
+        )
+    return known[dataset.kind][split == "test"]
+
+
+TRAININGS: dict[str, tuple[JobKind, str]] = {
+    "train_classifier": ("classifier", "classifier"),
+    "train_vqgan": ("vqgan", ""),
+    "train_baseline": ("vqgan", "tokenizer"),
+    "train_stage1": ("stage1", "tokenizer"),
+    "train_stage2": ("stage2", "tokenizer"),
+    "train_single_stage": ("single_stage", "tokenizer"),
+    "train_generator": ("generator", "generator"),
+}
+"""Rule -> kind of its settings, and the wildcard with their name."""
+
+
+def _training(planned: Job, study: Study) -> Work:
+    kind, wildcard = TRAININGS[planned.rule]
+    settings = job(study, kind, planned.wildcards.get(wildcard, "all"))
+    assert isinstance(settings, ClassifierJob | VQGANJob | Stage1Job | PixelStageJob | GeneratorJob)
+    training = settings.training
+    step = step_of_job(settings, kind, _critic(study, getattr(settings, "losses", None)))
+    own = arithmetic_of(training.compute)
+    full = "tf32" if training.compute.tf32 else "fp32"
+    # Losses, and the proxy VQGAN that looks on, stay in float32 under autocast; stage 2's own encoder does not.
+    frozen = full if kind == "stage1" else own
+    late = max(0, training.steps - step.start_step) / training.steps
+    parts = ((own, step.model), (frozen, step.frozen), (full, step.perceptual), (full, step.adversary * late))
+    images = training.steps * training.batch_size
+    flops: dict[str, float] = {}
+    for arithmetic, number in parts:
+        flops[arithmetic] = flops.get(arithmetic, 0.0) + images * number
+    return Work("training", kind, images, {key: value for key, value in flops.items() if value}, spreads=True)
+
+
+def _critic(study: Study, losses: object) -> ClassifierModel | None:
+    name = losses.perceptual.classifier if isinstance(losses, ReconstructionLosses) else None
+    return study.classifiers[name].model if name else None
+
+
+def coding_flops(study: Study, name: str, stage: str) -> tuple[int, int]:
+    """(image to tokens, tokens to image) of a named tokenizer, baseline or the VQGAN, per image."""
+    if name == PROXY_TOKENIZER or name in study.baselines:
+        model = study.vqgan.model if name == PROXY_TOKENIZER and study.vqgan else study.baselines[name].model
+        parts = vqgan_parts(model, study.dataset.image_size)
+    else:
+        parts = tokenizer_parts(tokenizer_model(study, name, stage))
+    decoding = sum(part.forward for box, part in parts.items() if box in ("decoder", "pixel_decoder"))
+    return sum(part.forward for part in parts.values()) - decoding, decoding
+
+
+def _proxy_codes(planned: Job, study: Study) -> Work | None:
+    stored = study.proxy_codes
+    shares = int(planned.wildcards.get("shares", 1))
+    if stored is None or (planned.rule == "extract_codes" and stored.jobs > 1):
+        return None  # parts that others made are joined
+    images = num_images(study, "train") * stored.views.number / shares
+    return Work("encoding", "vqgan", images, {"fp32": images * coding_flops(study, PROXY_TOKENIZER, "")[0]})
+
+
+def _tokens(planned: Job, study: Study) -> Work:
+    name, stage = planned.wildcards.get("tokenizer", PROXY_TOKENIZER), planned.wildcards.get("stage", "")
+    images = num_images(study, "train") * study.token_views.number
+    return Work("encoding", "tokenizer", images, {"fp32": images * coding_flops(study, name, stage)[0]})
+
+
+def _samples(planned: Job, study: Study) -> Work:
+    entry = study.generators[planned.wildcards["generator"]]
+    sampler = study.samplers[planned.wildcards["sampler"]]
+    # Guidance is a second pass, where its scale is not zero.
+    passes = sum(2 if scale else 1 for scale in guidance_scales(sampler))
+    stage = study.generator_stage(planned.wildcards["generator"])
+    per_image = passes * generator_flops(generator_model(study, planned.wildcards["generator"])).forward
+    per_image += coding_flops(study, entry.tokenizer, stage)[1]
+    images = study.evaluation.num_samples
+    return Work("sampling", entry.model.kind, images, {"fp32": float(images * per_image)})
+
+
+def _looking(study: Study, images: float) -> dict[str, float]:
+    """Images through the network behind the scores."""
+    extractor = study.evaluation.extractor
+    if extractor.kind == "inception":
+        return {"fp64" if extractor.dtype == "float64" else "fp32": images * INCEPTION_FLOPS}
+    model = study.classifiers[str(extractor.classifier)].model
+    return {"fp32": images * classifier_flops(model, study.dataset.image_size).forward}
+
+
+def _reconstructions(planned: Job, study: Study) -> Work:
+    name, stage = planned.wildcards.get("tokenizer", PROXY_TOKENIZER), planned.wildcards.get("stage", "")
+    images = num_images(study, "test")
+    flops = _looking(study, 2 * images)
+    flops["fp32"] = flops.get("fp32", 0.0) + images * sum(coding_flops(study, name, stage))
+    return Work("scoring", "reconstruction", images, flops)
+
+
+def _generations(planned: Job, study: Study) -> Work:
+    images = study.evaluation.num_samples
+    return Work("scoring", "generation", images, _looking(study, images))
+
+
+def _probe(planned: Job, study: Study) -> Work:
+    name = planned.wildcards["tokenizer"]
+    images = num_images(study, "train") + num_images(study, "test")
+    stage = study.tokenizer_facts(name).stages[0]
+    return Work("encoding", "tokenizer", images, {"fp32": images * coding_flops(study, name, stage)[0]})
+
+
+_ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
+    **dict.fromkeys(TRAININGS, _training),
+    "extract_codes": _proxy_codes,
+    "extract_codes_share": _proxy_codes,
+    "extract_tokens": _tokens,
+    "extract_vqgan_codes": _tokens,
+    "sample_generator": _samples,
+    "score_reconstruction": _reconstructions,
+    "score_vqgan": _reconstructions,
+    "score_generation": _generations,
+    "score_probe": _probe,
+}
