@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread per process: at this size, jobs side by side beat threads, and numbers do not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format docs bench lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -40,13 +40,18 @@ format: $(VENV)/.installed  ## Rewrite files in the project's style
 	ruff format .
 	snakefmt Snakefile workflow
 
+docs: $(VENV)/.installed  ## Build the documentation, warnings are errors; then where it lies
+	python docs/numbers.py --check
+	sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "The documentation: $(CURDIR)/docs/_build/html/index.html"
+
 # Big models want all cores, unlike the study in miniature.
 bench: export OMP_NUM_THREADS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 bench: $(VENV)/.installed  ## Time the hot paths on this machine; ARGS="--device cuda" and others, see --help
 	python -m benchmarks $(ARGS)
 
 lock:  ## Pin every package again (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --universal --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
 
 clean:  ## Remove the environment (results stay)

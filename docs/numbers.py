@@ -1,0 +1,161 @@
+"""Puts measured numbers into the Markdown pages, from the files that hold them; `--check` says where a page is behind.
+
+A page marks a number, or a whole block, by comments that readers do not see:
+
+    <!-- n: measurements/demo.json minutes .0f -->13<!-- /n -->          a key of a JSON file and a format
+    <!-- block: claims -->
+    ...
+    <!-- /block -->                                                      a function of this file
+
+  python docs/numbers.py            rewrites README.md and docs/*.md
+  python docs/numbers.py --check    exit status 1, and every mark whose text is another
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+NUMBER = re.compile(r"(<!-- n: (\S+) (\S+)(?: (\S+))? -->)(.*?)(<!-- /n -->)")
+BLOCK = re.compile(r"(<!-- block: (\S+)(?: ([^>]*?))? -->\n)(.*?)(<!-- /block -->)", re.DOTALL)
+
+
+class NumbersError(Exception):
+    """A mark that names no file, key or block."""
+
+
+def main() -> None:
+    """Rewrites or checks all pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is behind")
+    options = parser.parse_args()
+    behind = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        fresh = filled(text)
+        if fresh == text:
+            continue
+        behind += differences(page, text, fresh)
+        if not options.check:
+            page.write_text(fresh, encoding="utf-8")
+    for line in behind:
+        print(line)
+    if behind and options.check:
+        sys.exit("run: python docs/numbers.py")
+
+
+def pages() -> list[Path]:
+    """Every page that may hold marks."""
+    return [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+
+def filled(text: str) -> str:
+    """``text`` with every mark's content made anew."""
+    text = NUMBER.sub(lambda mark: f"{mark[1]}{number(mark[2], mark[3], mark[4] or '')}{mark[6]}", text)
+    return BLOCK.sub(lambda mark: f"{mark[1]}{block(mark[2], (mark[3] or '').split())}{mark[5]}", text)
+
+
+def differences(page: Path, old: str, new: str) -> list[str]:
+    """Which lines of a page are behind."""
+    pairs = zip(old.splitlines(), new.splitlines(), strict=False)
+    place = page.relative_to(ROOT)
+    lines = [f"{place}:{row}: {b.strip()}" for row, (a, b) in enumerate(pairs, start=1) if a != b]
+    return lines or [f"{place}: a block has another number of lines"]
+
+
+def number(file: str, key: str, form: str) -> str:
+    """The value of a dotted key in a JSON file below docs/, formatted; list items by their position."""
+    path = DOCS / file
+    if not path.exists():
+        raise NumbersError(f"{path} does not exist; measure it, or take the mark away")
+    value: Any = json.loads(path.read_text(encoding="utf-8"))
+    for part in key.split("."):
+        try:
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        except (KeyError, IndexError, ValueError) as error:
+            raise NumbersError(f"{path} has no {key}: nothing at {part!r}") from error
+    return format(value, form)
+
+
+def block(name: str, arguments: list[str]) -> str:
+    """The lines of a block, made by one of `BLOCKS`."""
+    if name not in BLOCKS:
+        raise NumbersError(f"no block is called {name!r}; there are: {', '.join(sorted(BLOCKS))}")
+    return BLOCKS[name](*arguments).rstrip() + "\n"
+
+
+def claims() -> str:
+    """The claims that need no training, judged now."""
+    from titok.commands.claims import full_size_facts
+    from titok.config.claims import load_claims
+    from titok.reporting.claims import Evidence, claims_markdown, judge_claims, no_scores
+    from titok.reporting.paper import read_paper
+
+    facts = full_size_facts(str(ROOT / "config/published.yaml"))
+    evidence = Evidence(read_paper(ROOT / "config/paper.csv"), facts, no_scores())
+    chosen = [claim for claim in load_claims(ROOT / "config/claims.yaml") if claim.needs == "nothing"]
+    return claims_markdown(judge_claims(chosen, evidence))
+
+
+def bench(file: str) -> str:
+    """Rows of a benchmark of models (`make bench`)."""
+    head = ("what", "precision", "seconds", "per second", "GFLOP", "of matrix-multiply peak", "peak memory, GiB")
+    rows = [
+        (
+            f"{row['name']}, {row['count']} {row['unit']}",
+            row["precision"],
+            f"{row['seconds']:.3g}",
+            f"{row['per_second']:.3g}",
+            f"{row['gflop']:,.0f}",
+            f"{row['matmul_fraction']:.0%}",
+            f"{row['peak_memory_gib']:.1f}",
+        )
+        for row in _read(file)["rows"]
+    ]
+    return _table(head, rows, left=2)
+
+
+def comparisons(file: str) -> str:
+    """Pairs of ways to do the same thing, from the same benchmark."""
+    rows = [
+        (row["name"], f"{row['slower_seconds']:.3g}", f"{row['faster_seconds']:.3g}", f"{row['speedup']:.2f}")
+        for row in _read(file)["comparisons"]
+    ]
+    return _table(("what", "against, s", "this way, s", "times as fast"), rows)
+
+
+def settings(file: str) -> str:
+    """What each compute setting does to a training step (`python -m benchmarks.settings`)."""
+    rows = [
+        (row["name"], f"{row['seconds']:.3g}", f"{row['time_ratio']:.2f}", f"{row['memory_ratio']:.2f}")
+        for row in _read(file)["rows"]
+    ]
+    return _table(("step", "seconds", "of the default's time", "of its memory"), rows)
+
+
+def _read(file: str) -> Any:
+    return json.loads((DOCS / file).read_text(encoding="utf-8"))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table whose first ``left`` columns are text."""
+    rule = ["---"] * left + ["---:"] * (len(head) - left)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+BLOCKS: dict[str, Callable[..., str]] = {
+    "claims": claims,
+    "bench": bench,
+    "comparisons": comparisons,
+    "settings": settings,
+}
+
+if __name__ == "__main__":
+    main()
