@@ -192,7 +192,7 @@ def _add_score(verbs: Verbs) -> None:
     probe = kinds.add_parser("probe", help="accuracy of a linear classifier on frozen latents")
     _add_paths(probe, train="index of the training shards", test="index of the test shards", model="tokenizer")
     probe.add_argument("--state", type=Path, required=True, help="folder for the probe's training state")
-    probe.set_defaults(run=_lazy("score", "linear_probe"))
+    probe.set_defaults(run=_lazy("score_probe", "linear_probe"))
 
     codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
     codec.add_argument("--codec", choices=("jpeg", "webp"), required=True)

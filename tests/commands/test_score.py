@@ -176,3 +176,21 @@ def test_a_truncated_sample_file_is_named(bench: Workbench, tmp_path: Path) -> N
     message = bench.refusal("score", "generation", **generation(bench, samples, tmp_path / "score.json"))
     assert str(samples) in message
     assert not (tmp_path / "score.json").exists()
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_probe_on_fresh_windows_reads_and_encodes_in_parts(bench: Workbench, tmp_path: Path, in_memory: bool) -> None:
+    settings = yaml.safe_load(bench.config("probe").read_text())
+    settings["probe"] |= {"views": None, "batch_size": 96}  # two parts of 48, for the job's batches are of 50
+    settings["dataset"]["in_memory"] = in_memory
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    paths = {"train": bench.train_data, "test": bench.test_data, "model": bench.model("stage1")}
+    subject = bench.targets.subject(tokenizer="two", stage="encoder", seed=0)
+    state, output = tmp_path / "state", tmp_path / "probe.json"
+    bench.run("score", "probe", config=config, **paths, subject=subject, state=state, output=output)
+    found = record(output)
+    assert 0 <= found["metrics"]["linear_probe_top1"]["value"] <= 1
+    assert found["protocol"]["training_windows"] == "random crop and flip, anew in every update"
+    assert not (state / "features").exists()
+    assert found["protocol_id"] != record(bench.root / "scores" / "probe.json")["protocol_id"]

@@ -7,7 +7,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from titok.config.evaluation import Evaluation, Extractor, LinearProbe
+from titok.config.evaluation import Evaluation, Extractor
+from titok.config.probe import LinearProbe
 
 
 def test_defaults_are_the_official_protocol() -> None:
@@ -42,7 +43,15 @@ def test_allowances_are_a_closed_list() -> None:
 
 
 def test_probe_is_a_training_with_features() -> None:
-    probe = LinearProbe(steps=10, features="concatenate")
-    assert (probe.features, probe.steps, probe.schedule.warmup_steps) == ("concatenate", 10, 0)
+    probe = LinearProbe(steps=1000, features="concatenate")
+    assert (probe.features, probe.steps, probe.schedule.warmup_steps) == ("concatenate", 1000, 782)
+
+
+def test_probe_defaults_are_maes_on_imagenet() -> None:
+    probe = LinearProbe()
+    assert probe.steps == round(90 * 1_281_167 / probe.batch_size)
+    assert probe.schedule.warmup_steps == round(10 * 1_281_167 / probe.batch_size)
+    assert probe.optimizer.learning_rate == 0.1 * probe.batch_size / 256
+    assert (probe.optimizer.kind, probe.optimizer.weight_decay) == ("lars", 0)
     with pytest.raises(ValidationError, match="features"):
         LinearProbe(features="first")

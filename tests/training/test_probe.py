@@ -29,7 +29,7 @@ def test_reads_off_what_logistic_regression_reads_off(tmp_path: Path) -> None:
     )
     torch.manual_seed(0)
     probe = LinearProbe(6, 4)
-    batches = TrainingFeatures(torch.from_numpy(rows[:400]), torch.from_numpy(labels[:400]), 128, seed=0)
+    batches = TrainingFeatures(rows[None, :400], torch.from_numpy(labels[:400]), 128, seed=0)
     output = tmp_path / "out"
     train(ProbeTask(probe, settings), batches, settings, seed=0, config={}, state_dir=tmp_path / "s", output_dir=output)
     state, config = load_model(output)

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from titok.config.data import Dataset
+from titok.commands.score_records import image_source, pixels_of, write_score
 from titok.config.evaluation import Extractor, Lpips
-from titok.config.job_settings import ProbeJob, ScoreJob
+from titok.config.job_settings import ScoreJob
 from titok.config.load import ConfigError, load_job
 from titok.config.training import Perceptual
 from titok.config.weight_files import PerceptualWeights
-from titok.data.images import Images
 from titok.data.opening import open_images
 from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.generation import score_samples
-from titok.evaluation.probe_features import probe_accuracy, probe_features
 from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, score_reconstructions
-from titok.evaluation.record import Kind, score_record, write_record
 from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import INDEX, Samples
 from titok.losses.perceptual import LPIPS, build_perceptual_loss
-from titok.metrics.bootstrap import Interval
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import load_classifier, load_image_tokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
 from titok.runtime.files import read_json, save_npz, sha256_file
-from titok.runtime.manifest import provenance
-from titok.runtime.seed import seed_everything
-from titok.training.loop import train
-from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
 
 NUM_EXAMPLES = 32
 """Test images kept beside a reconstruction score, for the figures."""
@@ -51,7 +42,7 @@ def reconstruction(options: argparse.Namespace) -> None:
     images = open_images(options.data, "test", job.dataset, workers=options.workers)
     scores = score_reconstructions(
         reconstruct_with(model),
-        _pixels(images, job.dataset, job.evaluation.batch_size),
+        pixels_of(images, job.dataset, job.evaluation.batch_size),
         open_extractor(job.evaluation.extractor, options.judge, device),
         job.evaluation,
         labels=images.labels,
@@ -66,9 +57,9 @@ def reconstruction(options: argparse.Namespace) -> None:
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
     metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
-    protocol = {**named, **scores.protocol, "reference": _source(images, job.dataset, "test")}
+    protocol = {**named, **scores.protocol, "reference": image_source(images, job.dataset, "test")}
     inputs = {"model": options.model, **({"judge": options.judge} if options.judge else {})}
-    _write(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
+    write_score(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
 
 
 def codec(options: argparse.Namespace) -> None:
@@ -79,7 +70,7 @@ def codec(options: argparse.Namespace) -> None:
     round_trip = CodecRoundTrip(options.codec, options.quality)
     scores = score_reconstructions(
         round_trip,
-        _pixels(images, job.dataset, job.evaluation.batch_size),
+        pixels_of(images, job.dataset, job.evaluation.batch_size),
         open_extractor(job.evaluation.extractor, options.judge, device),
         job.evaluation,
         labels=images.labels,
@@ -90,50 +81,9 @@ def codec(options: argparse.Namespace) -> None:
     options.subject = {"tokenizer": options.codec, "stage": f"q{options.quality}", "seed": 0, "recipe": "codec"}
     metrics = {**scores.metrics, "bits_per_image": round_trip.bits_per_image}
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
-    protocol = {**named, **scores.protocol, "reference": _source(images, job.dataset, "test")}
+    protocol = {**named, **scores.protocol, "reference": image_source(images, job.dataset, "test")}
     inputs = {"judge": options.judge} if options.judge else {}
-    _write(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
-
-
-def linear_probe(options: argparse.Namespace) -> None:
-    """Trains a linear classifier on the frozen encoder's latents and scores it on the test images."""
-    job = load_job(options.config, ProbeJob)
-    device = select_device(options.device)
-    model = load_image_tokenizer(options.model, device)
-    sets = {
-        split: open_images(getattr(options, split), split, job.dataset, workers=options.workers)
-        for split in ("train", "test")
-    }
-    features = {
-        split: probe_features(
-            model.encode, _pixels(images, job.dataset, job.batch_size), job.probe.features, device=device
-        )
-        for split, images in sets.items()
-    }
-    seed = int(options.subject["seed"])
-    seed_everything(seed, "init", "probe")
-    probe = LinearProbe(features["train"].shape[1], job.dataset.num_classes).to(device)
-    inputs = {"model": options.model}
-    train(
-        ProbeTask(probe, job.probe),
-        TrainingFeatures(features["train"].to(device), sets["train"].labels.to(device), job.probe.batch_size, seed),
-        job.probe,
-        seed=seed,
-        config=job.resolved(),
-        state_dir=options.state / sha256_file(options.model)[:12],
-        output_dir=options.state / "model",
-        inputs=inputs,
-    )
-    with torch.inference_mode():
-        accuracy = probe_accuracy(probe(features["test"].to(device)), sets["test"].labels)
-    protocol = {
-        "features": job.probe.features,
-        "of": "latents before quantisation",
-        "training": job.probe.resolved(),
-        "train": _source(sets["train"], job.dataset, "train"),
-        "test": _source(sets["test"], job.dataset, "test"),
-    }
-    _write(options, job, "linear_probe", {"linear_probe_top1": accuracy}, protocol, inputs, device)
+    write_score(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
 
 
 def generation(options: argparse.Namespace) -> None:
@@ -158,7 +108,7 @@ def generation(options: argparse.Namespace) -> None:
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
     inputs = {"samples": samples, **({"judge": options.judge} if options.judge else {})}
-    _write(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
+    write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
 def _reference(
@@ -179,11 +129,11 @@ def _reference(
         raise ConfigError("the settings name no evaluation.reference, so the training images are: give their --data")
     images = open_images(options.data, "train", job.dataset, workers=options.workers)
     return collect_reference(
-        _pixels(images, job.dataset, settings.batch_size),
+        pixels_of(images, job.dataset, settings.batch_size),
         len(images),
         extractor,
         max_features=settings.precision_recall_references,
-        source=_source(images, job.dataset, "train"),
+        source=image_source(images, job.dataset, "train"),
         device=device,
     )
 
@@ -217,17 +167,6 @@ def _training_speed(manifest: Path) -> dict[str, float]:
     return {"training_images_per_second": facts["images_per_second"]} if "images_per_second" in facts else {}
 
 
-def _pixels(images: Images, dataset: Dataset, batch_size: int) -> Iterator[Tensor]:
-    return (batch.images for batch in images.crops(dataset.image_size, batch_size))
-
-
-def _source(images: Images, dataset: Dataset, split: str) -> dict[str, Any]:
-    """Which images a number is about, for its protocol."""
-    crop = {"resize": dataset.resize, "resize_rule": dataset.resize_rule, "crop": dataset.image_size}
-    view = {**crop, "filter": "bicubic", "position": "centre"}
-    return {"dataset": dataset.kind, "split": split, "images": len(images), "sha256": images.fingerprint, **view}
-
-
 def open_extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:
     """The network whose features are compared."""
     if settings.kind == "inception":
@@ -248,17 +187,3 @@ def _lpips(settings: Lpips | None, device: torch.device) -> PerceptualDistance |
     return PerceptualDistance(
         cast(LPIPS, network).to(device).per_image, {"network": "LPIPS 0.1", "backbone": "vgg16", **sums}
     )
-
-
-def _write(
-    options: argparse.Namespace,
-    job: ScoreJob | ProbeJob,
-    kind: Kind,
-    metrics: dict[str, float],
-    protocol: dict[str, Any],
-    inputs: dict[str, Path],
-    device: torch.device,
-    intervals: Mapping[str, Interval] | None = None,
-) -> None:
-    facts = provenance(seed=options.subject["seed"], config=job.resolved(), inputs=inputs, device=device)
-    write_record(options.output, score_record(kind, job.study, options.subject, metrics, protocol, facts, intervals))

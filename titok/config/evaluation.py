@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from titok.config.protocols import PROTOCOLS, ProtocolName, fill
 from titok.config.section import Fraction, Name, NonNegativeInt, PositiveInt, Section
-from titok.config.training import Optimizer, Schedule, Training
 from titok.config.weight_files import WeightFile
 
 Allowance = Literal["too_few_for_features", "unbalanced_classes", "constant_images", "duplicates"]
@@ -101,18 +100,6 @@ class Uncertainty(Section):
     seed: NonNegativeInt = 0
 
 
-class LinearProbe(Training):
-    """A linear classifier on frozen latents (paper Figure 4b); the paper states no settings, these are ours."""
-
-    steps: PositiveInt = 25_000
-    batch_size: PositiveInt = 1024
-    optimizer: Optimizer = Optimizer(learning_rate=1e-3, betas=(0.9, 0.999), weight_decay=0.0)
-    schedule: Schedule = Schedule(kind="cosine", warmup_steps=0, end_learning_rate=0.0)
-    ema_decay: Fraction | None = None
-    features: Literal["mean", "concatenate"] = "mean"
-    """Latents before quantisation, averaged over the K tokens (E features) or side by side (K x E)."""
-
-
 class Evaluation(Section):
     """One protocol for every model of a study."""
 
@@ -140,7 +127,6 @@ class Evaluation(Section):
     uncertainty: Uncertainty | None = None
     """Null: no intervals."""
     checks: SampleChecks = SampleChecks()
-    probe: LinearProbe = LinearProbe()
 
     @model_validator(mode="after")
     def _subsets_fit(self) -> Self:

@@ -11,8 +11,9 @@ from pydantic import model_validator
 
 from titok.config.data import Dataset, Preparation
 from titok.config.entries import Source
-from titok.config.evaluation import Evaluation, LinearProbe
+from titok.config.evaluation import Evaluation
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.probe import LinearProbe
 from titok.config.sampling import MaskSchedule, Sampler
 from titok.config.section import PositiveInt, Section
 from titok.config.training import (

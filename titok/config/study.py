@@ -14,8 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from titok.config.data import StudyDataset
 from titok.config.entries import Baseline, Classifier, Generator, ProxyTokenizer, Seeds, StageName, Tokenizer
-from titok.config.evaluation import Evaluation, LinearProbe
+from titok.config.evaluation import Evaluation
 from titok.config.model import TransformerSize
+from titok.config.probe import LinearProbe
 from titok.config.protocols import PROTOCOLS
 from titok.config.reporting import Reporting
 from titok.config.rows import PROXY_TOKENIZER

@@ -6,15 +6,26 @@ both ways are here and the protocol names the one used. The linear classifier it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from titok.data.images import Images
+from titok.data.views import View
 from titok.evaluation.findings import ScoreError
+from titok.runtime.files import FileError, read_json, write_json
+from titok.runtime.progress import progress
 
 Pooling = Literal["mean", "concatenate"]
+FeaturesOf = Callable[[Tensor], Tensor]
+"""Images (B, 3, S, S) in [0, 1], anywhere, to features (B, F) float32 on the CPU."""
+_SECONDS = 30.0
+"""Between two notes of how far a file of features is."""
 
 
 def pool_latents(latents: Tensor, pooling: Pooling) -> Tensor:
@@ -22,45 +33,92 @@ def pool_latents(latents: Tensor, pooling: Pooling) -> Tensor:
     return latents.float().mean(dim=1) if pooling == "mean" else latents.float().flatten(1)
 
 
-def probe_features(
-    encode: Callable[[Tensor], Tensor],
-    batches: Iterable[Tensor],
-    pooling: Pooling = "mean",
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Pooled latents of every image, (N, E) or (N, K * E) float32 on the CPU.
+def features_by(encode: Callable[[Tensor], Tensor], pooling: Pooling, device: torch.device) -> FeaturesOf:
+    """Features by an encoder: images in [0, 1] -> latents (B, K, E) before quantisation, frozen, on ``device``.
 
-    Args:
-        encode: images (B, 3, H, W) in [0, 1] -> latents (B, K, E) before quantisation, frozen, on ``device``.
-        batches: images in [0, 1], anywhere; they are moved.
-        pooling: how K tokens become one vector.
-        device: where to work.
+    The function that comes back raises ``ScoreError`` for latents that are not finite.
+    """
+
+    def features_of(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            features = pool_latents(encode(images.to(device, non_blocking=True)), pooling).cpu()
+        broken = int((~torch.isfinite(features)).any(dim=1).sum())
+        if broken:
+            raise ScoreError(
+                f"{broken} of {len(features)} images have latents that are NaN or infinite; the encoder diverged"
+            )
+        return features
+
+    return features_of
+
+
+def stored_features(
+    path: Path,
+    identity: Mapping[str, Any],
+    images: Images,
+    views: Sequence[View],
+    features_of: FeaturesOf,
+    *,
+    crop: int,
+    batch_size: int,
+) -> np.ndarray:
+    """(V, N, F) float32, mapped from the file ``path``: features of every view of every image, made where missing.
+
+    ``identity`` (plain data) says what they are of. A file of something else is replaced; one that was cut short by a
+    kill is gone on with. Memory holds a batch.
+    """
+    note = path.with_suffix(".json")
+    rows = len(views) * len(images)
+    found = _found(note, path, dict(identity))
+    done, columns = (found["done"], found["columns"]) if found else (0, 0)
+    if found is None:
+        note.unlink(missing_ok=True)  # It may speak of a file that is about to be overwritten.
+    written = time.monotonic()
+    with progress(rows, initial=done, desc="encode for the probe", unit="image") as bar:
+        while done < rows:
+            view, start = divmod(done, len(images))
+            for batch in images.crops(crop, batch_size, views[view].crop_of, range(start, len(images))):
+                features = features_of(batch.images).numpy()
+                columns = features.shape[1]
+                stored = _mapped(path, (rows, columns), "r+" if done else "w+")
+                stored[done : done + len(features)] = features
+                done += len(features)
+                bar.update(len(features))
+                if done == rows or time.monotonic() > written + _SECONDS:
+                    stored.flush()
+                    write_json(note, {"identity": dict(identity), "done": done, "columns": columns})
+                    written = time.monotonic()
+    return _mapped(path, (rows, columns), "r").reshape(len(views), len(images), columns)
+
+
+def probe_accuracy(
+    logits_of: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
+) -> float:
+    """Top-1 accuracy as a fraction, over batches of features (B, F) and classes (B,).
 
     Raises:
-        ScoreError: there are no images, or a latent is not finite.
+        ScoreError: there are no images.
     """
-    with torch.inference_mode():
-        pooled = [pool_latents(encode(batch.to(device, non_blocking=True)), pooling) for batch in batches]
-    if not pooled:
+    right, seen = 0, 0
+    with torch.no_grad():
+        for features, labels in batches:
+            found = logits_of(features.to(device)).argmax(dim=1).cpu()
+            right += int((found == labels).sum())
+            seen += len(labels)
+    if not seen:
         raise ScoreError("no images to probe; the split is empty")
-    features = torch.cat(pooled).cpu()
-    broken = int((~torch.isfinite(features)).any(dim=1).sum())
-    if broken:
-        raise ScoreError(
-            f"{broken} of {len(features)} images have latents that are NaN or infinite; the encoder diverged"
-        )
-    # Tensors of inference mode cannot be trained on.
-    return features.clone()
+    return right / seen
 
 
-def probe_accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Top-1 accuracy as a fraction: logits (N, C), labels (N,).
+def _found(note: Path, path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """How far the file is, or None when there is none of these features."""
+    try:
+        found: dict[str, Any] = read_json(note)
+    except FileError:
+        return None
+    return found if found.get("identity") == identity and path.exists() else None
 
-    Raises:
-        ScoreError: not one label per row, or none at all.
-    """
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or len(labels) == 0:
-        raise ScoreError(
-            f"logits have shape {tuple(logits.shape)} and labels {tuple(labels.shape)}; give (N, C) and (N,)"
-        )
-    return float((logits.argmax(dim=1) == labels.to(logits.device)).double().mean())
+
+def _mapped(path: Path, shape: tuple[int, int], mode: Literal["r", "r+", "w+"]) -> np.memmap:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return np.memmap(path, np.float32, mode, shape=shape)

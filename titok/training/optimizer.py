@@ -51,21 +51,28 @@ class Player:
     """
 
     def __init__(
-        self, module: nn.Module, training: Training, *, learning_rate: float | None = None, start_step: int = 0
+        self,
+        module: nn.Module,
+        training: Training,
+        *,
+        learning_rate: float | None = None,
+        start_step: int = 0,
+        optimizer: torch.optim.Optimizer | None = None,
     ) -> None:
+        """``optimizer``: another one than AdamW, of the same parameters; it heeds ``found_inf`` as fused AdamW does."""
         self.parameters = trainable_parameters(module)
         if not self.parameters:
             raise ValueError(f"{type(module).__name__} has no trainable parameter for an optimizer to own")
         self.training = training
         self.start_step = start_step
-        optimizer = training.optimizer
-        self._base = optimizer.learning_rate if learning_rate is None else learning_rate
+        settings = training.optimizer
+        self._base = settings.learning_rate if learning_rate is None else learning_rate
         # One fused kernel: three times as fast as the default for a hundred small tensors, on CPUs too.
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.parameters, optimizer.weight_decay),
+        self.optimizer = optimizer or torch.optim.AdamW(
+            parameter_groups(self.parameters, settings.weight_decay),
             lr=self._base,
-            betas=optimizer.betas,
-            eps=optimizer.eps,
+            betas=settings.betas,
+            eps=settings.eps,
             fused=True,
         )
         self._list = list(self.parameters.values())
@@ -95,7 +102,7 @@ class Player:
         return complete
 
     def step(self, step: int) -> Tensor:
-        """One AdamW update from the gradients of a complete batch; returns their norm before clipping.
+        """One update from the gradients of a complete batch; returns their norm before clipping.
 
         A non-finite loss or gradient norm leaves the parameters and moments as they are, from then on and for good:
         the fused kernel reads the verdict on the device, so no step waits for the host, and whoever looks at the

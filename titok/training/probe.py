@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from titok.config.probe import ProbeOptimizer
 from titok.config.training import Training
+from titok.data.images import Batch
 from titok.data.order import batch_indices
+from titok.data.views import drawn_views
 from titok.training.classifier import class_terms
-from titok.training.optimizer import Player
+from titok.training.lars import Lars
+from titok.training.optimizer import Player, trainable_parameters
 from titok.training.task import MODEL, Task, Turn
 
 
@@ -23,9 +28,12 @@ class FeatureBatch(NamedTuple):
 
 
 class TrainingFeatures:
-    """Endless batches of cached features (N, F) with labels (N,), each a function of the step number alone."""
+    """Endless batches of stored features, each a function of the step number alone.
 
-    def __init__(self, features: Tensor, labels: Tensor, batch_size: int, seed: int) -> None:
+    ``features`` (V, N, F) float32 may be mapped from a file: V views of N images, one of them drawn for an update.
+    """
+
+    def __init__(self, features: np.ndarray, labels: Tensor, batch_size: int, seed: int) -> None:
         self._features = features
         self._labels = labels
         self._batch_size = batch_size
@@ -33,8 +41,30 @@ class TrainingFeatures:
 
     def batch(self, step: int) -> FeatureBatch:
         """Batch ``step`` (from 0)."""
-        chosen = torch.from_numpy(batch_indices(step, self._batch_size, len(self._labels), self._seed))
-        return FeatureBatch(self._features[chosen], self._labels[chosen])
+        chosen = batch_indices(step, self._batch_size, len(self._labels), self._seed)
+        views = drawn_views(step, self._batch_size, len(self._features), self._seed).numpy()
+        return FeatureBatch(torch.from_numpy(self._features[views, chosen]), self._labels[torch.from_numpy(chosen)])
+
+
+class FreshFeatures:
+    """Endless batches of features of images that are read and encoded anew, a part of a batch at a time.
+
+    ``read`` gives a part's images by its number, counted over all batches; ``parts`` make up a batch. Memory holds one
+    part's images.
+    """
+
+    def __init__(self, read: Callable[[int], Batch], features_of: Callable[[Tensor], Tensor], parts: int) -> None:
+        self._read = read
+        self._features_of = features_of
+        self._parts = parts
+
+    def batch(self, step: int) -> FeatureBatch:
+        """Batch ``step`` (from 0)."""
+        found = []
+        for part in range(step * self._parts, (step + 1) * self._parts):
+            images, labels = self._read(part)
+            found.append(FeatureBatch(self._features_of(images), labels))
+        return FeatureBatch(*map(torch.cat, zip(*found, strict=True)))
 
 
 class LinearProbe(nn.Module):
@@ -63,7 +93,7 @@ class ProbeTask(Task):
     def __init__(self, model: LinearProbe, training: Training) -> None:
         super().__init__()
         self.model = model
-        self.players = {MODEL: Player(model, training)}
+        self.players = {MODEL: Player(model, training, optimizer=_lars(model, training))}
         sizes = {"num_features": model.linear.in_features, "num_classes": model.linear.out_features}
         self.config = {"kind": "linear_probe", "model": sizes}
 
@@ -71,3 +101,17 @@ class ProbeTask(Task):
         """One update."""
         features = batch.features.to(self.device, non_blocking=True)
         yield Turn(MODEL, class_terms(self.model(features), batch.labels.to(self.device, non_blocking=True)))
+
+
+def _lars(model: LinearProbe, training: Training) -> Lars | None:
+    """None where the settings say AdamW."""
+    settings = training.optimizer
+    if not isinstance(settings, ProbeOptimizer) or settings.kind == "adamw":
+        return None
+    return Lars(
+        trainable_parameters(model).values(),
+        settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        momentum=settings.momentum,
+        trust_coefficient=settings.trust_coefficient,
+    )

@@ -1,0 +1,96 @@
+"""``titok score probe``: a linear classifier on a frozen encoder's latents, trained and scored."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from titok.commands.score_records import image_source, write_score
+from titok.config.job_settings import ProbeJob
+from titok.config.load import load_job
+from titok.config.section import fingerprint
+from titok.config.training import ImageTraining
+from titok.data.images import Images, ImageSet
+from titok.data.opening import open_images, training_images
+from titok.data.streamed import StreamedSet
+from titok.data.views import views_of
+from titok.evaluation.probe_features import FeaturesOf, features_by, probe_accuracy, stored_features
+from titok.models.folder import load_image_tokenizer
+from titok.runtime.device import select_device
+from titok.runtime.files import sha256_file
+from titok.runtime.seed import seed_everything
+from titok.training.loop import train
+from titok.training.probe import FreshFeatures, LinearProbe, ProbeTask, TrainingFeatures
+
+
+def linear_probe(options: argparse.Namespace) -> None:
+    """Trains a linear classifier on the frozen encoder's latents and scores it on the test images.
+
+    Features of fixed views are kept in a file below ``options.state``; stopped, the same command goes on.
+    """
+    job = load_job(options.config, ProbeJob)
+    device = select_device(options.device)
+    model = load_image_tokenizer(options.model, device)
+    features_of = features_by(model.encode, job.probe.features, device)
+    training_set, test_set = (
+        open_images(getattr(options, split), split, job.dataset, workers=options.workers) for split in ("train", "test")
+    )
+    crop, seed, model_sum = job.dataset.image_size, int(options.subject["seed"]), sha256_file(options.model)
+    num_features = features_of(next(test_set.crops(crop, 1)).images).shape[1]
+    batches: TrainingFeatures | FreshFeatures
+    if job.probe.views is None:
+        batches = _fresh(job, training_set, features_of, seed)
+    else:
+        batches = _stored(job, training_set, features_of, seed, options.state, model_sum)
+    seed_everything(seed, "init", "probe")
+    probe = LinearProbe(num_features, job.dataset.num_classes).to(device)
+    inputs = {"model": options.model}
+    train(
+        ProbeTask(probe, job.probe),
+        batches,
+        job.probe,
+        seed=seed,
+        config=job.resolved(),
+        state_dir=options.state / model_sum[:12],
+        output_dir=options.state / "model",
+        inputs=inputs,
+    )
+    tested = ((features_of(batch.images), batch.labels) for batch in test_set.crops(crop, job.batch_size))
+    accuracy = probe_accuracy(probe.eval(), tested, device)
+    protocol = {
+        "features": job.probe.features,
+        "of": "latents before quantisation",
+        "training": job.probe.resolved(),
+        "training_windows": "random crop and flip, anew in every update" if job.probe.views is None else "stored views",
+        "train": image_source(training_set, job.dataset, "train"),
+        "test": image_source(test_set, job.dataset, "test"),
+    }
+    write_score(options, job, "linear_probe", {"linear_probe_top1": accuracy}, protocol, inputs, device)
+
+
+def _stored(
+    job: ProbeJob, images: Images, features_of: FeaturesOf, seed: int, state: Path, model_sum: str
+) -> TrainingFeatures:
+    """Batches of features that are computed once."""
+    if job.probe.views is None:
+        raise ValueError("the settings store no features")
+    views = views_of(job.probe.views)
+    identity = {
+        "model": model_sum,
+        "features": job.probe.features,
+        "views": [view.spec() for view in views],
+        "images": image_source(images, job.dataset, "train"),
+    }
+    file = state / "features" / f"{fingerprint(identity)[:12]}.f32"
+    features = stored_features(
+        file, identity, images, views, features_of, crop=job.dataset.image_size, batch_size=job.batch_size
+    )
+    return TrainingFeatures(features, images.labels, job.probe.batch_size, seed)
+
+
+def _fresh(job: ProbeJob, images: ImageSet | StreamedSet, features_of: FeaturesOf, seed: int) -> FreshFeatures:
+    """Batches of features of newly drawn windows, read and encoded in the largest equal parts that fit."""
+    whole = job.probe.batch_size
+    part = next(size for size in range(min(whole, job.batch_size), 0, -1) if whole % size == 0)
+    source = training_images(images, job.dataset.image_size, ImageTraining(batch_size=part), seed)
+    return FreshFeatures(source.batch, features_of, whole // part)

@@ -1,0 +1,45 @@
+"""What every score record says about its images and where it comes from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from titok.config.data import Dataset
+from titok.config.job_settings import ProbeJob, ScoreJob
+from titok.data.images import Images
+from titok.evaluation.record import Kind, score_record, write_record
+from titok.metrics.bootstrap import Interval
+from titok.runtime.manifest import provenance
+
+
+def pixels_of(images: Images, dataset: Dataset, batch_size: int) -> Iterator[Tensor]:
+    """Central crops (B, 3, S, S) in [0, 1] of every image, in order."""
+    return (batch.images for batch in images.crops(dataset.image_size, batch_size))
+
+
+def image_source(images: Images, dataset: Dataset, split: str) -> dict[str, Any]:
+    """Which images a number is about, for its protocol."""
+    crop = {"resize": dataset.resize, "resize_rule": dataset.resize_rule, "crop": dataset.image_size}
+    view = {**crop, "filter": "bicubic", "position": "centre"}
+    return {"dataset": dataset.kind, "split": split, "images": len(images), "sha256": images.fingerprint, **view}
+
+
+def write_score(
+    options: argparse.Namespace,
+    job: ScoreJob | ProbeJob,
+    kind: Kind,
+    metrics: dict[str, float],
+    protocol: dict[str, Any],
+    inputs: dict[str, Path],
+    device: torch.device,
+    intervals: Mapping[str, Interval] | None = None,
+) -> None:
+    """Writes a score record to ``options.output``; ``options.subject`` says what was scored."""
+    facts = provenance(seed=options.subject["seed"], config=job.resolved(), inputs=inputs, device=device)
+    write_record(options.output, score_record(kind, job.study, options.subject, metrics, protocol, facts, intervals))
