@@ -58,23 +58,26 @@ class Graph:
         return frozenset(found)
 
 
-def ask_snakemake(study_file: Path, targets: Sequence[str], *, remaining: bool = False) -> Graph:
-    """The jobs that Snakemake would run here for ``targets``.
+def ask_snakemake(
+    study_file: Path, targets: Sequence[str], *, folder: Path | None = None, remaining: bool = False
+) -> Graph:
+    """The jobs that Snakemake would run in ``folder`` (null: here) for ``targets``.
 
     ``remaining``: only those whose results are not there yet; otherwise all, as on an empty disk.
 
     Raises:
         PlanError: with what Snakemake said.
     """
-    process = start_snakemake(study_file, targets, remaining=remaining)
-    return finish(process)
+    return finish(start_snakemake(study_file, targets, folder=folder, remaining=remaining))
 
 
-def start_snakemake(study_file: Path, targets: Sequence[str], *, remaining: bool = False) -> subprocess.Popen[str]:
+def start_snakemake(
+    study_file: Path, targets: Sequence[str], *, folder: Path | None = None, remaining: bool = False
+) -> subprocess.Popen[str]:
     """Starts planning; `finish` waits for it. It takes seconds, in which others can work."""
     line = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", ".", "--dry-run"]
     line += ["--nolock", *([] if remaining else ["--forceall"]), *targets, "--config", f"study={study_file}"]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> Graph:

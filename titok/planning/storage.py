@@ -50,6 +50,10 @@ def storage_of(planned: Job, study: Study) -> Storage:
         return Storage(size + study.evaluation.num_samples * pixels, files)
     if planned.rule in ("score_reconstruction", "score_vqgan"):
         return Storage(size + _EXAMPLES * pixels, files)
+    if planned.rule == "score_probe" and study.probe.views:
+        entry = study.tokenizers[planned.wildcards["tokenizer"]]
+        features = entry.code_dim * (entry.num_latent_tokens if study.probe.features == "concatenate" else 1)
+        return Storage(size + 4 * features * study.probe.views.number * num_images(study, "train"), files + 1)
     if planned.rule in ("merge_data", "prepare_data"):
         return _shards(planned, study, size, files)
     return Storage(size, files)

@@ -176,9 +176,16 @@ def _generations(planned: Job, study: Study) -> Work:
     return Work("scoring", "generation", images, _looking(study, images))
 
 
+def _codecs(planned: Job, study: Study) -> Work:
+    images = 2 * num_images(study, "test")
+    return Work("scoring", "reconstruction", images, _looking(study, images))
+
+
 def _probe(planned: Job, study: Study) -> Work:
-    name = planned.wildcards["tokenizer"]
-    images = num_images(study, "train") + num_images(study, "test")
+    """Features of stored views once, or of fresh windows in every update; the linear layer counts as nothing."""
+    name, views = planned.wildcards["tokenizer"], study.probe.views
+    seen = num_images(study, "train") * views.number if views else study.probe.steps * study.probe.batch_size
+    images = seen + num_images(study, "test")
     stage = study.tokenizer_facts(name).stages[0]
     return Work("encoding", "tokenizer", images, {"fp32": images * coding_flops(study, name, stage)[0]})
 
@@ -192,6 +199,7 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "sample_generator": _samples,
     "score_reconstruction": _reconstructions,
     "score_vqgan": _reconstructions,
+    "score_codec": _codecs,
     "score_generation": _generations,
     "score_probe": _probe,
 }
