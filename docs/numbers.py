@@ -140,6 +140,37 @@ def settings(file: str) -> str:
     return _table(("step", "seconds", "of the default's time", "of its memory"), rows)
 
 
+def plan(file: str) -> str:
+    """What every target of a study costs (`titok plan --json`)."""
+    head = ("target", "jobs", "GPU-hours", "disk, GB", "numbers of the paper")
+    rows = [
+        (
+            f"`{row['name']}`",
+            str(row["jobs"]),
+            f"{row['gpu_hours']:,.0f}",
+            f"{row['storage'][0] / 1e9:,.0f}",
+            str(len(row["verifies"])),
+        )
+        for row in _read(file)["targets"]
+    ]
+    return _table(head, rows)
+
+
+def plan_paper(file: str) -> str:
+    """The same plan's hours beside the paper's."""
+    rows = [
+        (
+            row["variant"],
+            f"{row['tokenizer_hours']:,.0f}",
+            f"{row['generator_hours']:,.0f}",
+            f"{row['tokenizer_hours'] + row['generator_hours']:,.0f}",
+            f"{row['paper_hours']:,.0f}",
+        )
+        for row in _read(file)["own_hours"]
+    ]
+    return _table(("variant", "tokenizer", "generator", "together", "paper (A100 40 GB)"), rows)
+
+
 def _read(file: str) -> Any:
     return json.loads((DOCS / file).read_text(encoding="utf-8"))
 
@@ -155,6 +186,8 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "bench": bench,
     "comparisons": comparisons,
     "settings": settings,
+    "plan": plan,
+    "plan_paper": plan_paper,
 }
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from titok.config.load import load_study
 from titok.reporting import checks as property_checks
+from titok.reporting.crate import write_crate
 from titok.reporting.figures import make_figure
 from titok.reporting.grids import make_reconstructions, make_samples
 from titok.reporting.report import make_report
@@ -48,6 +50,21 @@ def verdict(options: argparse.Namespace) -> None:
     found = [property_checks.Check(**entry) for entry in read_json(options.checks)]
     property_checks.require_passed(found)
     print(f"all {len(found)} checks passed")
+
+
+def crate(options: argparse.Namespace) -> None:
+    """Packs a finished study."""
+    study = load_study(options.study)
+    count = write_crate(
+        Path("results") / study.study,
+        options.study,
+        options.output,
+        title=study.title,
+        description=study.description,
+        root=Path.cwd(),
+        with_models=options.with_models,
+    )
+    print(f"{options.output}: {count} files")
 
 
 def report(options: argparse.Namespace) -> None:
