@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from titok.training.metrics_log import JsonLinesLog, NullLog, Tee, TensorBoardLog
+from titok.training.metrics_log import JsonLinesLog, LateTensorBoardLog, NullLog, Tee, TensorBoardLog
 
 
 def lines(path: Path) -> list[dict[str, float]]:
@@ -56,3 +56,30 @@ def test_tensorboard_events_can_be_read_back(tmp_path: Path) -> None:
     log.close()
     events = EventAccumulator(str(tmp_path)).Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(7, 0.5)]
+
+
+def scalars(directory: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(directory))
+    events.Reload()
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_short_runs_leave_no_event_files(tmp_path: Path) -> None:
+    log = LateTensorBoardLog(tmp_path / "events", tmp_path / "metrics.jsonl", delay=60)
+    log.write(1, {"loss": 1.0})
+    log.close()
+    assert not (tmp_path / "events").exists()
+
+
+def test_long_runs_have_every_line_from_the_first_on(tmp_path: Path) -> None:
+    lines = JsonLinesLog(tmp_path / "metrics.jsonl")
+    late = LateTensorBoardLog(tmp_path / "events", tmp_path / "metrics.jsonl", delay=0)
+    for step in (10, 20):
+        lines.write(step, {"loss": float(step)})  # an earlier session, or before the delay was over
+    log = Tee(lines, late)
+    for step in (30, 40):
+        log.write(step, {"loss": float(step)})
+    log.close()
+    assert scalars(tmp_path / "events")["loss"] == [(10, 10.0), (20, 20.0), (30, 30.0), (40, 40.0)]

@@ -26,7 +26,7 @@ from titok.training.bands import HealthCheck, healthy_bands
 from titok.training.checkpoint import StateDirectory
 from titok.training.ema import Ema
 from titok.training.health import CollapseWatch, SickRunError, Window, check_loss_scale
-from titok.training.metrics_log import JsonLinesLog, MetricsLog, NullLog, Tee, TensorBoardLog
+from titok.training.metrics_log import JsonLinesLog, LateTensorBoardLog, MetricsLog, NullLog, Tee, TensorBoardLog
 from titok.training.prefetch import ready_batches
 from titok.training.shares import Shares
 from titok.training.signals import Interrupted, StopSignals
@@ -140,7 +140,9 @@ class Run:
             self.log: MetricsLog = NullLog()
             return
         self.lines = JsonLinesLog(state.metrics_path, found["log_position"] if found is not None else 0)
-        board = TensorBoardLog(state.path / "tensorboard", self.step) if tensorboard else NullLog()
+        events = state.path / "tensorboard"
+        late = LateTensorBoardLog(events, state.metrics_path)
+        board: MetricsLog = TensorBoardLog(events, self.step) if tensorboard else late
         self.log = Tee(self.lines, board)
 
     def loop(self, batches: Batches, state: StateDirectory, signals: StopSignals) -> None:

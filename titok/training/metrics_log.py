@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,6 +84,31 @@ class TensorBoardLog:
     def close(self) -> None:
         """Closes the event file."""
         self._writer.close()
+
+
+class LateTensorBoardLog:
+    """Event files for runs that last: begun after ``delay`` seconds, with all that the run's own log has by then."""
+
+    def __init__(self, directory: Path, lines: Path, *, delay: float = 60.0) -> None:
+        self._directory = directory
+        self._lines = lines
+        self._begin_at = time.monotonic() + delay
+        self._log: TensorBoardLog | None = None
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """One point on each curve, once there are curves; ``lines`` must have this line already."""
+        if self._log is not None:
+            self._log.write(step, values)
+        elif time.monotonic() >= self._begin_at:
+            self._log = TensorBoardLog(self._directory, 0)  # replaces what earlier sessions wrote
+            for line in map(json.loads, self._lines.read_text(encoding="utf-8").splitlines()):
+                step = line.pop("step")
+                self._log.write(step, {name: math.nan if value is None else value for name, value in line.items()})
+
+    def close(self) -> None:
+        """Closes the event file, if there is one."""
+        if self._log is not None:
+            self._log.close()
 
 
 class Tee:
