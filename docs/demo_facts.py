@@ -1,0 +1,48 @@
+"""Facts about a run of `make demo` for the README, as JSON on standard output.
+
+time make demo 2>&1 | tee demo.log
+python docs/demo_facts.py results/digits --log demo.log --seconds 765 --environment-seconds 105 > docs/measurements/demo.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Reads checks, claims, a score record's machine, and Snakemake's own count of jobs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--log", type=Path, required=True, help="what `make demo` printed")
+    parser.add_argument("--seconds", type=float, required=True, help="of the workflow")
+    parser.add_argument("--environment-seconds", type=float, required=True, help="of making the environment")
+    options = parser.parse_args()
+    checks = json.loads((options.results / "checks.json").read_text())
+    claims = json.loads((options.results / "claims.json").read_text())["summary"]
+    readable = [check["value"] for check in checks if check["name"].startswith("readable_at_largest_k/")]
+    agreement = next(check["value"] for check in checks if check["name"] == "samples_read_as_asked")
+    record = json.loads(next((options.results / "scores").rglob("*.json")).read_text())
+    jobs = [int(number) for number in re.findall(r"of (\d+) steps \(100%\) done", options.log.read_text())]
+    facts: dict[str, Any] = {
+        "minutes": options.seconds / 60,
+        "environment_minutes": options.environment_seconds / 60,
+        "jobs": jobs[-1],
+        "checks": len(checks),
+        "checks_passed": sum(check["passed"] for check in checks),
+        "readable_lowest": min(readable),
+        "readable_highest": max(readable),
+        "class_agreement": agreement,
+        "claims": claims,
+        "machine": record["provenance"]["machine"],
+        "packages": record["provenance"]["packages"],
+        "code": record["provenance"]["code"],
+    }
+    print(json.dumps(facts, indent=2))
+
+
+if __name__ == "__main__":
+    main()
