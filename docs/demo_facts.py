@@ -1,7 +1,7 @@
 """Facts about a run of `make demo` for the README, as JSON on standard output.
 
 time make demo 2>&1 | tee demo.log
-python docs/demo_facts.py results/digits --log demo.log --seconds 765 --environment-seconds 105 > docs/measurements/demo.json
+python docs/demo_facts.py results/digits --log demo.log --seconds 765 --environment-seconds 105 > facts.json
 """
 
 from __future__ import annotations
