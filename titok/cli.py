@@ -18,6 +18,7 @@ from titok import __version__
 from titok.commands.claims_parser import add_claims
 from titok.commands.code_verbs import add_code_verbs
 from titok.commands.file_verbs import add_file_verbs
+from titok.commands.launch_parser import add_launch
 from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
 
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_study_verbs(verbs)
     _add_data_verbs(verbs)
     _add_train(verbs)
+    add_launch(verbs, _lazy)
     _add_sample(verbs)
     _add_score(verbs)
     _add_report_verbs(verbs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from titok.config.cluster import Resources, check_resources
 from titok.config.data import StudyDataset
 from titok.config.entries import Baseline, Classifier, Generator, ProxyTokenizer, Seeds, StageName, Tokenizer
 from titok.config.evaluation import Evaluation
@@ -54,6 +55,8 @@ class Study(Section):
     evaluation: Evaluation
     probe: LinearProbe = LinearProbe()
     reporting: Reporting = Reporting()
+    resources: dict[str, Resources] = Field(default_factory=dict)
+    """What jobs take: `default`, a kind of job (`stage1`) or one job (`stage1/l32`), each key over the one before."""
 
     def tokenizer_seeds(self, tokenizer: str) -> tuple[int, ...]:
         """Seeds a tokenizer or baseline is trained with; the study's one VQGAN serves all of them."""
@@ -130,6 +133,7 @@ class Study(Section):
             self._check_shapes(kind, job_name)
         for name, tokenizer in self.tokenizers.items():
             self._check_patches(name, tokenizer)
+        check_resources(self, list(job_names(self)))
         return self
 
     def _check_tokenizer_names(self) -> None:

@@ -1,5 +1,6 @@
 """Reads and checks the study before anything is planned; names what the rules may meet."""
 
+import signal
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -7,7 +8,9 @@ from snakemake.exceptions import WorkflowError
 from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.load import ConfigError, load_study
 from titok.config.paper_targets import TARGET_NAMES, NoSuchTarget, target_files
+from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.targets import Targets
+from titok.runtime.gpus import visible_gpus
 
 
 def study_file():
@@ -30,6 +33,31 @@ except (ConfigError, ClaimError) as error:
     raise WorkflowError(str(error)) from None
 
 targets = Targets(study)
+
+# On this machine jobs get no more GPUs than there are; with `nodes` jobs go to a batch system, which counts its own.
+if workflow.is_main_process and workflow.nodes is None:
+    if "gpus" not in workflow.global_resources:
+        workflow.register_resource("gpus", len(visible_gpus()))
+
+if workflow.remote_exec:
+    # Slurm warns all of a job's processes before the time limit: the training shall save, Snakemake shall wait for it.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def takes(kind, wildcard=""):
+    """What jobs of a kind take, by the study's section `resources`; ``wildcard`` is the one that names the job."""
+
+    def value(key):
+        return lambda wildcards, attempt: snakemake_resources(
+            study,
+            kind,
+            wildcards.get(wildcard, "all"),
+            attempt=attempt,
+            gpu_limit=workflow.global_resources.get("gpus").value,
+            in_batch_job=workflow.remote_exec,
+        )[key]
+
+    return {key: value(key) for key in KEYS}
 
 
 wildcard_constraints:

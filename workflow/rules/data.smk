@@ -32,12 +32,15 @@ rule train_classifier:
         "benchmarks/{study}/train_classifier/{classifier}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("classifier", "classifier")["cpus_per_task"]
+    resources:
+        **takes("classifier", "classifier"),
     params:
         # Undeclared on purpose: Snakemake deletes a failed job's outputs, and training must survive that.
         state="results/{study}/training/classifiers/{classifier}",
         # Judge and critic differ by their seed, so that no loss ever sees the network that measures.
         seed=lambda wildcards: targets.classifier_seed(wildcards.classifier),
     shell:
-        "python -m titok train classifier --config {input.config} --data {input.data} --seed {params.seed}"
-        " --state {params.state} --output {output.model} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " train classifier --config {input.config} --data {input.data} --seed {params.seed}"
+        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"

@@ -16,11 +16,13 @@ rule train_generator:
         generator=one_of(targets.generators_by_origin(released=False)),
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("generator", "generator")["cpus_per_task"]
+    resources:
+        **takes("generator", "generator"),
     params:
         state="results/{study}/training/generators/{generator}/seed{seed}",
     shell:
-        "python -m titok train generator --config {input.config} --tokens {input.tokens}"
+        "python -m titok launch {resources.launch} train generator --config {input.config} --tokens {input.tokens}"
         " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
@@ -39,7 +41,10 @@ rule sample_generator:
         "benchmarks/{study}/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("sample", "sampler")["cpus_per_task"]
+    resources:
+        **takes("sample", "sampler"),
     shell:
-        "python -m titok sample --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"
+        "python -m titok launch {resources.launch}"
+        " sample --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"
         " --seed {wildcards.seed} --output {output.samples} > {log} 2>&1"

@@ -13,15 +13,19 @@ rule score_reconstruction:
         "benchmarks/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("score")["cpus_per_task"]
+    resources:
+        **takes("score"),
     params:
         subject=lambda wildcards: targets.subject(
             tokenizer=wildcards.tokenizer, stage=wildcards.stage, seed=wildcards.seed
         ),
         judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
     shell:
-        "python -m titok score reconstruction --config {input.config} --data {input.data} --model {input.tokenizer}"
-        " {params.judge} --subject {params.subject:q} --examples {output.examples} --output {output.score} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " score reconstruction --config {input.config} --data {input.data} --model {input.tokenizer}"
+        " {params.judge} --subject {params.subject:q} --examples {output.examples}"
+        " --workers {resources.workers} --output {output.score} > {log} 2>&1"
 
 
 use rule score_reconstruction as score_vqgan with:
@@ -82,15 +86,19 @@ rule score_probe:
         "benchmarks/{study}/score_probe/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("probe")["cpus_per_task"]
+    resources:
+        **takes("probe"),
     params:
         subject=lambda wildcards: targets.subject(
             tokenizer=wildcards.tokenizer, stage="encoder", seed=wildcards.seed
         ),
         state="results/{study}/training/probe/{tokenizer}/seed{seed}",
     shell:
-        "python -m titok score probe --config {input.config} --train {input.train} --test {input.test}"
-        " --model {input.tokenizer} --subject {params.subject:q} --state {params.state} --output {output.score} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " score probe --config {input.config} --train {input.train} --test {input.test}"
+        " --model {input.tokenizer} --subject {params.subject:q}"
+        " --workers {resources.workers} --state {params.state} --output {output.score} > {log} 2>&1"
 
 
 rule score_generation:
@@ -114,7 +122,9 @@ rule score_generation:
         "benchmarks/{study}/score_generation/{generator}-{sampler}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("score")["cpus_per_task"]
+    resources:
+        **takes("score"),
     params:
         subject=lambda wildcards: targets.subject(
             generator=wildcards.generator,
@@ -124,5 +134,7 @@ rule score_generation:
         judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
         data=lambda wildcards, input: f"--data {input.data}" if input.data else "",
     shell:
-        "python -m titok score generation --config {input.config} {params.data} --samples {input.samples}"
-        " --training {input.training} {params.judge} --subject {params.subject:q} --output {output.score} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " score generation --config {input.config} {params.data} --samples {input.samples}"
+        " --training {input.training} {params.judge} --subject {params.subject:q}"
+        " --workers {resources.workers} --output {output.score} > {log} 2>&1"

@@ -18,7 +18,9 @@ rule train_vqgan:
         study=NOTHING if targets.vqgan_is_released() else study.study,
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("vqgan", "tokenizer")["cpus_per_task"]
+    resources:
+        **takes("vqgan", "tokenizer"),
     params:
         seed=0,
         state="results/{study}/training/vqgan",
@@ -27,8 +29,9 @@ rule train_vqgan:
         ),
         milestones=milestone_options,
     shell:
-        "python -m titok train vqgan --config {input.config} --data {input.data} {params.critic} --seed {params.seed}"
-        " {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " train vqgan --config {input.config} --data {input.data} {params.critic} --seed {params.seed}"
+        " {params.milestones} --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 use rule train_vqgan as train_baseline with:
@@ -76,12 +79,15 @@ rule extract_codes_share:
         shares=r"\d+",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("codes")["cpus_per_task"]
+    resources:
+        **takes("codes"),
     params:
         array="results/{study}/codes/train.npy",
     shell:
-        "python -m titok codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
-        " --part {wildcards.share}/{wildcards.shares} --output {params.array} > {output} 2> {log}"
+        "python -m titok launch {resources.launch}"
+        " codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
+        " --workers {resources.workers} --part {wildcards.share}/{wildcards.shares} --output {params.array} > {output} 2> {log}"
 
 
 rule extract_codes:
@@ -100,10 +106,13 @@ rule extract_codes:
         "benchmarks/{study}/extract_codes.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("codes")["cpus_per_task"]
+    resources:
+        **takes("codes"),
     shell:
-        "python -m titok codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
-        " --output {output.codes} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
+        " --workers {resources.workers} --output {output.codes} > {log} 2>&1"
 
 
 rule train_stage1:
@@ -125,14 +134,18 @@ rule train_stage1:
         "benchmarks/{study}/train_stage1/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("stage1", "tokenizer")["cpus_per_task"]
+    resources:
+        **takes("stage1", "tokenizer"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
         codes=lambda wildcards, input: f"--codes {input.codes}" if input.codes else "",
         milestones=milestone_options,
     shell:
-        "python -m titok train stage1 --config {input.config} --data {input.data} --vqgan {input.vqgan} {params.codes}"
-        " --seed {wildcards.seed} {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " train stage1 --config {input.config} --data {input.data} --vqgan {input.vqgan} {params.codes}"
+        " --seed {wildcards.seed} {params.milestones}"
+        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 rule train_stage2:
@@ -156,7 +169,9 @@ rule train_stage2:
         "benchmarks/{study}/train_stage2/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("stage2", "tokenizer")["cpus_per_task"]
+    resources:
+        **takes("stage2", "tokenizer"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage2",
         critic=lambda wildcards, input: (
@@ -164,8 +179,10 @@ rule train_stage2:
         ),
         milestones=milestone_options,
     shell:
-        "python -m titok train stage2 --config {input.config} --data {input.data} --init {input.stage1} {params.critic}"
-        " --seed {wildcards.seed} {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " train stage2 --config {input.config} --data {input.data} --init {input.stage1} {params.critic}"
+        " --seed {wildcards.seed} {params.milestones}"
+        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 rule train_single_stage:
@@ -188,7 +205,9 @@ rule train_single_stage:
         "benchmarks/{study}/train_single_stage/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("single_stage", "tokenizer")["cpus_per_task"]
+    resources:
+        **takes("single_stage", "tokenizer"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/single_stage",
         critic=lambda wildcards, input: (
@@ -196,8 +215,10 @@ rule train_single_stage:
         ),
         milestones=milestone_options,
     shell:
-        "python -m titok train single_stage --config {input.config} --data {input.data} {params.critic}"
-        " --seed {wildcards.seed} {params.milestones} --state {params.state} --output {output.model} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " train single_stage --config {input.config} --data {input.data} {params.critic}"
+        " --seed {wildcards.seed} {params.milestones}"
+        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
 
 
 rule extract_tokens:
@@ -214,10 +235,13 @@ rule extract_tokens:
         "benchmarks/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("tokens")["cpus_per_task"]
+    resources:
+        **takes("tokens"),
     shell:
-        "python -m titok tokens --config {input.config} --data {input.data} --tokenizer {input.tokenizer}"
-        " --output {output.tokens} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " tokens --config {input.config} --data {input.data} --tokenizer {input.tokenizer}"
+        " --workers {resources.workers} --output {output.tokens} > {log} 2>&1"
 
 
 use rule extract_tokens as extract_vqgan_codes with:

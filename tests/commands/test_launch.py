@@ -1,0 +1,105 @@
+"""How verbs are started: alone, by torchrun, as a step of a Slurm job; GPUs of their own, and signals that arrive.
+
+Run: pytest tests/commands/test_launch.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from config.studies import ROOT, TINY
+
+from titok.cli import build_parser
+from titok.commands.launch import LaunchError, launch, processes, step_of_slurm
+
+TRAIN = ["train", "stage1", "--seed", "0"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+
+
+def options(*words: str) -> argparse.Namespace:
+    return build_parser().parse_args(["launch", *words])
+
+
+def test_alone_a_verb_is_itself() -> None:
+    start = processes(options("--gpus", "1", *TRAIN), ["GPU-7"], {})
+    assert start.words == [sys.executable, "-m", "titok", *TRAIN]
+    assert start.variables == {"CUDA_VISIBLE_DEVICES": "GPU-7"}
+
+
+def test_without_gpus_they_are_hidden() -> None:
+    assert processes(options("--gpus", "0", *TRAIN), [], {}).variables == {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_several_gpus_have_a_process_each() -> None:
+    start = processes(options("--gpus", "2", "--cpus", "1", *TRAIN), ["4", "6"], {})
+    assert start.words == [*TORCHRUN, "--nproc-per-node=2", "--standalone", "-m", "titok", *TRAIN]
+    assert start.variables["CUDA_VISIBLE_DEVICES"] == "4,6"
+    assert start.variables["OMP_NUM_THREADS"] == "1"
+    assert "SIGUSR1" in start.variables["TORCHELASTIC_SIGNALS_TO_HANDLE"]
+
+
+def test_machines_meet_where_the_step_was_started() -> None:
+    slurm = {"SLURM_JOB_ID": "12345", "SLURM_NODEID": "3", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.7"}
+    start = processes(options("--in-step", "--nodes", "4", "--gpus", "8", *TRAIN), [str(i) for i in range(8)], slurm)
+    assert start.words[3:8] == [
+        "--nproc-per-node=8",
+        "--nnodes=4",
+        "--node-rank=3",
+        "--master-addr=10.0.0.7",
+        "--master-port=22345",
+    ]
+
+
+def test_outside_a_job_step_there_is_one_machine() -> None:
+    """The study asks for four machines; where there is no Slurm, this one has to do."""
+    start = processes(options("--nodes", "4", "--gpus", "1", *TRAIN), ["0"], {"SLURM_JOB_ID": "1"})
+    assert start.words == [sys.executable, "-m", "titok", *TRAIN]
+
+
+def test_a_step_of_a_job() -> None:
+    words = step_of_slurm(options("--srun", "--nodes", "2", "--gpus", "8", "--cpus", "64", *TRAIN))
+    start, _, rest = " ".join(words).partition(f" {sys.executable} ")
+    assert start == (
+        "srun --overlap --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=64 --kill-on-bad-exit=0 --gres=gpu:8"
+    )
+    assert rest == "-m titok launch --in-step --gpus 8 --nodes 2 --cpus 64 -- train stage1 --seed 0"
+    assert options(*rest.split()[3:]).verb[-4:] == TRAIN, "the step reads it again"
+
+
+def test_a_step_without_gpus_asks_for_none() -> None:
+    assert "gres" not in " ".join(step_of_slurm(options("--srun", "--gpus", "0", *TRAIN)))
+
+
+def test_only_trainings_share_work() -> None:
+    with pytest.raises(LaunchError, match="titok sample works in one process, but 1 x 2 were asked for"):
+        processes(options("--gpus", "2", "sample", "--seed", "0"), ["0", "1"], {})
+
+
+def test_a_verb_is_needed() -> None:
+    with pytest.raises(LaunchError, match="needs another verb"):
+        launch(options("--gpus", "0"))
+
+
+def run(*words: str, visible: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": visible, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-m", "titok", "launch", *words]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_verb_runs_with_its_exit_status(tmp_path: Path) -> None:
+    done = run("--gpus", "1", "check", str(TINY), visible="3", folder=tmp_path)
+    assert (done.returncode, done.stdout.split()[2]) == (0, "'tiny'"), done.stderr
+    failed = run("--gpus", "0", "check", "nowhere.yaml", visible="3", folder=tmp_path)
+    assert failed.returncode == 1
+    assert "nowhere.yaml: no such file" in failed.stderr
+
+
+def test_too_many_gpus_are_told(tmp_path: Path) -> None:
+    done = run("--gpus", "2", *TRAIN, visible="3", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("titok: GpuError: 2 GPUs wanted, but 1 are visible here (3)")

@@ -1,0 +1,111 @@
+"""What jobs take: GPUs, machines, cores, memory and time, by kind of job.
+
+Nothing here is part of a job's resolved settings: the same job on more GPUs is the same job, and is not done again.
+Read by the workflow's rules (local machine and Slurm alike) and by whatever reckons what a study costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from titok.config.section import NonNegativeInt, PositiveFloat, PositiveInt, Section
+
+if TYPE_CHECKING:
+    from titok.config.jobs import JobKind
+    from titok.config.study import Study
+
+TRAININGS: tuple[JobKind, ...] = ("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator")
+"""Kinds that several processes can share, and that go on where they were stopped."""
+
+COMPUTING: tuple[JobKind, ...] = (*TRAININGS, "codes", "tokens", "sample", "score", "probe")
+"""Kinds that run networks; all others never need a GPU."""
+
+EVERY_KIND = "default"
+"""Key of `resources` for all kinds that do not say otherwise."""
+
+
+class Resources(Section):
+    """What one job takes. Memory and hours only matter to a batch system."""
+
+    nodes: PositiveInt = 1
+    """Machines; more than one is for trainings under Slurm. Elsewhere a job has one."""
+    gpus: NonNegativeInt = 1
+    """GPUs of each machine, one process for each; 0 hides them. A machine that has fewer gives what it has."""
+    cpus: PositiveInt = 1
+    """Cores of each machine; those that no process needs decode images."""
+    memory_gb: PositiveFloat = 8.0
+    """Memory of each machine, in units of 10^9 bytes."""
+    hours: PositiveFloat = 4.0
+    """Time limit. A training that reaches it goes on in the next try."""
+
+    @property
+    def processes(self) -> int:
+        """How many processes share a training."""
+        return self.nodes * max(self.gpus, 1)
+
+    @property
+    def workers(self) -> int:
+        """Processes that decode images for each process of the job: one for each core that is left."""
+        return self.cpus // max(self.gpus, 1) - 1 if self.cpus > max(self.gpus, 1) else 0
+
+    @property
+    def gpu_hours(self) -> float:
+        """GPU hours if the job takes all its time."""
+        return self.nodes * self.gpus * self.hours
+
+
+def resources_of(study: Study, kind: JobKind, name: str = "all") -> Resources:
+    """What one job takes: the defaults, then the study's keys `default`, KIND and KIND/NAME, each over the one before.
+
+    ``name``: as in ``titok.config.jobs``, `all` where a kind has only one.
+    """
+    layers = (study.resources.get(key) for key in (EVERY_KIND, kind, f"{kind}/{name}"))
+    said = {field: getattr(layer, field) for layer in layers if layer for field in layer.model_fields_set}
+    return Resources(**said)
+
+
+def check_resources(study: Study, jobs: Collection[tuple[JobKind, str]]) -> None:
+    """Refuses keys that mean no job, several machines or GPUs for what one process does, and uneven shares.
+
+    Raises:
+        ValueError: says which key, what it has, and what is allowed.
+    """
+    _check_keys(study.resources, jobs)
+    for kind, name in jobs:
+        if kind not in COMPUTING:
+            continue
+        taken = resources_of(study, kind, name)
+        if kind not in TRAININGS and (taken.nodes > 1 or taken.gpus > 1):
+            raise ValueError(
+                f"resources: jobs of kind {kind!r} get {taken.nodes} machine(s) with {taken.gpus} GPUs each, but only "
+                f"trainings ({', '.join(TRAININGS)}) share work; set resources.{kind} to {{nodes: 1, gpus: 1}}"
+            )
+        if taken.nodes > 1 and taken.gpus == 0:
+            raise ValueError(
+                f"resources: {kind} {name!r} gets {taken.nodes} machines without GPUs; several machines are for "
+                f"several GPUs: set nodes to 1, or gpus to 1 or more"
+            )
+        if kind in TRAININGS:
+            _check_shares(study, kind, name, taken)
+
+
+def _check_keys(resources: Mapping[str, Resources], jobs: Collection[tuple[JobKind, str]]) -> None:
+    named = {f"{kind}/{name}" for kind, name in jobs if kind in COMPUTING}
+    for key in resources:
+        if key not in {EVERY_KIND, *COMPUTING, *named}:
+            raise ValueError(
+                f"resources.{key} means no job; allowed: {EVERY_KIND}, {', '.join(COMPUTING)}, or one job of the "
+                f"study: {', '.join(sorted(named)) or 'it has none'}"
+            )
+
+
+def _check_shares(study: Study, kind: JobKind, name: str, taken: Resources) -> None:
+    from titok.config.jobs import job  # jobs are derived from studies, which have resources
+
+    batch_size = job(study, kind, name).training.batch_size  # type: ignore[attr-defined]
+    if batch_size % taken.processes:
+        raise ValueError(
+            f"resources: {kind} {name!r} gets {taken.nodes} x {taken.gpus} GPUs, which cannot share the "
+            f"{batch_size} images of an update equally; make nodes x gpus a divisor of {batch_size}"
+        )

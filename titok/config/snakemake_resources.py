@@ -1,0 +1,66 @@
+"""What a job takes, spelled as Snakemake and its Slurm plugin want it."""
+
+from __future__ import annotations
+
+from titok.config.cluster import TRAININGS, resources_of
+from titok.config.jobs import JobKind
+from titok.config.study import Study
+
+KEYS = (
+    "launch",
+    "workers",
+    "gpus",
+    "nodes",
+    "cpus_per_task",
+    "mem_mb",
+    "runtime",
+    "gres",
+    "mpi",
+    "tasks",
+    "tasks_per_gpu",
+    "slurm_extra",
+)
+"""What ``snakemake_resources`` has, whatever the job."""
+
+WARNING_SECONDS = 300
+"""How long before its time limit a training is told to save; Slurm itself gives no more than its KillWait, often 30."""
+
+
+def snakemake_resources(
+    study: Study,
+    kind: JobKind,
+    name: str = "all",
+    *,
+    attempt: int = 1,
+    gpu_limit: int | None = None,
+    in_batch_job: bool = False,
+) -> dict[str, int | str | None]:
+    """The resources of a job's rule; None where it has none of a name.
+
+    ``gpu_limit``: GPUs that this machine has for all jobs. ``in_batch_job``: the job runs here and now, in a Slurm job.
+
+    A second try of a job gets half as much more memory and time, later ones twice as much. Not so trainings: they go
+    on where they stopped, and most of their tries end at a time limit and need nothing more than the ones before.
+    """
+    taken, is_training = resources_of(study, kind, name), kind in TRAININGS
+    grown = 1.0 if is_training else min(1 + 0.5 * (attempt - 1), 2.0)
+    minutes = max(round(60 * taken.hours * grown), 1)
+    warning = min(WARNING_SECONDS, 60 * minutes // 4)
+    several = taken.nodes > 1
+    gpus = taken.gpus if gpu_limit is None else min(taken.gpus, gpu_limit)
+    launch = f"--gpus {gpus} --nodes {taken.nodes} --cpus {taken.cpus}"
+    return {
+        "launch": f"{launch} --srun" if in_batch_job else launch,  # options of `titok launch`
+        "workers": taken.workers,
+        "gpus": taken.gpus,  # on each machine, also what Snakemake counts where there is no Slurm
+        "nodes": taken.nodes,
+        "cpus_per_task": taken.cpus,  # Slurm's; `threads` would be cut to the cores of the login node
+        "mem_mb": round(1000 * taken.memory_gb * grown),
+        "runtime": minutes,
+        "gres": f"gpu:{taken.gpus}" if taken.gpus else None,
+        # One Slurm job with one launcher on each machine. Without the 0 the plugin would want a task for each GPU, too.
+        "mpi": "srun" if several else None,
+        "tasks": taken.nodes if several else None,
+        "tasks_per_gpu": 0 if several else None,
+        "slurm_extra": f"--signal=USR1@{warning}" if is_training else None,
+    }
