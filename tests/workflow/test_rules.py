@@ -24,8 +24,8 @@ def rules() -> dict[str, str]:
 
 
 RULES = rules()
-DERIVED = {"score_vqgan"}
-"""Takes its command and environment from another rule."""
+DERIVED = {name for path in FILES for name in re.findall(r"^use rule \w+ as (\w+)", path.read_text(), re.MULTILINE)}
+"""Take their commands and environments from other rules."""
 
 
 def test_the_rules_were_found() -> None:

@@ -1,6 +1,6 @@
 """The state directory of a run: from here it goes on after a crash, Ctrl-C, a time limit or a requeue.
 
-    owner.lock          held by the one process that trains here
+    owner.lock          held by the one process that trains here, and names it
     run.json            settings and seed of the run that owns the directory
     step-00001234.pt    everything at that step (one ``torch.save`` file), and its SHA-256 beside it
     metrics.jsonl       the log so far
@@ -10,10 +10,8 @@ It lies outside the outputs that a workflow declares, because workflows delete t
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
-import os
 import pickle
 import time
 import warnings
@@ -25,6 +23,7 @@ from typing import Any, BinaryIO, Self
 import torch
 
 from titok.runtime.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
+from titok.runtime.ownership import InUseError, give_back, take
 from titok.runtime.processes import from_first
 from titok.training.background import Background, copied_to_host
 
@@ -83,7 +82,12 @@ class StateDirectory:
             return self
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self.path / "owner.lock")
+            self._lock = take(self.path / "owner.lock")
+        except InUseError as error:
+            raise CheckpointError(
+                f"{self.path} is in use by another training ({error.owner}); wait for it or stop it "
+                f"({error.owner.advice}), then try again"
+            ) from error
         except OSError as error:
             raise CheckpointError(
                 f"{self.path} cannot be written ({error.strerror}); checkpoints and the log go there: make it writable "
@@ -212,24 +216,8 @@ class StateDirectory:
 
     def _release(self) -> None:
         if self._lock is not None:
-            os.close(self._lock)
+            give_back(self._lock)
             self._lock = None
-
-
-def _lock(path: Path) -> int:
-    """Takes the lock file; it falls open by itself when the process ends, however it ends."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(descriptor, 100, 0).decode() or "unknown"
-        os.close(descriptor)
-        raise CheckpointError(
-            f"{path.parent} is in use by another training (process {owner}); wait for it or stop it, then try again"
-        ) from error
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    return descriptor
 
 
 class _Hashed:
