@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from titok.reporting.collect import MetricLabel, Statistic
 from titok.reporting.paper import PaperValue
+
+if TYPE_CHECKING:
+    from titok.config.reporting import Tables
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,27 @@ EMPTY = Cell("", "empty")
 
 PAPER_NOTE = (
     "Numbers marked 'paper (ImageNet)' are the published ones, on another dataset, with another feature network and on "
-    "another machine: compare orderings, not values. A number in grey with '?' was never confirmed."
+    "another machine: compare orderings, not values. A number in grey with '?' was never confirmed, one with '†' is "
+    "known from a secondary source or derived from a printed ratio."
 )
+
+VALUES_NOTE = (
+    "Numbers marked 'paper' are the published ones. Verdicts: verified, if the difference is at most {tolerance:.0%} "
+    "of the paper's number; within the prediction interval, if it is larger, but another seed (of one seed: other "
+    "images) could give the paper's number; else outside. Speeds are of another machine and are not judged. A number "
+    "in grey with '?' was never confirmed and judges nothing, one with '†' is known from a secondary source or derived "
+    "from a printed ratio."
+)
+
+
+def paper_prefix(tables: Tables) -> str:
+    """What stands before the heads of the paper's columns."""
+    return "paper" if tables.comparison == "values" else "paper (ImageNet)"
+
+
+def paper_note(tables: Tables) -> str:
+    """What must be read with numbers of the paper."""
+    return VALUES_NOTE.format(tolerance=tables.tolerance) if tables.comparison == "values" else PAPER_NOTE
 
 
 @dataclass(frozen=True)
@@ -101,13 +123,13 @@ class Table:
     blocks: Sequence[Block]
     data: pd.DataFrame
     notes: Sequence[str] = ()
-    has_paper: bool = False
-    """Whether numbers of the paper stand in it, so that :data:`PAPER_NOTE` must be read with it."""
+    paper_note: str = ""
+    """Where numbers of the paper stand in it: what must be read with them, e.g. :data:`PAPER_NOTE`."""
 
     @property
     def all_notes(self) -> list[str]:
         """What to print below a table that stands alone."""
-        return [*self.notes, *([PAPER_NOTE] if self.has_paper else [])]
+        return [*self.notes, *([self.paper_note] if self.paper_note else [])]
 
 
 def heading(metric: str, label: MetricLabel | None = None) -> str:
@@ -155,9 +177,18 @@ def our_cell(metric: str, found: Statistic | None) -> Cell:
 
 
 def paper_cell(column: str, found: PaperValue | None) -> Cell:
-    """The paper's number; nothing where it is not known, grey with `?` where it was never confirmed."""
+    """The paper's number; nothing where it is not known, grey with `?` where it was never confirmed, with a dagger
+    where a secondary source has it."""
     if found is None:
         return EMPTY
     suffix = " M" if column == "generator_params_m" else ""
     text = f"{number(column, found.value)}{suffix}"
-    return Cell(text, "paper") if found.is_sure else Cell(f"{text} ?", "unsure")
+    if not found.is_sure:
+        return Cell(f"{text} ?", "unsure")
+    return Cell(text if found.confidence == "high" else f"{text} †", "paper")
+
+
+def difference_cell(metric: str, value: float) -> Cell:
+    """Ours minus the paper's, with its sign."""
+    sign = "+" if value > 0 else "\N{MINUS SIGN}" if value < 0 else ""
+    return Cell(f"{sign}{number(metric, abs(value))}")
