@@ -15,7 +15,7 @@ import pytest
 from titok.config.reporting import Tables
 from titok.config.rows import Row
 from titok.config.rows import Table as TableRows
-from titok.reporting.cells import Table
+from titok.reporting.cells import PAPER_NOTE, Table
 from titok.reporting.collect import MissingScore, ProtocolMismatch, Scores, read_scores
 from titok.reporting.paper import Paper, PaperError, read_paper
 from titok.reporting.tables import build_table, make_table
@@ -52,7 +52,7 @@ def test_table1_cells(reporting, scores, paper):
     assert cell(table, "TiTok-L-2", "generator parameters (paper)") == "150 k (177 M)"
     assert cell(table, "TiTok-L-2", "tokenizer parameters") == "120 k"
     assert cell(table, "TiTok-S-8", "sampling speed (images/s) ↑") == "250.0"
-    assert cell(table, "TiTok-S-8", "paper (ImageNet) images/s on an A100 ↑") == "7.8"
+    assert cell(table, "TiTok-S-8", "paper (ImageNet) images/s on an A100 ↑") == "7.8 †"
 
 
 def test_intervals_stand_beside_single_records_only(reporting, tree, paper):
@@ -102,9 +102,72 @@ def test_rows_of_the_paper_alone_have_no_numbers_of_ours(reporting, scores, pape
 def test_numbers_on_two_datasets_are_not_subtracted(reporting, scores, paper):
     for name in reporting.tables.names:
         table = build_table(name, reporting.tables, scores, paper)
-        assert table.has_paper
+        assert table.paper_note == PAPER_NOTE
         for block in table.blocks:
             assert not any("difference" in head.lower() or "Δ" in head for head in block.columns)
+
+
+def as_the_paper(reporting, **changes) -> Tables:
+    """The tables of a study whose numbers are of the paper's kind."""
+    return reporting.tables.model_copy(update={"comparison": "values", **changes})
+
+
+def test_numbers_of_the_papers_kind_have_differences_and_verdicts(reporting, tree, paper):
+    for where in ("l2/stage2/seed1.json", "vqgan.json"):
+        path = tree.root / "scores/reconstruction" / where
+        record = json.loads(path.read_text())
+        record["metrics"]["rfid"] |= {"value": 2.3, "interval": {"low": 2.2, "high": 2.4, "coverage": 0.95}}
+        path.write_text(json.dumps(record))
+    for seed in (0, 1):
+        tree.edit(f"reconstruction/s8/stage2/seed{seed}", "rfid", 9.0 + 0.01 * seed)
+    table = build_table("table1", as_the_paper(reporting), read_scores(tree.scores), paper)
+    head = list(table.blocks[0].columns)
+    ours = head.index("digits-rFID ↓")
+    assert head[ours : ours + 4] == ["digits-rFID ↓", "paper rFID ↓", "difference", "verdict"]
+    rows = {row[0].text: [part.text for part in row][ours : ours + 4] for row in table.blocks[0].rows}
+    # The paper's 2.28 is 0.02 away, less than 3 %.
+    assert rows["MaskGIT-VQGAN"] == ["2.30 [2.20, 2.40]", "2.28", "+0.02", "verified"]
+    # Two seeds, 5.29 and 2.30: their spread allows the paper's 2.21.
+    assert rows["TiTok-L-2"][1:] == ["2.21", "+1.59", "within the prediction interval"]
+    assert rows["TiTok-S-8"][3] == "outside"
+    assert rows["DiT-XL/2"] == ["", "", "", ""], "the paper cites no rFID of it"
+    speed = head.index("paper images/s on an A100 ↑")
+    assert head[speed + 1 :] == [], "another machine's speed is not judged"
+    assert "at most 3% of the paper's number" in table.paper_note
+    data = table.data.set_index("label")
+    assert data.loc["MaskGIT-VQGAN", "rfid_difference"] == pytest.approx(0.02)
+    assert data.loc["TiTok-S-8", "rfid_verdict"] == "outside"
+
+
+def test_the_tolerance_is_the_studys(reporting, scores, paper):
+    table = build_table("table1", as_the_paper(reporting, tolerance=5.0), scores, paper)
+    assert set(table.data["rfid_verdict"].dropna()) == {"verified"}
+
+
+def test_unsure_numbers_judge_nothing(reporting, scores, paper):
+    table = build_table("table1", as_the_paper(reporting), scores, paper)
+    unsure = table.data[table.data["paper_inception_score_confidence"] == "low"]
+    assert len(unsure)
+    assert unsure["inception_score_verdict"].isna().all()
+    assert unsure["inception_score_difference"].isna().all()
+
+
+def test_the_grid_is_compared_place_by_place(reporting, scores, paper):
+    grid = reporting.tables.table4.model_copy(update={"tokens": (1, 2, 4, 8)})
+    table = build_table("table4a", as_the_paper(reporting, table4=grid), scores, paper)
+    compared = next(block for block in table.blocks if "minus" in block.title)
+    assert all(not part.text for row in compared.rows for part in row[1:]), "the paper has other K"
+    assert table.name == "table4a"
+    assert not any(block.title.startswith("4b") for block in table.blocks)
+
+
+@pytest.mark.parametrize("panel", ["a", "b", "c", "d"])
+def test_a_panel_needs_the_scores_of_its_own_kind_only(reporting, tree, paper, panel):
+    folders = {"a": "reconstruction", "b": "probe", "c": "generation", "d": "generation"}
+    own = [path for path in tree.scores if path.relative_to(tree.root).parts[1] == folders[panel]]
+    table = build_table(f"table4{panel}", reporting.tables, read_scores(own), paper)
+    assert {block.title[:2] for block in table.blocks} == {f"4{panel}"}
+    assert bool(table.paper_note) == (panel in "ad")
 
 
 def test_ladder_compares_the_order_with_the_papers(reporting, scores, paper):
@@ -141,8 +204,8 @@ def test_grid_table_has_a_block_per_panel_and_one_long_frame(reporting, scores, 
     assert cell(table, "TiTok-S", "K = 1") == "24.00 ± 0.28"
     assert cell(table, "TiTok-L", "K = 8", block=1) == "73.1 ± 0.1"
     assert [row[0].text for row in table.blocks[2].rows] == ["TiTok-L"]
-    assert cell(table, "TiTok-S", "K = 16", block=4) == "25.30"
-    assert cell(table, "sampling (images/s, one A100)", "K = 256", block=5) == "27.5"
+    assert cell(table, "TiTok-S", "K = 16", block=4) == "25.30 †"
+    assert cell(table, "sampling (images/s, one A100)", "K = 256", block=5) == "27.5 †"
     counts = table.data["metric"].value_counts().to_dict()
     assert counts == {"rfid": 12, "linear_probe_top1": 12, "gfid": 4, "sampling_images_per_second": 4}
     assert "TiTok-S -1.00" in table.notes[0]

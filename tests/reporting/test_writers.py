@@ -24,7 +24,7 @@ def table() -> Table:
         [Cell("<script>"), Cell(""), Cell("3.0", "paper")],
     ]
     block = Block("one", ["", "x ↓", "paper"], rows)
-    return Table("table9", "Title #9", [block], pd.DataFrame({"x": [1.0, None]}), ["a note"], has_paper=True)
+    return Table("table9", "Title #9", [block], pd.DataFrame({"x": [1.0, None]}), ["a note"], PAPER_NOTE)
 
 
 def test_markdown(table):

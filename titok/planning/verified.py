@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from titok.config.targets import Targets
+from titok.reporting.layouts import LAYOUTS
 from titok.reporting.paper import Paper
-from titok.reporting.tables import LAYOUTS
 
 GRID_TABLES = {"table4": ("table4a", "table4d"), "figure4": ("table4a", "table4d")}
 """Targets whose numbers of the paper stand under other names; the paper's 4b and 4c are not known."""

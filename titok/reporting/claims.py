@@ -7,25 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from scipy import stats
 
-from titok.reporting.collect import MissingScore, Scores, Statistic
+from titok.reporting.collect import MissingScore, Scores
+from titok.reporting.layouts import LAYOUTS
 from titok.reporting.paper import Paper
 from titok.reporting.quantity import Quantity, evaluate
-from titok.reporting.tables import LAYOUTS, row_subject
+from titok.reporting.tables import row_subject
 from titok.reporting.trends import trend_functions
+from titok.reporting.verdicts import Verdict, compare, prediction
 from titok.runtime.files import write_json, write_text
 
 if TYPE_CHECKING:
     from titok.config.claims import Claim
     from titok.config.reporting import Reporting
-
-Verdict = Literal["verified", "within the prediction interval", "outside", "not run", "not checkable"]
-COVERAGE = 0.95
-"""Of prediction intervals over seeds."""
 
 Facts = Mapping[str, Mapping[str, float]]
 """Model -> what was measured on it."""
@@ -107,16 +104,6 @@ class Evidence:
         raise MissingScore(f"no row of the study's tables stands beside {row} and has {metric}")
 
 
-def prediction(found: Statistic) -> Quantity:
-    """A mean over seeds with the interval in which one more seed would lie; for one seed, that of other images."""
-    if found.n > 1:
-        half = float(stats.t.ppf(0.5 + COVERAGE / 2, found.n - 1)) * found.std * (1 + 1 / found.n) ** 0.5
-        return Quantity(found.mean, found.mean - half, found.mean + half)
-    if found.interval is not None:
-        return Quantity(found.mean, found.interval.low, found.interval.high)
-    return Quantity.exactly(found.mean)
-
-
 def judge_claims(claims: Iterable[Claim], evidence: Evidence) -> list[Finding]:
     """A finding for every claim, in their order."""
     functions = evidence.functions()
@@ -148,13 +135,7 @@ def _judge(claim: Claim, evidence: Evidence, functions: Mapping[str, Callable[..
     numbers = {"value": found.value, "expected": expected.value, "tolerance": claim.tolerance}
     if not found.is_exact:
         numbers |= {"low": found.low, "high": found.high}
-    return finding(_compare(found, expected.value, claim.tolerance), **numbers)
-
-
-def _compare(found: Quantity, expected: float, tolerance: float) -> Verdict:
-    if abs(found.value - expected) <= tolerance:
-        return "verified"
-    return "within the prediction interval" if found.low <= expected <= found.high else "outside"
+    return finding(compare(found, expected.value, claim.tolerance), **numbers)
 
 
 def write_claims(findings: Sequence[Finding], output: str | Path) -> None:

@@ -7,11 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell, paper_cell
-from titok.reporting.collect import Kind, Scores, Statistic
-from titok.reporting.paper import Paper
+from titok.reporting.cells import (
+    EMPTY,
+    Block,
+    Cell,
+    Table,
+    difference_cell,
+    heading,
+    our_cell,
+    paper_cell,
+    paper_note,
+    paper_prefix,
+)
+from titok.reporting.collect import Kind, MissingScore, Scores, Statistic
+from titok.reporting.paper import Paper, PaperValue
+from titok.reporting.verdicts import difference
 
 if TYPE_CHECKING:
+    from titok.config.reporting import Tables
     from titok.config.rows import Grid, GridCell
 
 PANELS: tuple[tuple[str, Kind, str, str], ...] = (
@@ -103,24 +116,47 @@ def size_name(size: str) -> str:
     return f"TiTok-{size.upper()}"
 
 
-def build_grid_table(grid: Grid, scores: Scores, paper: Paper, panels: str = "abcd") -> Table:
+def build_grid_table(tables: Tables, scores: Scores, paper: Paper, panels: str = "abcd") -> Table:
     """Table 4: a block per panel with sizes as rows and K as columns, ours first, then the paper's own grid.
 
     ``panels``: `abcd` is the whole table, a single letter that panel as a table of its own.
     """
+    grid = tables.table4
+    if grid is None:
+        raise MissingScore("the study has no grid; add reporting.tables.table4 to it")
     frame = grid_frame(grid, scores, panels)
     blocks: list[Block] = []
     for metric, _, panel, _ in PANELS:
         if (frame["metric"] == metric).any():
             title = f"4{panel}. {heading(metric, scores.label(metric))}"
             blocks.append(_block(title, frame, metric, grid))
-    blocks += [_paper_rfid(paper)] if "a" in panels else []
-    blocks += [_paper_speed(paper)] if "d" in panels else []
+    if "a" in panels:
+        blocks.append(_paper_rfid(paper, paper_prefix(tables)))
+        if tables.comparison == "values":
+            blocks.append(_differences(grid, scores, paper, tables.tolerance))
+    if "d" in panels:
+        blocks.append(_paper_speed(paper, paper_prefix(tables)))
     data = frame[frame["metric"].isin([metric for metric, *_ in PANELS])].reset_index(drop=True)
     name, title = _named(panels)
-    has_paper = "a" in panels or "d" in panels
+    note = paper_note(tables) if "a" in panels or "d" in panels else ""
     notes = [*(_trends(grid, frame, paper) if "a" in panels else []), *([SPEED_NOTE] if "d" in panels else [])]
-    return Table(name, grid.title or title, blocks, data, notes, has_paper)
+    return Table(name, grid.title or title, blocks, data, notes, note)
+
+
+def _differences(grid: Grid, scores: Scores, paper: Paper, tolerance: float) -> Block:
+    """Our rFIDs minus the paper's, with verdicts, where both are known."""
+    rows = {size: [Cell(size_name(size))] for size in grid.sizes}
+    for cell in grid.cells():
+        records = scores.select("reconstruction", tokenizer=cell.row.tokenizer, stage=cell.row.stage)
+        found = difference(scores.statistic(records, "rfid"), _stated(paper, cell), tolerance)
+        text = f"{difference_cell('rfid', found.value).text} {found.verdict}" if found else ""
+        rows[cell.size].append(Cell(text) if text else EMPTY)
+    return Block("4a. Ours minus the paper's rFID", ["", *(f"K = {k}" for k in grid.tokens)], list(rows.values()))
+
+
+def _stated(paper: Paper, cell: GridCell) -> PaperValue | None:
+    row = f"titok-{cell.size}-{cell.k}"
+    return paper.value(f"table4a/{row}", "rfid") if row in paper.rows("table4a") else None
 
 
 def _named(panels: str) -> tuple[str, str]:
@@ -156,17 +192,17 @@ def _paper_grid(paper: Paper) -> dict[str, list[int]]:
     return places
 
 
-def _paper_rfid(paper: Paper) -> Block:
+def _paper_rfid(paper: Paper, prefix: str) -> Block:
     places = _paper_grid(paper)
     every_k = sorted({k for ks in places.values() for k in ks})
     rows = []
     for size, ks in places.items():
         values = [paper.value(f"table4a/titok-{size}-{k}", "rfid") if k in ks else None for k in every_k]
         rows.append([Cell(size_name(size)), *(paper_cell("rfid", value) for value in values)])
-    return Block("4a in the paper (ImageNet): rFID ↓", ["", *(f"K = {k}" for k in every_k)], rows)
+    return Block(f"4a. {prefix}: rFID ↓", ["", *(f"K = {k}" for k in every_k)], rows)
 
 
-def _paper_speed(paper: Paper) -> Block:
+def _paper_speed(paper: Paper, prefix: str) -> Block:
     rows_of = paper.rows("table4d")
     named = (
         ("samples_per_second_a100", "sampling (images/s, one A100)"),
@@ -176,7 +212,7 @@ def _paper_speed(paper: Paper) -> Block:
         [Cell(label), *(paper_cell(column, paper.value(f"table4d/{row}", column)) for row in rows_of)]
         for column, label in named
     ]
-    return Block("4d in the paper (ImageNet): speed ↑", ["", *(row.replace("k-", "K = ") for row in rows_of)], rows)
+    return Block(f"4d. {prefix}: speed ↑", ["", *(row.replace("k-", "K = ") for row in rows_of)], rows)
 
 
 def _trends(grid: Grid, frame: pd.DataFrame, paper: Paper) -> Sequence[str]:

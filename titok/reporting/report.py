@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
-from titok.reporting.cells import PAPER_NOTE
+from titok.reporting.cells import paper_note
 from titok.reporting.claims import claim_groups, claims_summary, read_findings
 from titok.reporting.collect import Scores, read_manifests, read_scores
 from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
@@ -107,7 +107,7 @@ def make_report(
         "checks_passed": sum(check["passed"] for check in checks),
         "claims": claim_groups(findings),
         "claims_summary": claims_summary(findings),
-        "paper_note": PAPER_NOTE,
+        "paper_note": paper_note(reporting.tables),
         "notes": protocol_notes(scores, reporting.notes),
         "protocols": _protocols(scores),
         "file_groups": [

@@ -30,6 +30,7 @@ _LATEX = {
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{MINUS SIGN}": "$-$",
     "é": r"\'e",
+    "†": r"\dag{}",
 }
 
 
@@ -130,7 +131,7 @@ def latex_escape(text: str) -> str:
 def html_table(table: Table) -> str:
     """Each block in a scrolling container, with row and column heads for screen readers.
 
-    The page says once for all tables what the paper's numbers are, so :data:`PAPER_NOTE` is not repeated here.
+    The page says once for all tables what the paper's numbers are, so `paper_note` is not repeated here.
     """
     blocks = "\n".join(_html_block(table, block) for block in table.blocks)
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)

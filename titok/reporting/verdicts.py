@@ -1,0 +1,53 @@
+"""What a number of ours says about the paper's: verified, within the prediction interval, or outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy import stats
+
+from titok.reporting.collect import Statistic
+from titok.reporting.paper import PaperValue
+from titok.reporting.quantity import Quantity
+
+Verdict = Literal["verified", "within the prediction interval", "outside", "not run", "not checkable"]
+
+COVERAGE = 0.95
+"""Of prediction intervals over seeds."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ours minus the paper's, and what it means."""
+
+    value: float
+    verdict: Verdict
+
+
+def prediction(found: Statistic) -> Quantity:
+    """A mean over seeds with the interval in which one more seed would lie; for one seed, that of other images."""
+    if found.n > 1:
+        half = float(stats.t.ppf(0.5 + COVERAGE / 2, found.n - 1)) * found.std * (1 + 1 / found.n) ** 0.5
+        return Quantity(found.mean, found.mean - half, found.mean + half)
+    if found.interval is not None:
+        return Quantity(found.mean, found.interval.low, found.interval.high)
+    return Quantity.exactly(found.mean)
+
+
+def compare(found: Quantity, expected: float, tolerance: float) -> Verdict:
+    """``tolerance``: how far the number may be from what is expected and still count as the same."""
+    if abs(found.value - expected) <= tolerance:
+        return "verified"
+    return "within the prediction interval" if found.low <= expected <= found.high else "outside"
+
+
+def difference(ours: Statistic | None, theirs: PaperValue | None, tolerance: float) -> Difference | None:
+    """Of a number here and in the paper; None where one is missing, and where nobody is sure of the paper's.
+
+    ``tolerance``: as a share of the paper's number.
+    """
+    if ours is None or theirs is None or not theirs.is_sure:
+        return None
+    verdict = compare(prediction(ours), theirs.value, tolerance * abs(theirs.value))
+    return Difference(ours.mean - theirs.value, verdict)
