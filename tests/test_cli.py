@@ -38,6 +38,7 @@ def test_every_verb_of_the_workflow_is_there() -> None:
         "codec",
         "probe",
         "generation",
+        "throughput",
     }
 
 

@@ -208,6 +208,13 @@ def _add_score(verbs: Verbs) -> None:
     _add_paths(generation, training="manifest.json of the generator's training")
     generation.set_defaults(run=_lazy("score", "generation"))
 
+    throughput = kinds.add_parser("throughput", help="images per second of one device, and operations per image")
+    _add_paths(throughput, generator="its model file", tokenizer="its model file")
+    _add_paths(throughput, config="resolved settings: sampler and throughput", output="score record (.json) to write")
+    throughput.add_argument("--subject", type=json.loads, required=True, help="what is timed: names and seed, as JSON")
+    _add_device(throughput)
+    throughput.set_defaults(run=_lazy("score_throughput", "throughput"))
+
     for kind in (reconstruction, probe, codec, generation):
         _add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         _add_device(kind)

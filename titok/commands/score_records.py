@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from titok.config.data import Dataset
-from titok.config.job_settings import ProbeJob, ScoreJob
+from titok.config.job_settings import ProbeJob, ScoreJob, ThroughputJob
 from titok.data.images import Images
 from titok.evaluation.record import Kind, score_record, write_record
 from titok.metrics.bootstrap import Interval
@@ -32,7 +32,7 @@ def image_source(images: Images, dataset: Dataset, split: str) -> dict[str, Any]
 
 def write_score(
     options: argparse.Namespace,
-    job: ScoreJob | ProbeJob,
+    job: ScoreJob | ProbeJob | ThroughputJob,
     kind: Kind,
     metrics: dict[str, float],
     protocol: dict[str, Any],

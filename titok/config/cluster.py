@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TRAININGS: tuple[JobKind, ...] = ("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator")
 """Kinds that several processes can share, and that go on where they were stopped."""
 
-COMPUTING: tuple[JobKind, ...] = (*TRAININGS, "codes", "tokens", "sample", "score", "probe")
+COMPUTING: tuple[JobKind, ...] = (*TRAININGS, "codes", "tokens", "sample", "score", "probe", "throughput")
 """Kinds that run networks; all others never need a GPU."""
 
 EVERY_KIND = "default"

@@ -16,6 +16,7 @@ from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, 
 from titok.config.probe import LinearProbe
 from titok.config.sampling import MaskSchedule, Sampler
 from titok.config.section import PositiveInt, Section
+from titok.config.throughput import Throughput
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -138,6 +139,15 @@ class ProbeJob(Section):
     dataset: Dataset
     batch_size: PositiveInt
     probe: LinearProbe
+
+
+class ThroughputJob(Section):
+    """`titok score throughput`: how fast a sampler makes images."""
+
+    study: str
+    sampler: Sampler
+    image_size: PositiveInt
+    throughput: Throughput
 
 
 class ScoreJob(Section):

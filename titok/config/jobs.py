@@ -22,6 +22,7 @@ from titok.config.job_settings import (
     SampleJob,
     ScoreJob,
     Stage1Job,
+    ThroughputJob,
     TokensJob,
     VQGANJob,
 )
@@ -49,6 +50,7 @@ JobKind = Literal[
     "sample",
     "score",
     "probe",
+    "throughput",
 ]
 
 
@@ -184,6 +186,17 @@ def _probe(study: Study, name: str) -> Section:
     return ProbeJob(study=study.study, dataset=study.dataset.seen(), batch_size=batch_size, probe=study.probe)
 
 
+def _throughput(study: Study, name: str) -> Section:
+    if study.throughput is None:
+        raise KeyError("the study measures speed while it samples; its throughput is null")
+    return ThroughputJob(
+        study=study.study,
+        sampler=study.samplers[name],
+        image_size=study.dataset.image_size,
+        throughput=study.throughput,
+    )
+
+
 _BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {
     "data": _data,
     "classifier": _classifier,
@@ -200,6 +213,7 @@ _BUILDERS: dict[JobKind, Callable[[Study, str], Section]] = {
     "sample": _sample,
     "score": _score,
     "probe": _probe,
+    "throughput": _throughput,
 }
 
 
@@ -228,3 +242,5 @@ def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
     for name, generator in study.generators.items():
         yield ("generator" if generator.training else "released_generator"), name
     yield from (("sample", name) for name in study.samplers)
+    if study.throughput:
+        yield from (("throughput", name) for name in study.samplers)

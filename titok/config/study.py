@@ -23,6 +23,7 @@ from titok.config.reporting import Reporting
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Section
+from titok.config.throughput import Throughput
 from titok.config.tokenizer_facts import TokenizerFacts, tokenizer_facts
 from titok.config.training import ReconstructionLosses
 from titok.config.views import ProxyCodes, ViewSet
@@ -54,6 +55,9 @@ class Study(Section):
     samplers: dict[Name, Sampler] = Field(default_factory=dict)
     evaluation: Evaluation
     probe: LinearProbe = LinearProbe()
+    throughput: Throughput | None = None
+    """How sampling speed is measured, once per generator and sampler; null: tables show the speed at which the scored
+    samples were made, whatever else the machine did."""
     reporting: Reporting = Reporting()
     resources: dict[str, Resources] = Field(default_factory=dict)
     """What jobs take: `default`, a kind of job (`stage1`) or one job (`stage1/l32`), each key over the one before."""

@@ -47,6 +47,13 @@ class Targets(ModelFiles):
         seeds = self.study.generator_seeds(generator)
         return [f"{self.root}/scores/generation/{generator}/{sampler}/seed{seed}.json" for seed in seeds]
 
+    def throughput_scores(self, generator: str, sampler: str) -> list[str]:
+        """Speed of a generator with a sampler, of its first seed; none where the study does not measure it apart."""
+        if self.study.throughput is None:
+            return []
+        seed = self.study.generator_seeds(generator)[0]
+        return [f"{self.root}/scores/throughput/{generator}/{sampler}/seed{seed}.json"]
+
     def vqgan_score(self) -> list[str]:
         """Reconstruction score of the 2D VQGAN, if the study trains one."""
         return [f"{self.root}/scores/reconstruction/vqgan.json"] if self.study.vqgan else []
@@ -58,7 +65,7 @@ class Targets(ModelFiles):
             *self.vqgan_score(),
             *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),
             *self.score_files(stem for stem in self._grid_stems() if stem.startswith("probe/")),
-            *(path for name, entry in generators for s in entry.samplers for path in self.generation_scores(name, s)),
+            *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
         ]
 
@@ -188,5 +195,5 @@ class Targets(ModelFiles):
             case ["probe", tokenizer]:
                 return self.probe_scores(tokenizer)
             case ["generation", generator, sampler]:
-                return self.generation_scores(generator, sampler)
+                return [*self.generation_scores(generator, sampler), *self.throughput_scores(generator, sampler)]
         raise ValueError(f"{stem!r} is no score; allowed: reconstruction/..., probe/..., generation/...")

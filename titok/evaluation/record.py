@@ -16,7 +16,7 @@ from titok.config.section import fingerprint
 from titok.metrics.bootstrap import Interval
 from titok.runtime.files import read_json, write_json
 
-Kind = Literal["reconstruction", "linear_probe", "generation"]
+Kind = Literal["reconstruction", "linear_probe", "generation", "throughput"]
 PROTOCOL_ID_DIGITS = 12
 _KEYS = {"kind", "study", "subject", "metrics", "protocol", "protocol_id", "provenance"}
 
@@ -64,6 +64,7 @@ METRICS: dict[str, Metric] = {
     "decoder_parameters": Metric("decoder parameters", "neither"),
     "generator_parameters": Metric("generator parameters", "neither"),
     "sampling_images_per_second": Metric("sampling speed", "higher", "images/s"),
+    "sampling_gflop": Metric("operations per sample", "lower", "GFLOP"),
     "training_images_per_second": Metric("training speed", "higher", "images/s"),
 }
 """Every metric a record may hold."""

@@ -12,11 +12,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from titok.reporting.speeds import give_speeds
 from titok.runtime.files import read_json
 
-Kind = Literal["reconstruction", "linear_probe", "generation"]
+Kind = Literal["reconstruction", "linear_probe", "generation", "throughput"]
 
-FOLDERS: dict[str, str] = {"reconstruction": "reconstruction", "linear_probe": "probe", "generation": "generation"}
+FOLDERS: dict[str, str] = {
+    "reconstruction": "reconstruction",
+    "linear_probe": "probe",
+    "generation": "generation",
+    "throughput": "throughput",
+}
 """Kind of a record -> its folder below ``scores/``."""
 
 
@@ -166,6 +172,7 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
 
     Raises:
         ScoreError: a record lacks a part, or calls a metric otherwise than the records before it.
+        SpeedMismatch: sampling speeds were measured in two ways.
     """
     rows: list[dict[str, Any]] = []
     intervals: dict[tuple[str, str], BootstrapInterval] = {}
@@ -183,6 +190,7 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         provenance[str(path)] = record.get("provenance") or {}
         identity = {"file": str(path), "kind": record["kind"], "protocol_id": record["protocol_id"]}
         rows.append({**record["subject"], **metrics, **identity})
+    give_speeds(rows, intervals)
     return Scores(pd.DataFrame(rows), intervals, labels, protocols, provenance, non_finite)
 
 

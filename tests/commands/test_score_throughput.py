@@ -1,0 +1,34 @@
+"""`titok score throughput`: a record with speed, its spread, operations, and everything that changes the number.
+
+Run: pytest tests/commands/test_score_throughput.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from commands.workbench import Workbench, record
+
+THROUGHPUT = {"batch_size": 4, "warmup_batches": 1, "batches": 3}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_record_says_how_fast_and_how(bench: Workbench, tmp_path: Path, precision: str) -> None:
+    sample = yaml.safe_load(bench.config("sample", "two-steps").read_text())
+    settings = {"study": "bench", "sampler": sample["sampler"], "image_size": 16}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({**settings, "throughput": {**THROUGHPUT, "precision": precision}}))
+    models = {"generator": bench.model("g"), "tokenizer": bench.model("two")}
+    subject = bench.targets.subject(generator="g", sampler="two-steps", seed=0)
+    output = tmp_path / "speed.json"
+    bench.run("score", "throughput", config=config, **models, subject=subject, device="cpu", output=output)
+    found = record(output)
+    speed = found["metrics"]["sampling_images_per_second"]
+    assert speed["interval"]["low"] <= speed["value"] <= speed["interval"]["high"]
+    assert found["metrics"]["sampling_gflop"]["value"] > 0
+    assert found["protocol"]["throughput"]["precision"] == precision
+    assert found["protocol"]["throughput"]["batch_size"] == 4
+    assert found["protocol"]["device"]
+    assert found["provenance"]["inputs"].keys() == {"generator", "tokenizer"}

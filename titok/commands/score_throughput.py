@@ -1,0 +1,56 @@
+"""``titok score throughput``: how fast one device makes images, by a protocol of its own."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+
+from titok.commands.score_records import write_score
+from titok.config.job_settings import ThroughputJob
+from titok.config.load import load_job
+from titok.config.model import TokenizerModel, VQGANModel
+from titok.evaluation.throughput import measure_speed, sampling_operations
+from titok.generation.sample import sample_images
+from titok.models.folder import load_generator, load_image_tokenizer
+from titok.runtime.device import describe_device, select_device
+from titok.training.speed import PRECISIONS
+
+
+def throughput(options: argparse.Namespace) -> None:
+    """Times whole batches, tokens and de-tokenization, after a warm-up, and counts their operations."""
+    job = load_job(options.config, ThroughputJob)
+    settings = job.throughput
+    device = select_device(options.device, allow_tf32=settings.tf32)
+    generator = load_generator(options.generator, device)
+    tokenizer = load_image_tokenizer(options.tokenizer, device)
+    num_images = settings.batch_size * (settings.warmup_batches + settings.batches)
+    labels = np.arange(num_images, dtype=np.int64) % generator.token_space.num_classes
+    dtype = PRECISIONS[settings.precision]
+    with torch.autocast(device.type, dtype, enabled=dtype is not None):
+        batches = sample_images(
+            generator,
+            tokenizer.detokenize,
+            labels,
+            job.sampler,
+            seed=int(options.subject["seed"]),
+            batch_size=settings.batch_size,
+            device=device,
+        )
+        speed = measure_speed(batches, settings)
+    model: TokenizerModel | VQGANModel = tokenizer.config
+    operations = sampling_operations(generator.config, model, job.sampler, job.image_size)
+    metrics = {
+        "sampling_images_per_second": speed.median,
+        "sampling_gflop": operations / 1e9,
+        "generator_parameters": float(sum(parameter.numel() for parameter in generator.parameters())),
+    }
+    protocol = {
+        "timed": "labels on the host to 8-bit images on the host, de-tokenization included, batch by batch",
+        "throughput": settings.resolved(),
+        "device": describe_device(device),
+    }
+    inputs = {"generator": options.generator, "tokenizer": options.tokenizer}
+    intervals = {"sampling_images_per_second": speed.interval}
+    write_score(options, job, "throughput", metrics, protocol, inputs, device, intervals)

@@ -1,0 +1,24 @@
+"""How sampling speed is measured as a score of its own (paper tables 1, 2, 4d: one A100, de-tokenization included)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from titok.config.section import NonNegativeInt, PositiveInt, Section
+
+
+class Throughput(Section):
+    """One process on one device. The paper states neither batch size nor precision; these are ours."""
+
+    batch_size: PositiveInt = 64
+    """Images made at once."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Autocast of generator and de-tokenizer."""
+    tf32: bool = False
+    """Rounds the factors of float32 matrix products to 10 bits on GPUs that can."""
+    warmup_batches: NonNegativeInt = 3
+    """Batches before the clock starts."""
+    batches: Annotated[int, Field(ge=2)] = 20
+    """Batches that are timed one by one; the score is their median, its interval holds the middle 80 % of them."""

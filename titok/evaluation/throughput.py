@@ -1,0 +1,54 @@
+"""Sampling speed by the paper's protocol, and the operations behind it, which no device changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.sampling import Sampler
+from titok.config.throughput import Throughput
+from titok.evaluation.findings import ScoreError
+from titok.generation.sample import SampleBatch
+from titok.generation.schedule import guidance_scales
+from titok.metrics.bootstrap import Interval
+from titok.models.flops import generator_flops, tokenizer_parts, vqgan_parts
+
+COVERAGE = 0.8
+"""Share of the timed batches inside the interval."""
+_DECODING = ("decoder", "pixel_decoder")
+
+
+class Speed(NamedTuple):
+    """Images per second."""
+
+    median: float
+    interval: Interval
+    """Of the batches, not of the median."""
+
+
+def measure_speed(batches: Iterable[SampleBatch], settings: Throughput) -> Speed:
+    """Draws the warm-up batches and those that count, each timed from labels on the host to images on the host.
+
+    Raises ``ScoreError`` when there are too few.
+    """
+    drawn = islice(batches, settings.warmup_batches + settings.batches)
+    rates = [len(batch.labels) / batch.seconds for batch in drawn][settings.warmup_batches :]
+    if len(rates) < settings.batches:
+        raise ScoreError(f"{len(rates)} batches to time, {settings.batches} are needed (throughput.batches)")
+    low, median, high = np.quantile(rates, [(1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2])
+    return Speed(float(median), Interval(float(low), float(high), COVERAGE))
+
+
+def sampling_operations(
+    generator: GeneratorModel, tokenizer: TokenizerModel | VQGANModel, sampler: Sampler, image_size: int
+) -> int:
+    """Operations of one image, multiplications and additions counted separately: every forward pass of the generator,
+    two where a step is guided, and the way from tokens to pixels. ``image_size`` is read for a VQGAN only."""
+    passes = sum(2 if scale else 1 for scale in guidance_scales(sampler))
+    parts = vqgan_parts(tokenizer, image_size) if isinstance(tokenizer, VQGANModel) else tokenizer_parts(tokenizer)
+    decoding = sum(part.forward for name, part in parts.items() if name in _DECODING)
+    return passes * generator_flops(generator).forward + decoding

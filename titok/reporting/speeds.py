@@ -1,0 +1,39 @@
+"""Speeds that were measured by a protocol of their own take the place of those at which samples happened to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+SPEEDS = ("sampling_images_per_second", "sampling_gflop")
+"""Metrics of records of kind `throughput` that stand beside the scores of samples."""
+
+
+class SpeedMismatch(Exception):
+    """Speeds of two devices, or measured in two ways, were about to stand in one column."""
+
+
+def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str], Any]) -> None:
+    """Writes measured speeds, and their intervals, into the rows of samples of the same generator and sampler.
+
+    ``rows`` are records as one mapping each, with `file`, `kind`, `protocol_id`, subject and metrics; ``intervals``
+    maps (file, metric). Both are changed. Seeds share a speed: it does not depend on the weights.
+    """
+    measured = [row for row in rows if row["kind"] == "throughput"]
+    for row in measured:
+        first = measured[0]
+        if row["protocol_id"] != first["protocol_id"]:
+            raise SpeedMismatch(
+                f"{first['file']} and {row['file']} were measured in two ways or on two devices (protocol_id "
+                f"{first['protocol_id']} and {row['protocol_id']}); delete one and measure it again like the other"
+            )
+    speed_of = {(row["generator"], row["sampler"]): row for row in measured}
+    for row in rows:
+        speed = speed_of.get((row.get("generator"), row.get("sampler")))
+        if row["kind"] != "generation" or speed is None:
+            continue
+        for metric in SPEEDS:
+            row[metric] = speed[metric]
+            intervals.pop((row["file"], metric), None)
+            if (speed["file"], metric) in intervals:
+                intervals[row["file"], metric] = intervals[speed["file"], metric]

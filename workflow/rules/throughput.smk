@@ -1,0 +1,28 @@
+rule score_throughput:
+    """Sampling speed of one device with nothing else on it, and the operations of one image."""
+    input:
+        config="results/{study}/configs/throughput/{sampler}.yaml",
+        generator="results/{study}/generators/{generator}/seed{seed}/model.safetensors",
+        tokenizer=tokenizer_of,
+    output:
+        score="results/{study}/scores/throughput/{generator}/{sampler}/seed{seed}.json",
+    log:
+        "logs/{study}/score_throughput/{generator}-{sampler}-seed{seed}.log",
+    benchmark:
+        "benchmarks/{study}/score_throughput/{generator}-{sampler}-seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    # All cores: no other job of this workflow may run beside it.
+    threads: workflow.cores or 1
+    resources:
+        **takes("throughput", "sampler"),
+    params:
+        subject=lambda wildcards: targets.subject(
+            generator=wildcards.generator,
+            sampler=wildcards.sampler,
+            seed=wildcards.seed,
+        ),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " score throughput --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"
+        " --subject {params.subject:q} --output {output.score} > {log} 2>&1"
