@@ -94,6 +94,16 @@ def _add_study_verbs(verbs: Verbs) -> None:
 
     add_plan(verbs, _lazy("plan", "plan"))
 
+    status = verbs.add_parser(
+        "status",
+        help="what of a study is done, running and next, and how long it takes",
+        description="Reads a results folder, also while the workflow runs, on this machine or on a cluster.",
+        epilog="example: watch -n 30 titok status results/digits",
+    )
+    status.add_argument("results", type=Path, help="e.g. results/digits")
+    status.add_argument("--target", default="all", help="what is wanted, e.g. table3b (default: everything)")
+    status.set_defaults(run=_lazy("status", "status"))
+
     schema = verbs.add_parser("schema", help="print the JSON schema of studies")
     schema.set_defaults(run=_lazy("study", "schema"))
 

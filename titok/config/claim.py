@@ -22,7 +22,7 @@ def check_claim(results: Path, study_file: str) -> None:
     path = results / CLAIM
     if not path.exists():
         return
-    owner = _owner(path)
+    owner = claimed_study(results)
     if os.path.normpath(owner) != os.path.normpath(study_file):
         raise ClaimError(
             f"{results} was written by the study file {owner}, but this run reads {study_file}; nothing was touched. "
@@ -31,13 +31,20 @@ def check_claim(results: Path, study_file: str) -> None:
         )
 
 
-def _owner(path: Path) -> str:
-    """The study file that a claim names."""
+def claimed_study(results: Path) -> str:
+    """The study file whose results a folder holds, as a path from where the workflow ran.
+
+    Raises:
+        ClaimError: nobody has claimed the folder, or the claim cannot be read.
+    """
+    path = results / CLAIM
+    if not path.exists():
+        raise ClaimError(f"{results} has no {CLAIM}: no workflow has begun there; name results/<study>")
     try:
         return str(Path(json.loads(path.read_text(encoding="utf-8"))["study_file"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ClaimError(
-            f"{path} is damaged, so nobody knows whose results {path.parent} holds; nothing was touched. If they are "
+            f"{path} is damaged, so nobody knows whose results {results} holds; nothing was touched. If they are "
             f"this study's, delete it, otherwise move the folder away"
         ) from error
 

@@ -22,12 +22,13 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its rule, files read and written, and what its wildcards stand for."""
+    """One job: its rule, files read and written, what its wildcards stand for, and where it says how it is going."""
 
     rule: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     wildcards: Mapping[str, str]
+    logs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def read_plan(text: str) -> Graph:
         outputs = _entry(block, "output")
         if outputs:
             wildcards = dict(pair.split("=", 1) for pair in _entry(block, "wildcards"))
-            jobs.append(Job(rule, _entry(block, "input"), outputs, wildcards))
+            jobs.append(Job(rule, _entry(block, "input"), outputs, wildcards, _entry(block, "log")))
     return Graph(tuple(jobs))
 
 

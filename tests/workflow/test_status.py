@@ -1,0 +1,47 @@
+"""`titok status` asks the workflow itself what is left; without torch, and also while it runs.
+
+Run: pytest tests/workflow/test_status.py
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workflow.sandbox import Done, Sandbox
+
+from titok.config.claim import write_claim
+
+pytestmark = pytest.mark.workflow
+
+
+def status(sandbox: Sandbox, *words: str) -> Done:
+    line = [sys.executable, "-m", "titok", "status", *words]
+    environment = sandbox.environment(torch=False)
+    done = subprocess.run(line, cwd=sandbox.folder, env=environment, capture_output=True, text=True, check=False)
+    return Done(done.returncode, done.stdout + done.stderr)
+
+
+def test_before_the_first_job(empty: Sandbox) -> None:
+    write_claim(empty.results, "tiny.yaml")
+    done = status(empty, "results/tiny")
+    assert done.status == 0, done.said
+    number = sum(empty.plan().rules.values())
+    assert done.said.startswith(f"0 of {number} jobs done, ")
+    assert "later: " in done.said
+
+
+def test_for_a_single_target(empty: Sandbox) -> None:
+    write_claim(empty.results, "tiny.yaml")
+    done = status(empty, "results/tiny", "--target", "table3b")
+    assert " 1 make_table" in done.said
+    assert "make_figure" not in done.said
+
+
+def test_a_folder_without_results_is_told(empty: Sandbox, tmp_path: Path) -> None:
+    done = status(empty, str(tmp_path))
+    assert done.status == 1
+    assert done.said.startswith("titok: ClaimError:")
+    assert "no workflow has begun there" in done.said
