@@ -1,6 +1,7 @@
-"""The paper's Tables 1, 3a-c and 5 with our numbers: listed rows, one column per metric, the paper's beside ours.
+"""The paper's Tables 1, 2, 3a-c and 5 with our numbers: listed rows, one column per metric, the paper's beside ours.
 
-A table is a list of columns (below); building one is the same for all. Table 4 is in ``titok.reporting.grid``.
+A table is a list of columns (``titok.reporting.layouts``); building one is the same for all. Where a study's numbers
+are of the paper's kind, differences and verdicts follow. Table 4 is in ``titok.reporting.grid``.
 """
 
 from __future__ import annotations
@@ -12,109 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell, paper_cell
+from titok.reporting.cells import (
+    EMPTY,
+    Block,
+    Cell,
+    Table,
+    difference_cell,
+    heading,
+    our_cell,
+    paper_cell,
+    paper_note,
+    paper_prefix,
+)
 from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores
 from titok.reporting.grid import build_grid_table
+from titok.reporting.layouts import LAYOUTS, Column
 from titok.reporting.paper import Paper, PaperValue, pair_agreement, read_paper
+from titok.reporting.verdicts import Difference, difference
 from titok.reporting.writers import write_table
 
 if TYPE_CHECKING:
     from titok.config.reporting import PanelName, TableName, Tables
     from titok.config.rows import Row
-    from titok.config.rows import Table as TableRows
-
-
-@dataclass(frozen=True)
-class Column:
-    """One metric of a table.
-
-    Attributes:
-        metric: its key in the records.
-        kind: of the records it is read from.
-        paper: the paper's column that stands beside it.
-        is_fact: a property of the subject (a count), equal whatever the protocol.
-        title: replaces the metric's own name.
-    """
-
-    metric: str
-    kind: Kind
-    paper: str | None = None
-    is_fact: bool = False
-    title: str | None = None
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A table's title, its columns, and whose ordering is compared with the paper's."""
-
-    title: str
-    columns: Sequence[Column]
-    ordered_by: str | None = None
-
-
-TOKENS = Column("num_latent_tokens", "reconstruction", "num_latent_tokens", is_fact=True)
-CODEBOOK = Column("codebook_size", "reconstruction", "codebook_size", is_fact=True)
-TOKENIZER_PARAMETERS = Column("parameters", "reconstruction", is_fact=True, title="tokenizer parameters")
-RFID = Column("rfid", "reconstruction", "rfid")
-RFID_INFINITY = Column("rfid_infinity", "reconstruction")
-GFID = Column("gfid", "generation", "gfid")
-GFID_INFINITY = Column("gfid_infinity", "generation")
-INCEPTION_SCORE = Column("inception_score", "generation", "inception_score")
-ACCURACY = Column("classifier_accuracy", "reconstruction")
-AGREEMENT = Column("class_agreement", "generation")
-
-SYSTEMS = (
-    TOKENIZER_PARAMETERS,
-    TOKENS,
-    CODEBOOK,
-    RFID,
-    RFID_INFINITY,
-    Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
-    GFID,
-    GFID_INFINITY,
-    INCEPTION_SCORE,
-    AGREEMENT,
-    Column("num_steps", "generation", "num_steps", is_fact=True),
-    Column("sampling_images_per_second", "generation", "samples_per_second_a100"),
-    Column("sampling_gflop", "generation"),
-)
-"""Whole systems, from the image to samples."""
-
-LAYOUTS: dict[str, Layout] = {
-    "table1": Layout("Table 1. Variants: reconstruction, generation and speed", SYSTEMS, ordered_by="rfid"),
-    "table2": Layout("Table 2. Variants at twice the resolution", SYSTEMS, ordered_by="rfid"),
-    "table3a": Layout(
-        "Table 3a. From the base to the final tokenizer",
-        (TOKENS, CODEBOOK, RFID, Column("psnr", "reconstruction"), Column("ssim", "reconstruction"), ACCURACY),
-        ordered_by="rfid",
-    ),
-    "table3b": Layout("Table 3b. Mask schedules", (GFID, INCEPTION_SCORE, AGREEMENT), ordered_by="gfid"),
-    "table3c": Layout(
-        "Table 3c. Training paradigms",
-        (TOKENIZER_PARAMETERS, TOKENS, RFID, Column("psnr", "reconstruction"), ACCURACY),
-        ordered_by="rfid",
-    ),
-    "table5": Layout(
-        "Table 5. With and without guidance",
-        (Column("guidance_scale", "generation", is_fact=True), GFID, INCEPTION_SCORE, AGREEMENT),
-        ordered_by="gfid",
-    ),
-    "model_zoo": Layout(
-        "Model zoo. Released tokenizers beyond the paper",
-        (
-            TOKENIZER_PARAMETERS,
-            TOKENS,
-            CODEBOOK,
-            RFID,
-            RFID_INFINITY,
-            Column("psnr", "reconstruction"),
-            Column("ssim", "reconstruction"),
-            Column("lpips", "reconstruction"),
-            Column("codebook_usage", "reconstruction"),
-        ),
-        ordered_by="rfid",
-    ),
-}
 
 
 def build_table(name: TableName | PanelName, tables: Tables, scores: Scores, paper: Paper) -> Table:
@@ -133,8 +53,8 @@ def build_table(name: TableName | PanelName, tables: Tables, scores: Scores, pap
             f"add reporting.tables.{name.rstrip('abcd') if name.startswith('table4') else name} to it"
         )
     if tables.table4 is not None and name.startswith("table4"):
-        return build_grid_table(tables.table4, scores, paper, name.removeprefix("table4") or "abcd")
-    return _build_listed(name, getattr(tables, name), scores, paper)
+        return build_grid_table(tables, scores, paper, name.removeprefix("table4") or "abcd")
+    return _build_listed(name, tables, scores, paper)
 
 
 def make_table(
@@ -156,6 +76,12 @@ class _Filled:
     head: str
     ours: Sequence[Statistic | None]
     theirs: Sequence[PaperValue | None]
+    differences: Sequence[Difference | None]
+    """None everywhere, where values are not to be compared."""
+
+    @property
+    def has_differences(self) -> bool:
+        return any(value is not None for value in self.differences)
 
     @property
     def has_ours(self) -> bool:
@@ -166,21 +92,21 @@ class _Filled:
         return any(value is not None for value in self.theirs)
 
 
-def _build_listed(name: str, wanted: TableRows, scores: Scores, paper: Paper) -> Table:
-    layout = LAYOUTS[name]
-    filled = [_fill(column, wanted.rows, scores, paper) for column in layout.columns]
-    heads = ["", *(head for column in filled for head in _heads(column))]
+def _build_listed(name: str, tables: Tables, scores: Scores, paper: Paper) -> Table:
+    layout, wanted = LAYOUTS[name], getattr(tables, name)
+    filled = [_fill(column, wanted.rows, tables, scores, paper) for column in layout.columns]
+    heads = ["", *(head for column in filled for head in _heads(column, paper_prefix(tables)))]
     rows = [
         [Cell(row.label), *(cell for column in filled for cell in _cells(column, index))]
         for index, row in enumerate(wanted.rows)
     ]
     notes = _ordering_note(filled, layout.ordered_by) + _interval_note(filled)
-    has_paper = any(column.has_theirs for column in filled)
+    note = paper_note(tables) if any(column.has_theirs for column in filled) else ""
     title = wanted.title or layout.title
-    return Table(name, title, [Block("", heads, rows)], _data(wanted.rows, filled), notes, has_paper)
+    return Table(name, title, [Block("", heads, rows)], _data(wanted.rows, filled), notes, note)
 
 
-def _fill(column: Column, rows: Sequence[Row], scores: Scores, paper: Paper) -> _Filled:
+def _fill(column: Column, rows: Sequence[Row], tables: Tables, scores: Scores, paper: Paper) -> _Filled:
     """The numbers of a column, after making sure that they were all measured in one way."""
     records = [_records(column.kind, row, scores) for row in rows]
     head = column.title or heading(column.metric, scores.label(column.metric))
@@ -189,7 +115,11 @@ def _fill(column: Column, rows: Sequence[Row], scores: Scores, paper: Paper) -> 
         scores.require_one_protocol(pd.concat(used), head)
     ours = [None if part is None else scores.statistic(part, column.metric) for part in records]
     theirs = [paper.value(row.paper, column.paper) if row.paper and column.paper else None for row in rows]
-    return _Filled(column, head, ours, theirs)
+    compared = tables.comparison == "values" and column.is_comparable and not column.is_fact
+    differences = [
+        difference(own, other, tables.tolerance) if compared else None for own, other in zip(ours, theirs, strict=True)
+    ]
+    return _Filled(column, head, ours, theirs, differences)
 
 
 def _records(kind: Kind, row: Row, scores: Scores) -> pd.DataFrame | None:
@@ -208,22 +138,25 @@ def row_subject(kind: Kind, row: Row) -> dict[str, Any]:
     return {"tokenizer": row.tokenizer, "stage": row.stage} if has_stage else {"tokenizer": row.tokenizer}
 
 
-def _heads(filled: _Filled) -> list[str]:
+def _heads(filled: _Filled, prefix: str) -> list[str]:
     if filled.column.is_fact:
         return [f"{filled.head} (paper)" if filled.has_theirs else filled.head] if filled.has_ours else []
     ours = [filled.head] if filled.has_ours else []
-    return ours + [f"paper (ImageNet) {heading(filled.column.paper or '')}" for _ in range(filled.has_theirs)]
+    theirs = [f"{prefix} {heading(filled.column.paper or '')}"] if filled.has_theirs else []
+    return [*ours, *theirs, *(["difference", "verdict"] if filled.has_differences else [])]
 
 
 def _cells(filled: _Filled, index: int) -> list[Cell]:
-    """Ours and the paper's in two cells; counts in one, `8 (64)`, because they need no protocol."""
-    theirs = filled.theirs[index]
+    """Ours, the paper's, difference and verdict; counts in one cell, `8 (64)`, because they need no protocol."""
+    theirs, found = filled.theirs[index], filled.differences[index]
     ours = our_cell(filled.column.metric, filled.ours[index])
     beside = paper_cell(filled.column.paper or "", theirs) if theirs else EMPTY
     if filled.column.is_fact:
         text = " ".join(part for part in (ours.text, f"({beside.text})" if beside.text else "") if part)
         return [Cell(text) if text else EMPTY] if filled.has_ours else []
-    return [*([ours] if filled.has_ours else []), *([beside] if filled.has_theirs else [])]
+    compared = [difference_cell(filled.column.metric, found.value), Cell(found.verdict)] if found else [EMPTY, EMPTY]
+    cells = [*([ours] if filled.has_ours else []), *([beside] if filled.has_theirs else [])]
+    return [*cells, *(compared if filled.has_differences else [])]
 
 
 def _data(rows: Sequence[Row], filled: Sequence[_Filled]) -> pd.DataFrame:
@@ -253,6 +186,9 @@ def _data_of(filled: _Filled, index: int) -> dict[str, Any]:
     if column.paper:
         line[f"paper_{column.paper}"] = theirs.value if theirs else None
         line[f"paper_{column.paper}_confidence"] = theirs.confidence if theirs else None
+    if filled.has_differences:
+        found = filled.differences[index]
+        line |= {f"{name}_difference": found.value if found else None, f"{name}_verdict": found and found.verdict}
     return line
 
 
