@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from config.studies import ROOT
+from config.studies import ROOT, changed, study_of, tiny_document
 from workflow.sandbox import Sandbox
 
 from titok.config.load import load_study
@@ -49,6 +49,20 @@ def test_rules_add_up(costs: Costs) -> None:
     stage1 = next(cost for cost in rules if cost.rule == "train_stage1")
     assert (stage1.jobs, stage1.gpu_hours, stage1.longest_hours) == (4, 4.0, 0.5), "two GPUs share a training"
     assert {cost.rule for cost in rules if cost.gpu_hours == 0} >= {"write_config", "make_table", "prepare_data"}
+
+
+def test_resources_of_the_study_say_how_many_gpus_share_a_training(tiny_graph: Graph) -> None:
+    document = changed(tiny_document(), "resources", {"stage1": {"nodes": 2, "gpus": 2}, "stage1/s2": {"nodes": 1}})
+    costs = Costs(tiny_graph, Targets(study_of(document)), OneHourEach(), num_gpus=8)
+    taken = {
+        (job.rule, job.wildcards.get("tokenizer")): gpus for job, gpus in zip(tiny_graph.jobs, costs.gpus, strict=True)
+    }
+    assert taken["train_stage1", "s1"] == 4
+    assert taken["train_stage1", "s2"] == 2
+    assert taken["train_stage2", "b2-final"] == 1
+    silent = Targets(study_of(changed(tiny_document(), "resources", {})))
+    assert max(Costs(tiny_graph, silent, OneHourEach(), num_gpus=64).gpus) == 8
+    assert max(Costs(tiny_graph, silent, OneHourEach(), num_gpus=64, gpus_per_job=32).gpus) == 32
 
 
 def test_targets_cost_what_stands_behind_them(costs: Costs) -> None:

@@ -28,7 +28,7 @@ def plan(options: argparse.Namespace) -> None:
     measured = read_rates(options.measured, assumed) if options.measured else find_rates(MEASUREMENTS, assumed)
     rates = measured or assumed
     graph = finish(process)
-    costs = Costs(graph, Targets(study), rates, options.gpus, min(options.gpus, options.gpus_per_job))
+    costs = Costs(graph, Targets(study), rates, options.gpus, options.gpus_per_job)
     report = make_report(costs, read_paper(options.paper), options.target, options.budget, options.remaining)
     text = markdown(report)
     sys.stdout.write(text)

@@ -26,7 +26,9 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
     )
     plan.add_argument("--gpus", type=_positive, default=8, help="of the cluster (default: %(default)s)")
     plan.add_argument(
-        "--gpus-per-job", type=_positive, default=8, help="that a training may take at most (default: %(default)s)"
+        "--gpus-per-job",
+        type=_positive,
+        help="that a training may take at most (default: what the study's `resources` say, else 8)",
     )
     plan.add_argument("--device", default="A100", help="A100 (the paper's), H100 or H200 (default: %(default)s)")
     plan.add_argument(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from titok.config.cluster import resources_of
 from titok.config.paper_targets import available, target_files
 from titok.config.rows import PROXY_TOKENIZER, Row
 from titok.config.targets import Targets
@@ -14,8 +15,11 @@ from titok.planning.rates import Rates
 from titok.planning.schedule import wall_seconds
 from titok.planning.storage import Storage, storage_of
 from titok.planning.verified import verified_numbers
-from titok.planning.work import Work, work_of
+from titok.planning.work import TRAININGS, Work, work_of
 from titok.reporting.paper import Paper
+
+DEFAULT_GPUS = 8
+"""That a training takes at most, where nobody says otherwise: one machine's."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,15 @@ class Costs:
 
     Attributes:
         num_gpus: of the cluster.
-        gpus_per_job: that a training may take at most; every other job takes one.
+        gpus_per_job: that a training may take at most, every other job takes one; null: what the study's `resources`
+            say, and `DEFAULT_GPUS` where it has none.
     """
 
     graph: Graph
     targets: Targets
     rates: Rates
     num_gpus: int
-    gpus_per_job: int
+    gpus_per_job: int | None = None
 
     @cached_property
     def work(self) -> list[Work | None]:
@@ -99,7 +104,18 @@ class Costs:
     @cached_property
     def gpus(self) -> list[int]:
         """That every job takes; trainings are spread evenly, which is assumed to cost nothing."""
-        return [min(self.gpus_per_job, self.num_gpus) if work and work.spreads else 1 for work in self.work]
+        return [
+            min(self._wanted(job), self.num_gpus) if work and work.spreads else 1
+            for job, work in zip(self.graph.jobs, self.work, strict=True)
+        ]
+
+    def _wanted(self, job: Job) -> int:
+        """GPUs of a training."""
+        study = self.targets.study
+        if self.gpus_per_job is not None or not study.resources:
+            return self.gpus_per_job or DEFAULT_GPUS
+        kind, wildcard = TRAININGS[job.rule]
+        return resources_of(study, kind, job.wildcards.get(wildcard, "all")).processes
 
     @cached_property
     def seconds(self) -> list[float]:

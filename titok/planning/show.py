@@ -21,6 +21,7 @@ class Report:
     source: str
     num_gpus: int
     gpus_per_job: int
+    """The most that any training takes."""
     num_jobs: int
     gpu_hours: float
     wall_hours: float
@@ -46,7 +47,7 @@ def make_report(costs: Costs, paper: Paper, asked_for: str, budget: float | None
         is_remaining=is_remaining,
         source=costs.rates.source,
         num_gpus=costs.num_gpus,
-        gpus_per_job=costs.gpus_per_job,
+        gpus_per_job=max(costs.gpus, default=1),
         num_jobs=len(costs.graph.jobs),
         gpu_hours=costs.gpu_hours(everything),
         wall_hours=costs.wall_hours(),
