@@ -111,8 +111,10 @@ def test_other_jobs_get_more_when_tried_again(attempt: int, memory: int, minutes
 
 def test_a_machine_gives_what_it_has() -> None:
     study = study_with({"stage1": TRAINING})
-    assert str(snakemake_resources(study, "stage1", "s1", gpu_limit=2)["launch"]).startswith("--gpus 2 ")
-    assert str(snakemake_resources(study, "stage1", "s1", gpu_limit=0)["launch"]).startswith("--gpus 0 ")
+    few = snakemake_resources(study, "stage1", "s1", gpu_limit=2, core_limit=6)
+    assert (few["launch"], few["workers"]) == ("--gpus 2 --nodes 1 --cpus 6", 2)
+    none = snakemake_resources(study, "stage1", "s1", gpu_limit=0, core_limit=1)
+    assert (none["launch"], none["workers"]) == ("--gpus 0 --nodes 1 --cpus 1", 0)
 
 
 def test_short_jobs_are_warned_in_time() -> None:

@@ -49,6 +49,13 @@ class Resources(Section):
         """Processes that decode images for each process of the job: one for each core that is left."""
         return self.cpus // max(self.gpus, 1) - 1 if self.cpus > max(self.gpus, 1) else 0
 
+    def on_a_machine_with(self, gpus: int | None, cpus: int | None) -> Resources:
+        """The same on a machine that has no more; None: it has enough."""
+        limits = {"gpus": gpus, "cpus": cpus}
+        return self.model_copy(
+            update={name: min(getattr(self, name), limit) for name, limit in limits.items() if limit is not None}
+        )
+
     @property
     def gpu_hours(self) -> float:
         """GPU hours if the job takes all its time."""

@@ -33,11 +33,13 @@ def snakemake_resources(
     *,
     attempt: int = 1,
     gpu_limit: int | None = None,
+    core_limit: int | None = None,
     in_batch_job: bool = False,
 ) -> dict[str, int | str | None]:
     """The resources of a job's rule; None where it has none of a name.
 
-    ``gpu_limit``: GPUs that this machine has for all jobs. ``in_batch_job``: the job runs here and now, in a Slurm job.
+    ``gpu_limit``, ``core_limit``: what this machine has for all jobs, where no batch system knows it.
+    ``in_batch_job``: the job runs here and now, in a Slurm job.
 
     A second try of a job gets half as much more memory and time, later ones twice as much. Not so trainings: they go
     on where they stopped, and most of their tries end at a time limit and need nothing more than the ones before.
@@ -47,11 +49,11 @@ def snakemake_resources(
     minutes = max(round(60 * taken.hours * grown), 1)
     warning = min(WARNING_SECONDS, 60 * minutes // 4)
     several = taken.nodes > 1
-    gpus = taken.gpus if gpu_limit is None else min(taken.gpus, gpu_limit)
-    launch = f"--gpus {gpus} --nodes {taken.nodes} --cpus {taken.cpus}"
+    here = taken.on_a_machine_with(gpu_limit, core_limit)
+    launch = f"--gpus {here.gpus} --nodes {here.nodes} --cpus {here.cpus}"
     return {
         "launch": f"{launch} --srun" if in_batch_job else launch,  # options of `titok launch`
-        "workers": taken.workers,
+        "workers": here.workers,
         "gpus": taken.gpus,  # on each machine, also what Snakemake counts where there is no Slurm
         "nodes": taken.nodes,
         "cpus_per_task": taken.cpus,  # Slurm's; `threads` would be cut to the cores of the login node

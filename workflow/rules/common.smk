@@ -34,10 +34,10 @@ except (ConfigError, ClaimError) as error:
 
 targets = Targets(study)
 
-# On this machine jobs get no more GPUs than there are; with `nodes` jobs go to a batch system, which counts its own.
-if workflow.is_main_process and workflow.nodes is None:
-    if "gpus" not in workflow.global_resources:
-        workflow.register_resource("gpus", len(visible_gpus()))
+# Snakemake has `nodes` where jobs go to a batch system, which knows its machines. This one gives no more than it has.
+ON_THIS_MACHINE = workflow.is_main_process and workflow.nodes is None
+if ON_THIS_MACHINE and "gpus" not in workflow.global_resources:
+    workflow.register_resource("gpus", len(visible_gpus()))
 
 if workflow.remote_exec:
     # Slurm warns all of a job's processes before the time limit: the training shall save, Snakemake shall wait for it.
@@ -54,6 +54,7 @@ def takes(kind, wildcard=""):
             wildcards.get(wildcard, "all"),
             attempt=attempt,
             gpu_limit=workflow.global_resources.get("gpus").value,
+            core_limit=workflow.cores if ON_THIS_MACHINE else None,
             in_batch_job=workflow.remote_exec,
         )[key]
 
