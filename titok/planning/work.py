@@ -20,7 +20,7 @@ from titok.config.jobs import JobKind, generator_model, job, tokenizer_model
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
-from titok.config.training import ReconstructionLosses
+from titok.config.training import Compute, ReconstructionLosses
 from titok.generation.schedule import guidance_scales
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job, PlanError
@@ -143,15 +143,27 @@ def _tokens(planned: Job, study: Study) -> Work:
 
 
 def _samples(planned: Job, study: Study) -> Work:
-    entry = study.generators[planned.wildcards["generator"]]
-    sampler = study.samplers[planned.wildcards["sampler"]]
+    images = study.evaluation.num_samples
+    return _sampling(planned, study, images, "fp32")
+
+
+def _throughput(planned: Job, study: Study) -> Work | None:
+    """A few batches, timed by themselves."""
+    settings = study.throughput
+    if settings is None:
+        return None
+    images = (settings.warmup_batches + settings.batches) * settings.batch_size
+    return _sampling(planned, study, images, arithmetic_of(Compute(precision=settings.precision, tf32=settings.tf32)))
+
+
+def _sampling(planned: Job, study: Study, images: int, arithmetic: str) -> Work:
+    name = planned.wildcards["generator"]
+    entry, sampler = study.generators[name], study.samplers[planned.wildcards["sampler"]]
     # Guidance is a second pass, where its scale is not zero.
     passes = sum(2 if scale else 1 for scale in guidance_scales(sampler))
-    stage = study.generator_stage(planned.wildcards["generator"])
-    per_image = passes * generator_flops(generator_model(study, planned.wildcards["generator"])).forward
-    per_image += coding_flops(study, entry.tokenizer, stage)[1]
-    images = study.evaluation.num_samples
-    return Work("sampling", entry.model.kind, images, {"fp32": float(images * per_image)})
+    per_image = passes * generator_flops(generator_model(study, name)).forward
+    per_image += coding_flops(study, entry.tokenizer, study.generator_stage(name))[1]
+    return Work("sampling", entry.model.kind, images, {arithmetic: float(images * per_image)})
 
 
 def _looking(study: Study, images: float) -> dict[str, float]:
@@ -202,4 +214,5 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "score_codec": _codecs,
     "score_generation": _generations,
     "score_probe": _probe,
+    "score_throughput": _throughput,
 }
