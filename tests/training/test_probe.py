@@ -5,16 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from titok.config.probe import ProbeOptimizer
 from titok.config.training import Optimizer, Schedule, Training
 from titok.runtime.weights import load_model
 from titok.training.loop import train
 from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
 
+ADAMW = Optimizer(learning_rate=2e-2, weight_decay=0.0)
+LARS = ProbeOptimizer(learning_rate=6.4)
 
-def test_reads_off_what_logistic_regression_reads_off(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("optimizer", [ADAMW, LARS], ids=["adamw", "lars"])
+def test_reads_off_what_logistic_regression_reads_off(tmp_path: Path, optimizer: Optimizer) -> None:
     numbers = np.random.default_rng(0)
     labels = numbers.integers(0, 4, 600)
     centres = numbers.normal(size=(4, 6))
@@ -23,7 +29,7 @@ def test_reads_off_what_logistic_regression_reads_off(tmp_path: Path) -> None:
     settings = Training(
         steps=300,
         batch_size=128,
-        optimizer=Optimizer(learning_rate=2e-2, weight_decay=0.0),
+        optimizer=optimizer,
         schedule=Schedule(warmup_steps=0, end_learning_rate=0.0),
         ema_decay=None,
     )
