@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread per process: at this size, jobs side by side beat threads, and numbers do not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format docs bench lock clean
+.PHONY: help demo test slurm lint format docs bench lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 
 test: $(VENV)/.installed  ## Run the tests
 	python -m pytest -n 2
+
+slurm: $(VENV)/.installed  ## Test on a Slurm cluster made here (root; Debian's slurm-wlm and munge)
+	python -m pytest -n 0 -m slurm tests/slurm
 
 lint: $(VENV)/.installed  ## Check style, types and the workflow
 	ruff check .

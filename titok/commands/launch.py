@@ -45,8 +45,10 @@ def launch(options: argparse.Namespace) -> None:
         start = Start(step_of_slurm(options), {})
     else:
         start = processes(options, take_gpus(options.gpus), os.environ)
+        if options.gpus:
+            print(f"GPUs of this job: {start.variables[VISIBLE]}", file=sys.stderr)
     os.environ.update(start.variables)
-    sys.stdout.flush()
+    sys.stderr.flush()
     os.execvp(start.words[0], start.words)
 
 
