@@ -139,13 +139,15 @@ class Epochs:
     def __init__(self, images: StreamedSet, options: argparse.Namespace, decoder: Decoder) -> None:
         self._batches = StreamedTraining(images, options.resize, options.batch_size, seed=0, decoder=decoder)
         self._length = max(1, len(images) // options.batch_size)
+        self._epoch = len(images) / (self._length * options.batch_size)
         self._ahead = AHEAD * images.workers
         self._step = 0
 
     def next(self) -> Spent:
-        """An epoch's batches, after those that were read while others had their turn."""
+        """An epoch, scaled from whole batches, after those that were read while others had their turn."""
         self._draw(self._ahead)
-        return spent_on(lambda: self._draw(self._length))
+        spent = spent_on(lambda: self._draw(self._length))
+        return Spent(*(value * self._epoch for value in spent))
 
     def close(self) -> None:
         """Ends the workers."""
