@@ -16,6 +16,7 @@ from config.studies import ROOT, TINY
 
 from titok.cli import build_parser
 from titok.commands.launch import LaunchError, launch, processes, step_of_slurm
+from titok.runtime.gpus import take_gpus
 
 TRAIN = ["train", "stage1", "--seed", "0"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
@@ -80,13 +81,28 @@ def test_only_trainings_share_work() -> None:
         processes(options("--gpus", "2", "sample", "--seed", "0"), ["0", "1"], {})
 
 
+def test_in_a_step_gpus_are_the_jobs_own(tmp_path: Path) -> None:
+    """Two nodes of a job may be one machine, where both call their GPU 0: nobody waits for the other."""
+    folder = tmp_path / f"titok-gpus-{os.getuid()}-12"
+    assert take_gpus(1, {"CUDA_VISIBLE_DEVICES": "0"}, folder=folder) == ["0"]
+    done = run("--in-step", "--gpus", "1", "check", str(TINY), visible="0", folder=tmp_path, SLURM_JOB_ID="12")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "GPUs of this job: 0\n"
+
+
 def test_a_verb_is_needed() -> None:
     with pytest.raises(LaunchError, match="needs another verb"):
         launch(options("--gpus", "0"))
 
 
-def run(*words: str, visible: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": visible, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
+def run(*words: str, visible: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": visible,
+        "TMPDIR": str(folder),
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
     line = [sys.executable, "-m", "titok", "launch", *words]
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
 

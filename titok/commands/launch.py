@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from titok.runtime.gpus import VISIBLE, take_gpus
+from titok.runtime.gpus import VISIBLE, some_gpus, take_gpus
 
 SHUTDOWN_SECONDS = 240
 """How long torchrun waits for processes that are saving; Slurm may not wait that long (KillWait)."""
@@ -44,7 +44,8 @@ def launch(options: argparse.Namespace) -> None:
     if options.srun:
         start = Start(step_of_slurm(options), {})
     else:
-        start = processes(options, take_gpus(options.gpus), os.environ)
+        gpus = some_gpus(options.gpus) if options.in_step else take_gpus(options.gpus)
+        start = processes(options, gpus, os.environ)
         if options.gpus:
             print(f"GPUs of this job: {start.variables[VISIBLE]}", file=sys.stderr)
     os.environ.update(start.variables)

@@ -38,6 +38,15 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     return found.stdout.split() if found.returncode == 0 else []
 
 
+def some_gpus(wanted: int, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The first ``wanted`` visible GPUs, for who has them all to himself, as a Slurm job has.
+
+    Raises:
+        GpuError: there are fewer.
+    """
+    return _enough(wanted, environment)[:wanted]
+
+
 def take_gpus(
     wanted: int,
     environment: Mapping[str, str] = os.environ,
@@ -53,12 +62,7 @@ def take_gpus(
     Raises:
         GpuError: the machine has fewer.
     """
-    names = visible_gpus(environment)
-    if wanted > len(names):
-        raise GpuError(
-            f"{wanted} GPUs wanted, but {len(names)} are visible here ({', '.join(names) or 'none'}); ask for fewer "
-            f"(resources in the study), or check {VISIBLE} and nvidia-smi"
-        )
+    names = _enough(wanted, environment)
     folder = folder or _lock_folder(environment)
     folder.mkdir(parents=True, exist_ok=True)
     is_told = False
@@ -70,6 +74,16 @@ def take_gpus(
             print(f"waiting for {wanted} of the GPUs {', '.join(names)}: other jobs have them", file=sys.stderr)
             is_told = True
         wait(PATIENCE)
+
+
+def _enough(wanted: int, environment: Mapping[str, str]) -> list[str]:
+    names = visible_gpus(environment) if wanted else []
+    if wanted > len(names):
+        raise GpuError(
+            f"{wanted} GPUs wanted, but {len(names)} are visible here ({', '.join(names) or 'none'}); ask for fewer "
+            f"(resources in the study), or check {VISIBLE} and nvidia-smi"
+        )
+    return names
 
 
 def _take_free(names: list[str], wanted: int, folder: Path) -> list[str] | None:
