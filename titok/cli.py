@@ -154,7 +154,7 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--critic", type=Path, help="model file of the perceptual classifier, where the losses name one")
     train.add_argument("--test", type=Path, help="index of the test shards, where the settings have milestone scores")
     train.add_argument("--judge", type=Path, help="classifier behind milestone scores, where the settings name one")
-    train.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events beside the log")
+    train.add_argument("--tensorboard", action="store_true", help="TensorBoard events at once, not after a minute")
     train.add_argument(
         "--process-timeout",
         type=float,
@@ -257,6 +257,11 @@ def _add_report_verbs(verbs: Verbs) -> None:
     report.add_argument("--manifests", type=Path, nargs="*", default=[], help="manifest.json of every training")
     report.add_argument("--checks", type=Path, help="checks.json")
     report.add_argument("--claims", type=Path, help="claims.json")
+    crate = verbs.add_parser("crate", help="pack a finished study as an RO-Crate (.zip) for an archive")
+    crate.add_argument("--study", type=Path, required=True, help="e.g. config/digits.yaml")
+    crate.add_argument("--output", type=Path, required=True, help="zip file to write")
+    crate.add_argument("--with-models", action="store_true", help="also every model's weights")
+    crate.set_defaults(run=_lazy("report", "crate"))
     verdict.add_argument("checks", type=Path, help="checks.json")
     verdict.set_defaults(run=_lazy("report", "verdict"))
 
