@@ -193,16 +193,18 @@ def _data_of(filled: _Filled, index: int) -> dict[str, Any]:
 
 
 def _interval_note(filled: Sequence[_Filled]) -> list[str]:
-    """What brackets mean, where there are any."""
-    found = {
-        value.interval.coverage
-        for column in filled
-        if not column.column.is_fact
-        for value in column.ours
-        if value and value.interval
-    }
-    shares = " and ".join(f"{coverage:.0%}" for coverage in sorted(found))
-    return [f"In brackets: the interval of {shares} of bootstrap draws over images."] if found else []
+    """What brackets mean, where there are any: over images, or of speeds, over batches."""
+    found: dict[bool, set[float]] = {False: set(), True: set()}
+    for column in filled:
+        if not column.column.is_fact:
+            of_speed = column.column.metric.endswith("per_second")
+            found[of_speed] |= {value.interval.coverage for value in column.ours if value and value.interval}
+    notes = {False: "the interval of {} of bootstrap draws over images.", True: "of speeds, the middle {} of batches."}
+    return [
+        f"In brackets: {notes[of_speed].format(' and '.join(f'{coverage:.0%}' for coverage in sorted(shares)))}"
+        for of_speed, shares in found.items()
+        if shares
+    ]
 
 
 def _ordering_note(filled: Sequence[_Filled], metric: str | None) -> list[str]:
