@@ -57,6 +57,7 @@ def miniature_document(folder: Path) -> dict[str, Any]:
     images = photographs(classes=CLASSES) if PHOTOGRAPHS.exists() else synthetic(classes=CLASSES, val=IMAGES)
     dataset = official(folder / "archives", images) | {"parts": 2, "resize": SIDE, "image_size": SIDE}
     document["dataset"] = dataset
+    document["throughput"] = {"batch_size": 1, "warmup_batches": 0, "batches": 2}
     # A protocol's name promises 50,000 samples, so what is smaller has no name.
     document["evaluation"] = {
         "extractor": {"weights": str(folder / "inception.pth"), "dtype": "float32"},
