@@ -40,8 +40,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     flow = Flow(tmp_path_factory.mktemp("slurm") / "flow")
+    try:
+        yield disturbed(flow, cluster)
+    finally:
+        if flow.snakemake is not None:
+            flow.snakemake.kill()
+
+
+def disturbed(flow: Flow, cluster: Cluster) -> Story:
+    """Runs the workflow; each of two trainings is interrupted twice."""
     snakemake = flow.start_slurm()
 
     # What Slurm sends before a time limit.
@@ -50,7 +59,7 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
     first_stops = {STAGE1: flow.stopped(cluster, warned, STAGE1)}
 
     # The next try outlives its Snakemake; another one submits the same job once more.
-    orphan = flow.running(cluster, "train_stage1", STAGE1, beyond=first_stops[STAGE1], besides=(warned,))
+    flow.running(cluster, "train_stage1", STAGE1, beyond=first_stops[STAGE1], besides=(warned,))
     flow.freeze(STAGE1)  # so that it does not finish meanwhile; Slurm wakes up what it wants to end
     snakemake.kill()
     snakemake.wait()
