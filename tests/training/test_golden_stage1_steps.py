@@ -117,13 +117,13 @@ def test_all_four_steps_of_s128_through_the_loop(monkeypatch: pytest.MonkeyPatch
     images = standard_batch(inputs["real_u8"], int(inputs["block_seed"]))
     training = Training(steps=4, batch_size=2, schedule=Schedule(warmup_steps=2))
     task = RecordingTask(*official_models(), ProxyCodeLosses(), training).train()
-    update, norms = task.players[MODEL].update, []
+    take_step, norms = task.players[MODEL].step, []
 
-    def recorded(loss: torch.Tensor, step: int) -> torch.Tensor:
-        norms.append(update(loss, step))
+    def recorded(step: int) -> torch.Tensor:
+        norms.append(take_step(step))
         return norms[-1]
 
-    monkeypatch.setattr(task.players[MODEL], "update", recorded)
+    monkeypatch.setattr(task.players[MODEL], "step", recorded)
     run = Run(task, training, seed=0, config={})
     for _ in range(training.steps):
         run.train_one_step(PickedImages(images, facts["batch_image_indices"]))

@@ -28,7 +28,7 @@ def test_with_them_the_judge_is_trained_first(empty: Sandbox) -> None:
     empty.write_study(changed(tiny_document(), "defaults.tokenizer.stage1.training", training | MILESTONES))
     plan = empty.plan("--printshellcmds", STAGE1)
     judge = "results/tiny/classifiers/judge/model.safetensors"
-    assert f"--test results/tiny/data/test.index.npz --judge {judge} --state" in plan.text
+    assert f"--test results/tiny/data/test.index.npz --judge {judge} " in plan.text
     assert judge in plan.outputs
 
 

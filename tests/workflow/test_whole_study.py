@@ -21,7 +21,7 @@ from titok.runtime.files import sha256_file
 
 pytestmark = pytest.mark.workflow
 
-REPORTING = {"make_table", "make_figure", "judge_checks", "write_report", "verify_checks"}
+REPORTING = {"make_table", "make_figure", "judge_checks", "judge_claims", "write_report", "verify_checks"}
 
 
 def test_everything_was_made(finished: Sandbox) -> None:
@@ -87,7 +87,8 @@ def test_a_changed_tokenizer_reruns_what_depends_on_it(edited: Sandbox) -> None:
     assert plan.jobs("score_reconstruction") == {"results/tiny/scores/reconstruction/s2/stage1/seed0.json"}
     assert plan.jobs("score_probe") == {"results/tiny/scores/probe/s2/seed0.json"}
     assert plan.jobs("score_generation") == {"results/tiny/scores/generation/s2-uvit/two-steps/seed0.json"}
-    assert plan.jobs("make_table") == {"results/tiny/tables/table4.csv"}
+    grid = "table4", "table4a", "table4b", "table4c", "table4d"
+    assert plan.jobs("make_table") == {f"results/tiny/tables/{name}.csv" for name in grid}
     shown = "figure2", "figure4", "classifier_accuracy", "codebook", "training_curves"
     assert plan.jobs("make_figure") == {f"results/tiny/figures/{name}.svg" for name in shown}
     others = plan.rules.keys() - REPORTING
@@ -114,7 +115,7 @@ def test_a_changed_tokenizer_reruns_what_depends_on_it(edited: Sandbox) -> None:
 def test_a_changed_look_trains_and_scores_nothing(edited: Sandbox, key: str, value: object, made: dict) -> None:
     edited.write_study(changed(tiny_document(), key, value))
     plan = edited.plan()
-    assert plan.rules == {**made, "judge_checks": 1, "write_report": 1, "verify_checks": 1}
+    assert plan.rules == {**made, "judge_checks": 1, "judge_claims": 1, "write_report": 1, "verify_checks": 1}
 
 
 def test_a_new_sampler_trains_nothing(edited: Sandbox) -> None:
