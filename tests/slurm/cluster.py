@@ -75,9 +75,17 @@ def missing() -> str | None:
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"no {', '.join(absent)}: apt-get install slurm-wlm munge"
-    if SYSTEM_CONF.exists() or SYSTEM_CONF.is_symlink():
+    if (SYSTEM_CONF.exists() or SYSTEM_CONF.is_symlink()) and not is_left_over():
         return f"{SYSTEM_CONF} exists: this machine belongs to a cluster, or another test runs"
     return None
+
+
+def is_left_over() -> bool:
+    """Whether the link was made here by a test that was killed: its cluster does not answer."""
+    if not SYSTEM_CONF.is_symlink():
+        return False
+    folder = SYSTEM_CONF.resolve().parent
+    return not folder.exists() or ((folder / "devices" / "nvidia0").exists() and not succeeds("scontrol", "ping"))
 
 
 class Job(NamedTuple):
@@ -163,6 +171,7 @@ class Cluster:
         )
         (self.folder / "slurm.conf").write_text(text)
         SYSTEM_CONF.parent.mkdir(exist_ok=True)
+        SYSTEM_CONF.unlink(missing_ok=True)
         SYSTEM_CONF.symlink_to(self.folder / "slurm.conf")
 
 
