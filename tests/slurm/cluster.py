@@ -14,6 +14,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,11 +82,11 @@ def missing() -> str | None:
 
 
 def is_left_over() -> bool:
-    """Whether the link was made here by a test that was killed: its cluster does not answer."""
+    """Whether a test that was killed made the link: it leads to a temporary folder, and no cluster answers."""
     if not SYSTEM_CONF.is_symlink():
         return False
-    folder = SYSTEM_CONF.resolve().parent
-    return not folder.exists() or ((folder / "devices" / "nvidia0").exists() and not succeeds("scontrol", "ping"))
+    is_temporary = SYSTEM_CONF.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
+    return is_temporary and not succeeds("scontrol", "ping")
 
 
 class Job(NamedTuple):
