@@ -44,7 +44,7 @@ format: $(VENV)/.installed  ## Rewrite files in the project's style
 	snakefmt Snakefile workflow
 
 docs: $(VENV)/.installed  ## Build the documentation, warnings are errors; then where it lies
-	python docs/numbers.py --check
+	python docs/fill_numbers.py --check
 	sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "The documentation: $(CURDIR)/docs/_build/html/index.html"
 

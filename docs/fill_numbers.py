@@ -7,8 +7,8 @@ A page marks a number, or a whole block, by comments that readers do not see:
     ...
     <!-- /block -->                                                      a function of this file
 
-  python docs/numbers.py            rewrites README.md and docs/*.md
-  python docs/numbers.py --check    exit status 1, and every mark whose text is another
+  python docs/fill_numbers.py            rewrites README.md and docs/*.md
+  python docs/fill_numbers.py --check    exit status 1, and every mark whose text is another
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
     for line in behind:
         print(line)
     if behind and options.check:
-        sys.exit("run: python docs/numbers.py")
+        sys.exit("run: python docs/fill_numbers.py")
 
 
 def pages() -> list[Path]:
