@@ -36,6 +36,7 @@ autodoc_typehints = "description"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes in docstrings are listed once, not twice
 
 myst_heading_anchors = 3
 # Pages link to files of the repository, which this site does not hold; types share names across packages.
