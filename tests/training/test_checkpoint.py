@@ -143,9 +143,9 @@ def test_an_error_while_saving_leaves_the_old_checkpoint(tmp_path: Path) -> None
 
 def test_time_decides_when_the_next_one_is_due(tmp_path: Path) -> None:
     with StateDirectory(tmp_path / "a", IDENTITY, seconds=0) as state:
-        assert state.is_due(1)
+        assert state.is_due()
     with StateDirectory(tmp_path / "b", IDENTITY, seconds=3600) as state:
-        assert not state.is_due(1)
+        assert not state.is_due()
 
 
 def test_the_sum_taken_while_writing_is_that_of_the_file(tmp_path: Path) -> None:

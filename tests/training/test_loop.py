@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,8 @@ import torch
 from training.toy import ToyBatches, ToyTask, toy_training
 
 from titok.runtime.weights import load_model
-from titok.training.checkpoint import StateMismatchError
+from titok.training import loop
+from titok.training.checkpoint import StateDirectory, StateMismatchError
 from titok.training.health import CollapseError, CollapseWarning, NonFiniteError
 from titok.training.loop import train
 from titok.training.signals import Interrupted
@@ -222,3 +224,21 @@ def test_tensorboard_is_written_on_request_only(tmp_path: Path) -> None:
     assert not (tmp_path / "without-state" / "tensorboard").exists()
     run(tmp_path, ToyTask(toy_training()), name="with", tensorboard=True)
     assert list((tmp_path / "with-state" / "tensorboard").glob("events*"))
+
+
+def test_a_polite_stop_waits_for_the_checkpoint_that_is_written_in_the_background(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = StateDirectory._write_checkpoint
+
+    def slowly(state: StateDirectory, *arguments: Any) -> None:
+        time.sleep(0.5)
+        write(state, *arguments)
+
+    monkeypatch.setattr(StateDirectory, "_write_checkpoint", slowly)
+    monkeypatch.setattr(
+        loop, "StateDirectory", lambda *where, **options: StateDirectory(*where, **options | {"background": True})
+    )
+    with pytest.raises(Interrupted):
+        run(tmp_path, ToyTask(toy_training()), Stopper(4, signal.SIGTERM))
+    assert [path.name for path in (tmp_path / "run-state").glob("step-*.pt")] == ["step-00000005.pt"]

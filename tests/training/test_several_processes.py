@@ -104,6 +104,15 @@ def test_processes_and_passes_together(alone: Path, tmp_path: Path) -> None:
         assert_same(alone / name, tmp_path / name)
 
 
+def test_milestones_stay_at_their_own_steps(tmp_path: Path) -> None:
+    def work() -> None:
+        run("stage1", tmp_path, milestone_steps=4, keep_checkpoints=1)
+
+    assert in_processes(2, work) == [0, 0]
+    names = sorted(path.name for path in (tmp_path / "state").glob("step-*.pt"))
+    assert names == ["step-00000004.pt", "step-00000008.pt", "step-00000010.pt"]
+
+
 class Disturbed:
     """Batches during one of which one process gets a signal."""
 

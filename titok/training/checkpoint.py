@@ -125,11 +125,12 @@ class StateDirectory:
         """Checkpoints, the newest first."""
         return sorted(self.path.glob("step-*.pt"), reverse=True)
 
-    def is_due(self, step: int) -> bool:
-        """Whether it is time for another checkpoint, after ``step`` steps."""
-        return self._is_milestone(step) or time.monotonic() - self._last_save >= self._seconds
+    def is_due(self) -> bool:
+        """Whether it is time for another checkpoint."""
+        return time.monotonic() - self._last_save >= self._seconds
 
-    def _is_milestone(self, step: int) -> bool:
+    def is_milestone(self, step: int) -> bool:
+        """Whether the checkpoint of ``step`` is one that stays."""
         return self._milestone_steps is not None and step % self._milestone_steps == 0
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
@@ -149,7 +150,7 @@ class StateDirectory:
         path = self._checkpoint(step)
         with atomic_path(path) as temporary:
             write_text(_sum_path(path), _write(temporary, content) + "\n")
-        passing = [path for path in self.checkpoints() if not self._is_milestone(_step_of(path))]
+        passing = [path for path in self.checkpoints() if not self.is_milestone(_step_of(path))]
         for old in passing[self._keep :]:
             old.unlink()
             _sum_path(old).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from titok.training.bands import HealthCheck, healthy_bands
 from titok.training.checkpoint import StateDirectory
 from titok.training.ema import Ema
 from titok.training.health import CollapseWatch, SickRunError, Window, check_loss_scale
-from titok.training.metrics_log import JsonLinesLog, LateTensorBoardLog, MetricsLog, NullLog, Tee, TensorBoardLog
+from titok.training.metrics_log import TENSORBOARD_SECONDS, JsonLinesLog, LateTensorBoardLog, MetricsLog, NullLog, Tee
 from titok.training.prefetch import ready_batches
 from titok.training.shares import Shares
 from titok.training.signals import Interrupted, StopSignals
@@ -140,10 +140,8 @@ class Run:
             self.log: MetricsLog = NullLog()
             return
         self.lines = JsonLinesLog(state.metrics_path, found["log_position"] if found is not None else 0)
-        events = state.path / "tensorboard"
-        late = LateTensorBoardLog(events, state.metrics_path)
-        board: MetricsLog = TensorBoardLog(events, self.step) if tensorboard else late
-        self.log = Tee(self.lines, board)
+        delay = 0.0 if tensorboard else TENSORBOARD_SECONDS
+        self.log = Tee(self.lines, LateTensorBoardLog(state.path / "tensorboard", state.metrics_path, delay=delay))
 
     def loop(self, batches: Batches, state: StateDirectory, signals: StopSignals) -> None:
         """Trains, looks, logs and saves until the last step or a signal."""
@@ -166,10 +164,11 @@ class Run:
                     bar.set_postfix({"loss": self.latest["loss"]})
                     bar.update(self.step - shown)
                     shown = self.step
-                stop, save_now = agreement.settle(signals.received or 0, state.is_due(self.step))
-                if is_last or stop or save_now:
+                stop, save_now = agreement.settle(signals.received or 0, state.is_due())
+                if is_last or stop or save_now or state.is_milestone(self.step):
                     self.save(state)
         agreement.finish()
+        state.finish()
         if self.step < training.steps:
             if self.place.is_first:
                 print(

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+TENSORBOARD_SECONDS = 60.0
+"""Shorter runs have no event files: importing what writes them takes half a second."""
+
 
 class MetricsLog(Protocol):
     """Where the numbers of a run go."""
@@ -89,7 +92,7 @@ class TensorBoardLog:
 class LateTensorBoardLog:
     """Event files for runs that last: begun after ``delay`` seconds, with all that the run's own log has by then."""
 
-    def __init__(self, directory: Path, lines: Path, *, delay: float = 60.0) -> None:
+    def __init__(self, directory: Path, lines: Path, *, delay: float = TENSORBOARD_SECONDS) -> None:
         self._directory = directory
         self._lines = lines
         self._begin_at = time.monotonic() + delay
