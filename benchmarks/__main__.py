@@ -22,11 +22,9 @@ import torch
 
 from benchmarks import inference, training
 from benchmarks.comparisons import Comparison, compare, comparisons
-from benchmarks.measure import PRECISIONS, Case, Row, matmul_peak, measure
+from benchmarks.measure import PRECISIONS, Case, Row, matmul_peak, measure, write_report
 from benchmarks.models import TINY, VARIANTS, Variant
-from titok.runtime.device import describe_device, select_device
-from titok.runtime.files import write_json
-from titok.runtime.manifest import provenance
+from titok.runtime.device import select_device
 
 CPU_STEPS = 8
 """Sampling steps where a CPU would need minutes for the official number; cost is proportional to them."""
@@ -54,16 +52,12 @@ def main() -> None:
     for comparison in all_comparisons(chosen, device, options):
         if options.only in comparison.name:
             compared.append(show_pair(compare(comparison, repeats)))
-    settings = {key: value for key, value in vars(options).items() if key != "output"}
     report = {
-        "device": describe_device(device),
         "matmul_tflops": {precision: round(peak, 4) for precision, peak in sorted(peaks.items())},
         "rows": [row.as_dict() for row in rows],
         "comparisons": compared,
-        "provenance": provenance(seed=0, config=settings, device=device),
     }
-    write_json(options.output, report)
-    print(f"\n{options.output}")
+    write_report(options, device, report)
 
 
 def parse_options() -> argparse.Namespace:

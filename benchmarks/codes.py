@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import alternating, peak_memory_gib, reset_peak_memory
+from benchmarks.measure import alternating, peak_memory_gib, reset_peak_memory, write_report
 from benchmarks.models import TINY, VARIANTS
 from benchmarks.prepare import noise, photographs
 from titok.commands.proxy_encoder import ProxyEncoder
@@ -35,9 +35,7 @@ from titok.data.shards import ShardReader, ShardWriter
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.transforms import from_uint8
 from titok.models.vqgan import VQGAN
-from titok.runtime.device import describe_device, select_device
-from titok.runtime.files import write_json
-from titok.runtime.manifest import provenance
+from titok.runtime.device import select_device
 
 VIEWS = {"centre": ViewSet(), "ten-crop": ViewSet(crops="five", mirrored=True)}
 
@@ -59,10 +57,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=options.folder) as folder:
                 bench = Bench(Path(folder), encoder, VIEWS[name], side, pictures, count, options)
                 rows += [*bench.extraction(), *bench.batches()]
-    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "folder")}
-    found = provenance(seed=0, config=settings, device=device)
-    write_json(options.output, {"device": describe_device(device), "rows": rows, "provenance": found})
-    print(f"\n{options.output}")
+    write_report(options, device, {"rows": rows})
 
 
 def parse_options() -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import statistics
 from collections.abc import Callable, Iterator
@@ -13,6 +14,9 @@ import torch
 from torch.utils.benchmark import Timer
 
 from titok.models.flops import count
+from titok.runtime.device import describe_device
+from titok.runtime.files import write_json
+from titok.runtime.manifest import provenance
 
 Work = Callable[[], object]
 
@@ -145,3 +149,12 @@ def peak_memory_gib(device: torch.device) -> float | None:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 2**20
     return None
+
+
+def write_report(options: argparse.Namespace, device: torch.device, content: dict[str, Any]) -> None:
+    """Writes what was measured to ``options.output``, with the device, the options and where it all came from."""
+    settings = {key: value for key, value in vars(options).items() if key not in ("output", "folder")}
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+    facts = provenance(seed=0, config=plain, device=device)
+    write_json(options.output, {"device": describe_device(device), **content, "provenance": facts})
+    print(f"\n{options.output}")

@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from benchmarks.measure import write_report
 from titok.config.data import Preparation
 from titok.data.archives import HashingReader, scan_tar
 from titok.data.names import name_sample
@@ -33,8 +35,6 @@ from titok.data.plan import Listing, Plan, make_plan, save_plan
 from titok.data.prepare import merge_split
 from titok.data.shard_task import workspace
 from titok.data.shard_workers import write_shards
-from titok.runtime.files import write_json
-from titok.runtime.manifest import provenance
 
 CLASSES = 20
 SOURCE = {"train": "train.tar", "val": "none", "devkit": "none"}
@@ -52,9 +52,7 @@ def main() -> None:
     for count in options.images:
         with tempfile.TemporaryDirectory(dir=options.folder) as name:
             rows += measure(Path(name), pictures, count, options.repeats)
-    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "folder")}
-    write_json(options.output, {"rows": rows, "provenance": provenance(seed=0, config=settings)})
-    print(f"\n{options.output}")
+    write_report(options, torch.device("cpu"), {"rows": rows})
 
 
 def parse_options() -> argparse.Namespace:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, get_args
 import psutil
 from PIL import Image
 
+from benchmarks.measure import write_report
 from benchmarks.prepare import noise, peak_memory_mib, photographs
 from titok.config.training import Decoder
 from titok.data.loading import AHEAD
@@ -33,8 +34,6 @@ from titok.data.shards import ShardReader, ShardWriter
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.transforms import resize_shorter_edge
 from titok.runtime.device import select_device
-from titok.runtime.files import write_json
-from titok.runtime.manifest import provenance
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -42,7 +41,7 @@ _FORK = multiprocessing.get_context("fork")
 def main() -> None:
     """Runs what the options ask for."""
     options = parse_options()
-    select_device("cpu")  # large blocks are reused, as in every command
+    device = select_device("cpu")  # large blocks are reused, as in every command
     pictures = photographs(options.photographs) if options.photographs else noise(100)
     rows = []
     print(
@@ -56,9 +55,7 @@ def main() -> None:
                     writer.write(f"image-{number}", pictures[number % len(pictures)], 0)
             for workers in options.workers:
                 rows += list(measure(Path(name), workers, options))
-    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "folder")}
-    write_json(options.output, {"rows": rows, "provenance": provenance(seed=0, config=settings)})
-    print(f"\n{options.output}")
+    write_report(options, device, {"rows": rows})
 
 
 def parse_options() -> argparse.Namespace:

@@ -20,12 +20,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.measure import write_report
 from benchmarks.models import TINY, VARIANTS, Variant
 from benchmarks.training import Repeated, coded_batch, image_batch, stage1
 from titok.config.training import Training
 from titok.runtime.device import select_device
-from titok.runtime.files import write_json
-from titok.runtime.manifest import provenance
 from titok.training.checkpoint import StateDirectory
 from titok.training.loop import Run
 
@@ -48,9 +47,7 @@ def main() -> None:
     result["safety_share"] = result["log_share"] + result["checkpoint_share"]
     for name, value in result.items():
         print(f"{name:24s} {value:.5g}" if isinstance(value, float) else f"{name:24s} {value}")
-    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "folder")}
-    write_json(options.output, {**result, "provenance": provenance(seed=0, config=settings, device=device)})
-    print(f"\n{options.output}")
+    write_report(options, device, result)
 
 
 def parse_options() -> argparse.Namespace:

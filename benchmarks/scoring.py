@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measure import Work, alternating, peak_memory_gib, reset_peak_memory, timings
+from benchmarks.measure import Work, alternating, peak_memory_gib, reset_peak_memory, timings, write_report
 from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
 from titok.evaluation.generation import score_samples
 from titok.evaluation.neighbours import compare_clouds
@@ -35,8 +35,6 @@ from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import InceptionExtractor
 from titok.metrics.moments import Moments
 from titok.runtime.device import select_device
-from titok.runtime.files import write_json
-from titok.runtime.manifest import provenance
 
 FEATURES = InceptionExtractor.feature_dim
 CHECKS = SampleChecks(allow=("too_few_for_features", "unbalanced_classes"))
@@ -57,9 +55,7 @@ def main() -> None:
         rows += margins(rows)
         for count in options.features:
             rows += analyses(count, options.repeats, folder, device)
-    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "folder")}
-    write_json(options.output, {"rows": rows, "provenance": provenance(seed=0, config=settings, device=device)})
-    print(f"\n{options.output}")
+    write_report(options, device, {"rows": rows})
 
 
 def parse_options() -> argparse.Namespace:

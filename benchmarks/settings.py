@@ -13,14 +13,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import Case, Row, matmul_peak, measure
+from benchmarks.measure import Case, Row, matmul_peak, measure, write_report
 from benchmarks.models import TINY, VARIANTS, Variant
 from benchmarks.training import Repeated, coded_batch, image_batch, pixel_losses, stage1
 from titok.config.training import Compute, Training
 from titok.models.vqgan import VQGAN
-from titok.runtime.device import describe_device, select_device
-from titok.runtime.files import write_json
-from titok.runtime.manifest import provenance
+from titok.runtime.device import select_device
 from titok.training.loop import Run
 from titok.training.proxy_vqgan import ProxyVQGANTask
 from titok.training.task import Batch, Task
@@ -40,10 +38,7 @@ def main() -> None:
     for line in shown:
         amounts = "{seconds:8.3f} s {peak_memory_gib:7.2f} GiB {time_ratio:6.2f} {memory_ratio:6.2f}"
         print(f"{line['name']:44s} {amounts.format(**line)}")
-    settings = {key: str(value) for key, value in vars(options).items() if key != "output"}
-    facts = provenance(seed=0, config=settings, device=device)
-    write_json(options.output, {"device": describe_device(device), "rows": shown, "provenance": facts})
-    print(f"\n{options.output}")
+    write_report(options, device, {"rows": shown})
 
 
 def parse_options() -> argparse.Namespace:

@@ -98,7 +98,7 @@ def claims() -> str:
     from titok.reporting.claims import Evidence, claims_markdown, judge_claims, no_scores
     from titok.reporting.paper import read_paper
 
-    facts = full_size_facts(str(ROOT / "config/published.yaml"))
+    facts = full_size_facts(ROOT / "config/published.yaml", ROOT / "config/imagenet512.yaml")
     evidence = Evidence(read_paper(ROOT / "config/paper.csv"), facts, no_scores())
     chosen = [claim for claim in load_claims(ROOT / "config/claims.yaml") if claim.needs == "nothing"]
     return claims_markdown(judge_claims(chosen, evidence))

@@ -9,6 +9,7 @@ from titok.config.job_settings import ReleasedGeneratorJob, ReleasedTokenizerJob
 from titok.config.load import load_job
 from titok.models.generator import MaskGIT
 from titok.models.hub import find, load, save
+from titok.models.parameters import count_parameters
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import sha256_file, write_json
@@ -60,7 +61,7 @@ def adopt(options: argparse.Namespace) -> None:
         "task": "released",
         "source": job.source,
         "sha256": sha256_file(weights),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": count_parameters(model),
         "config": job.resolved(),
         "provenance": provenance(seed=None, config=job.resolved(), inputs={"weights": weights}),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from titok.config.claims import load_claims
 from titok.config.load import load_study
@@ -11,22 +12,22 @@ from titok.reporting.collect import read_scores
 from titok.reporting.paper import read_paper
 from titok.runtime.files import read_json, write_json
 
-FULL_SIZE_STUDY = "config/published.yaml"
-"""Where the published sizes are written down."""
+RELEASED, LARGER = "config/published.yaml", "config/imagenet512.yaml"
+"""Where the published sizes are written down: the released models, and those for 512 pixels, which were not."""
 
 
-def full_size_facts(study_file: str = FULL_SIZE_STUDY) -> dict[str, dict[str, float]]:
-    """Measured on every full-size model of a study, and on the two variants for 512 pixels, which were not released."""
+def full_size_facts(released: str | Path = RELEASED, larger: str | Path = LARGER) -> dict[str, dict[str, float]]:
+    """Measured on every full-size model of the two studies; names of the larger one's tokenizers end in ``-512``."""
     from titok.config.jobs import generator_model, tokenizer_model
     from titok.config.model import VQGANModel
     from titok.models.facts import generator_facts, tokenizer_facts, vqgan_facts
 
-    study = load_study(study_file)
-    tokenizers = {name: tokenizer_model(study, name, entry.stages[-1]) for name, entry in study.tokenizers.items()}
-    for name, base, tokens in (("l-64-512", "l-32", 64), ("b-128-512", "b-64", 128)):
-        larger = {"image_size": 512, "patch_size": 32, "num_latent_tokens": tokens}
-        tokenizers[name] = tokenizers[base].model_copy(update=larger)
-    facts = {name: tokenizer_facts(model) for name, model in tokenizers.items()}
+    study, larger_study = load_study(released), load_study(larger)
+    facts = {
+        name + suffix: tokenizer_facts(tokenizer_model(some, name, entry.stages[-1]))
+        for some, suffix in ((study, ""), (larger_study, f"-{larger_study.dataset.image_size}"))
+        for name, entry in some.tokenizers.items()
+    }
     facts |= {name: generator_facts(generator_model(study, name)) for name in study.generators}
     vqgan = study.vqgan.model if study.vqgan else VQGANModel()
     return facts | {"vqgan": vqgan_facts(vqgan, study.dataset.image_size)}

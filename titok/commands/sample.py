@@ -13,6 +13,7 @@ from titok.config.load import load_job
 from titok.generation.sample import SampleBatch, balanced_labels, sample_images
 from titok.generation.sample_files import SampleParts, finish_samples
 from titok.models.folder import load_generator, load_image_tokenizer
+from titok.models.parameters import count_parameters
 from titok.runtime.device import describe_device, select_device
 from titok.runtime.files import sha256_file, write_json
 from titok.runtime.manifest import provenance
@@ -57,7 +58,7 @@ def sample(options: argparse.Namespace) -> None:
         "batch_size": job.batch_size,
         "precision": "float32",
         "device": describe_device(device),
-        "generator_parameters": sum(parameter.numel() for parameter in generator.parameters()),
+        "generator_parameters": count_parameters(generator),
         "provenance": provenance(seed=options.seed, config=job.resolved(), inputs=inputs, device=device),
     }
     write_json(output.with_suffix(".json"), facts)

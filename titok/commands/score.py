@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -19,12 +20,13 @@ from titok.config.weight_files import PerceptualWeights
 from titok.data.opening import open_images
 from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.generation import score_samples
-from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, score_reconstructions
+from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, ReconstructionScores, score_reconstructions
 from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import INDEX, Samples
 from titok.losses.perceptual import LPIPS, build_perceptual_loss
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import load_classifier, load_image_tokenizer
+from titok.models.parameters import count_parameters
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
@@ -39,51 +41,58 @@ def reconstruction(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
-    images = open_images(options.data, "test", job.dataset, workers=options.workers)
-    scores = score_reconstructions(
-        reconstruct_with(model),
-        pixels_of(images, job.dataset, job.evaluation.batch_size),
-        open_extractor(job.evaluation.extractor, options.judge, device),
-        job.evaluation,
-        labels=images.labels,
-        codebook_size=codebook_size_of(model),
-        lpips=_lpips(job.evaluation.lpips, device),
-        num_examples=NUM_EXAMPLES,
-        scratch=options.output.parent,
-        device=device,
-    )
+    size = codebook_size_of(model)
+    scores = _score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
     if options.examples is not None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
     metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
-    named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
-    protocol = {**named, **scores.protocol, "reference": image_source(images, job.dataset, "test")}
-    inputs = {"model": options.model, **({"judge": options.judge} if options.judge else {})}
-    write_score(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
+    inputs = {"model": options.model, **_judge_of(options)}
+    write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
 def codec(options: argparse.Namespace) -> None:
     """Scores what an ordinary codec gives back of the test images, by the protocol of the tokenizers."""
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
-    images = open_images(options.data, "test", job.dataset, workers=options.workers)
     round_trip = CodecRoundTrip(options.codec, options.quality)
+    scores = _score_outputs(options, job, round_trip, device)
+    options.subject = {"tokenizer": options.codec, "stage": f"q{options.quality}", "seed": 0, "recipe": "codec"}
+    metrics = {**scores.metrics, "bits_per_image": round_trip.bits_per_image}
+    inputs = _judge_of(options)
+    write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
+
+
+def _score_outputs(
+    options: argparse.Namespace,
+    job: ScoreJob,
+    reconstruct: Reconstruct,
+    device: torch.device,
+    codebook_size: int | None = None,
+    num_examples: int = 0,
+) -> ReconstructionScores:
+    """Scores what becomes of the test images; the protocol also names them."""
+    images = open_images(options.data, "test", job.dataset, workers=options.workers)
     scores = score_reconstructions(
-        round_trip,
+        reconstruct,
         pixels_of(images, job.dataset, job.evaluation.batch_size),
         open_extractor(job.evaluation.extractor, options.judge, device),
         job.evaluation,
         labels=images.labels,
+        codebook_size=codebook_size,
         lpips=_lpips(job.evaluation.lpips, device),
+        num_examples=num_examples,
         scratch=options.output.parent,
         device=device,
     )
-    options.subject = {"tokenizer": options.codec, "stage": f"q{options.quality}", "seed": 0, "recipe": "codec"}
-    metrics = {**scores.metrics, "bits_per_image": round_trip.bits_per_image}
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
     protocol = {**named, **scores.protocol, "reference": image_source(images, job.dataset, "test")}
-    inputs = {"judge": options.judge} if options.judge else {}
-    write_score(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
+    return replace(scores, protocol=protocol)
+
+
+def _judge_of(options: argparse.Namespace) -> dict[str, Path]:
+    """The classifier among the inputs, where one judges."""
+    return {"judge": options.judge} if options.judge else {}
 
 
 def generation(options: argparse.Namespace) -> None:
@@ -107,7 +116,7 @@ def generation(options: argparse.Namespace) -> None:
     metrics |= _training_speed(options.training)
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
-    inputs = {"samples": samples, **({"judge": options.judge} if options.judge else {})}
+    inputs = {"samples": samples, **_judge_of(options)}
     write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
@@ -155,10 +164,8 @@ def codebook_size_of(model: TiTok | VQGAN) -> int | None:
 
 
 def _parameter_counts(model: TiTok | VQGAN) -> dict[str, float]:
-    counts = {"parameters": sum(parameter.numel() for parameter in model.parameters())}
-    counts["encoder_parameters"] = sum(parameter.numel() for parameter in model.encoder.parameters())
-    counts["decoder_parameters"] = sum(parameter.numel() for parameter in model.decoder.parameters())
-    return {name: float(count) for name, count in counts.items()}
+    parts = {"parameters": model, "encoder_parameters": model.encoder, "decoder_parameters": model.decoder}
+    return {name: float(count_parameters(part)) for name, part in parts.items()}
 
 
 def _training_speed(manifest: Path) -> dict[str, float]:

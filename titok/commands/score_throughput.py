@@ -14,6 +14,7 @@ from titok.config.model import TokenizerModel, VQGANModel
 from titok.evaluation.throughput import measure_speed, sampling_operations
 from titok.generation.sample import sample_images
 from titok.models.folder import load_generator, load_image_tokenizer
+from titok.models.parameters import count_parameters
 from titok.runtime.device import describe_device, select_device
 from titok.training.speed import PRECISIONS
 
@@ -44,7 +45,7 @@ def throughput(options: argparse.Namespace) -> None:
     metrics = {
         "sampling_images_per_second": speed.median,
         "sampling_gflop": operations / 1e9,
-        "generator_parameters": float(sum(parameter.numel() for parameter in generator.parameters())),
+        "generator_parameters": float(count_parameters(generator)),
     }
     protocol = {
         "timed": "labels on the host to 8-bit images on the host, de-tokenization included, batch by batch",

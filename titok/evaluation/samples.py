@@ -13,18 +13,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from titok.config.evaluation import SampleChecks
 from titok.evaluation.findings import Finding, ScoreError
+from titok.generation.sample_files import IMAGES, INDEX
 from titok.runtime.files import existing_file, read_json, sha256_file
-
-IMAGES = "arr_0"
-"""The name ADM's evaluator gives to the images of a sample file."""
-INDEX = "index.json"
-"""What a folder of parts is made complete by."""
+from titok.runtime.npz_rows import read_header
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def _open_file(path: Path) -> tuple[tuple[int, ...], np.ndarray | None]:
         with np.load(path, allow_pickle=False) as archive:
             labels = archive["labels"] if "labels" in archive.files else None
         with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
-            shape, fortran_order, dtype = _read_header(member)
+            shape, fortran_order, dtype = read_header(member)
     except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
         raise ScoreError(f"{path} is no readable sample file ({error}); sample again") from error
     if fortran_order:
@@ -124,7 +120,7 @@ def _parts(folder: Path) -> list[Path]:
 def _stream(path: Path, batch_size: int) -> Iterator[np.ndarray]:
     """Batches of one file, whose bytes lie uncompressed in it (or are inflated on the way)."""
     with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
-        shape, _, _ = _read_header(member)
+        shape, _, _ = read_header(member)
         image_bytes = math.prod(shape[1:])
         for start in range(0, shape[0], batch_size):
             count = min(batch_size, shape[0] - start)
@@ -135,12 +131,6 @@ def _stream(path: Path, batch_size: int) -> Iterator[np.ndarray]:
             if len(content) != count * image_bytes:
                 raise ScoreError(f"{path} ends inside image {start + len(content) // image_bytes}; sample again")
             yield np.frombuffer(bytearray(content), dtype=np.uint8).reshape(count, *shape[1:])
-
-
-def _read_header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(member)
 
 
 def _check(shape: tuple[int, ...], dtype: np.dtype, labels: np.ndarray | None, where: str) -> None:

@@ -17,10 +17,13 @@ import numpy as np
 
 from titok.generation.sample import SampleBatch, SamplingError
 from titok.runtime.files import atomic_path, load_npz, read_json, save_npz, sha256_file, write_json
+from titok.runtime.npz_rows import read_shape
 from titok.runtime.progress import progress
 
 IMAGES = "arr_0"
+"""The name ADM's evaluator gives to the images of a sample file."""
 INDEX = "index.json"
+"""What a folder of parts is made complete by."""
 PART_BYTES = 128 * 2**20
 """Pixels after which a part is closed; what an interruption can cost."""
 
@@ -158,9 +161,7 @@ def _finished(folder: Path) -> Iterator[_Part]:
     done = 0
     while (path := folder / f"part-{done:06d}.npz").exists():
         facts = load_npz(path, skip=(IMAGES,))
-        with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
-            np.lib.format.read_magic(member)
-            shape, _, _ = np.lib.format.read_array_header_1_0(member)
+        shape, _ = read_shape(path, IMAGES)
         count = len(facts["index"])
         yield _Part(path, done, count, tuple(shape[1:]), int(facts["timing"][0]), float(facts["timing"][1]))
         done += count

@@ -8,19 +8,14 @@ from __future__ import annotations
 from math import log2
 
 import torch
-from torch import nn
 
 from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
 from titok.models.generator import build_generator
+from titok.models.parameters import count_parameters
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 
 _BITS_PER_PIXEL = 24
-
-
-def count_parameters(module: nn.Module) -> int:
-    """All parameters, trained and frozen."""
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def tokenizer_facts(config: TokenizerModel) -> dict[str, float]:

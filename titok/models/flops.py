@@ -22,6 +22,7 @@ from titok.models.classifier import Classifier
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
 from titok.models.generator import build_generator
+from titok.models.parameters import count_parameters
 from titok.models.quantizer import VectorQuantizer
 from titok.models.tokenizer import PixelCodebook
 from titok.models.transformer import Block
@@ -85,7 +86,7 @@ def of_part(module: nn.Module, call: Callable[[], Tensor]) -> Flops:
         output = call()
         forward = int(counter.get_total_flops())
         output.sum().backward()
-    parameters = sum(parameter.numel() for parameter in module.parameters())
+    parameters = count_parameters(module)
     return Flops(forward, int(counter.get_total_flops()), parameters)
 
 

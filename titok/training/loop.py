@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from titok.config.training import Training
+from titok.models.parameters import count_parameters
 from titok.runtime.files import atomic_path, sha256_json, write_json
 from titok.runtime.manifest import provenance
 from titok.runtime.processes import Agreement, place
@@ -276,7 +277,7 @@ class Run:
             "wall_seconds": round(self.seconds, 3),
             "processes": self.place.world_size,
             "images_per_second": round(steps * batch_size / max(self.seconds, 1e-9), 3),
-            "parameters": sum(parameter.numel() for parameter in self.task.model.parameters()),
+            "parameters": count_parameters(self.task.model),
             "trainable_parameters": sum(value.numel() for value in self.task.players[MODEL].parameters.values()),
             "final": self.latest,
             "health": self.health.findings,

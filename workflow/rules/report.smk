@@ -82,7 +82,8 @@ rule judge_checks:
 rule measure_models:
     """Tokens, bits, compression and parameters of the full-size models; needs no weights."""
     input:
-        study="config/published.yaml",
+        released="config/published.yaml",
+        larger="config/imagenet512.yaml",
     output:
         "results/{study}/models.json",
     log:
