@@ -24,6 +24,7 @@ from titok.config.model import VQGANModel
 from titok.data.code_store import CodeStore
 from titok.data.coded_images import CodedImages
 from titok.data.images import load_images
+from titok.data.transforms import from_uint8
 from titok.models.folder import load_vqgan
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import sha256_file
@@ -84,7 +85,7 @@ def test_stored_codes_are_those_computed_online(bench: Workbench, store: CodeSto
     source = CodedImages(images, 16, store.facts.view_list(), store.codes, 64, seed=1)
     for step in range(4):
         batch = source.batch(step)
-        assert torch.equal(vqgan.tokenize(batch.images), batch.codes)
+        assert torch.equal(vqgan.tokenize(from_uint8(batch.images)), batch.codes)
     assert len(batch.codes.unique()) > 8
 
 

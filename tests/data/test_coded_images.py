@@ -21,7 +21,7 @@ from titok.data.order import batch_indices
 from titok.data.shard_index import ShardError
 from titok.data.streamed import StreamedSet
 from titok.data.tokens import TokenSet, TrainingTokens
-from titok.data.transforms import to_uint8
+from titok.data.transforms import from_uint8, to_uint8
 from titok.data.views import views_of
 
 CENTRE = views_of(ViewSet())
@@ -51,7 +51,7 @@ def test_centres_are_the_batches_of_training_without_codes(images: ImageSet, ste
     coded = CodedImages(images, 16, CENTRE, centre_codes(images, 16, codes_of), 4, 5).batch(step)
     assert torch.equal(coded.images, plain.images)
     assert torch.equal(coded.labels, plain.labels)
-    assert torch.equal(coded.codes, codes_of(plain.images))
+    assert torch.equal(coded.codes, codes_of(from_uint8(plain.images)))
     assert coded.codes.dtype == torch.int64
 
 
@@ -66,7 +66,7 @@ def test_codes_are_those_of_the_very_window(images: ImageSet) -> None:
     source = CodedImages(images, 16, MANY, codes_of_views(images), 8, 5)
     for step in range(6):
         batch = source.batch(step)
-        assert torch.equal(batch.codes, codes_of(batch.images))
+        assert torch.equal(batch.codes, codes_of(from_uint8(batch.images)))
         assert batch.images.shape == (8, 3, 16, 16)
         assert batch.labels.tolist() == batch_indices(step, 8, 10, 5).tolist()
 
@@ -115,7 +115,7 @@ def test_streamed_windows_and_stored_codes_belong_together(store: CodeStore, wor
     source = streamed(store, workers)
     for step in (4, 5, 6, 1):  # on, then back
         batch = source.batch(step)
-        assert torch.equal(batch.codes, codes_of(batch.images))
+        assert torch.equal(batch.codes, codes_of(from_uint8(batch.images)))
         assert batch.labels.tolist() == [index % 2 for index in batch_indices(step, 6, 17, 3).tolist()]
     source.close()
     assert torch.equal(source.batch(1).codes, batch.codes)

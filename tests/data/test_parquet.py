@@ -129,5 +129,5 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
 def test_what_to_install_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, ROWS)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(SourceError, match=r"only be read with pyarrow.*pip install 'titok-suite\[parquet\]'"):
+    with pytest.raises(SourceError, match=r"only be read with pyarrow.*pip install -e '\.\[parquet\]'"):
         plan_split(config(tmp_path), tmp_path / "out", "train")

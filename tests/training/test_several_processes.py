@@ -176,7 +176,7 @@ def test_all_stop_when_one_part_of_a_batch_is_not_finite(tmp_path: Path) -> None
         def batch(self, step: int) -> Any:
             batch = self.batches.batch(step)
             if (place().rank, step) == (1, 5):
-                batch.images.fill_(float("nan"))
+                return batch._replace(images=torch.full(batch.images.shape, float("nan")))
             return batch
 
     def work() -> None:

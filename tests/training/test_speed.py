@@ -11,6 +11,7 @@ import torch
 from training.tiny import TASKS, build
 
 from titok.config.training import Compute, Optimizer
+from titok.data.transforms import from_uint8
 from titok.models.transformer import TransformerBlock
 from titok.runtime.seed import generator
 from titok.runtime.weights import load_model
@@ -103,7 +104,7 @@ def test_the_quantizer_and_the_losses_stay_in_float32() -> None:
 
 def test_proxy_codes_do_not_depend_on_the_precision() -> None:
     full, half = (build("stage1", compute=Compute(precision=precision)) for precision in ("fp32", "bf16"))
-    images = full.batches.batch(0).images
+    images = from_uint8(full.batches.batch(0).images)
     with torch.autocast("cpu", torch.bfloat16):
         found = half.task.vqgan.network.tokenize(images)
     assert torch.equal(found, full.task.vqgan.network.tokenize(images))
@@ -138,7 +139,7 @@ def test_a_loss_that_is_not_finite_stops_scaled_training_too(tmp_path: Path) -> 
         def batch(self, step: int) -> Any:
             batch = self.batches.batch(step)
             if step == 4:
-                batch.images.fill_(float("nan"))
+                return batch._replace(images=torch.full(batch.images.shape, float("nan")))
             return batch
 
     built = build("stage1", compute=Compute(precision="fp16"))

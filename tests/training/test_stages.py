@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from training.tiny import VQGAN_MODEL, build, images, pixel_losses, stage1_task, titok, training
 
 from titok.config.training import ProxyCodeLosses
+from titok.data.transforms import from_uint8
 from titok.models.vqgan import VQGAN
 from titok.runtime.seed import generator
 from titok.training.pixel_task import PixelTask
@@ -53,8 +54,9 @@ def test_stage1_predicts_the_frozen_codes_of_the_augmented_batch() -> None:
     torch.manual_seed(0)
     task = stage1_task(training())
     batch = images().batch(3)
-    codes = task.vqgan.network.tokenize(batch.images)
-    logits = task.model.proxy_logits(task.model.quantize(task.model.encode(batch.images)).z_quantized)
+    seen = from_uint8(batch.images)
+    codes = task.vqgan.network.tokenize(seen)
+    logits = task.model.proxy_logits(task.model.quantize(task.model.encode(seen)).z_quantized)
     expected = nn.functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
     [(_, terms, _)] = task.updates(batch, 3, generator(0, "step", 3))
     torch.testing.assert_close(terms["proxy_code_loss"], expected.detach())
@@ -66,7 +68,7 @@ def test_stage1_exports_images_by_itself() -> None:
     torch.manual_seed(0)
     vqgan, model = VQGAN(VQGAN_MODEL), titok()
     task = Stage1Task(model, vqgan, ProxyCodeLosses(), training())
-    images_in = images().batch(0).images
+    images_in = from_uint8(images().batch(0).images)
     logits = task.model.proxy_logits(task.model.quantize(task.model.encode(images_in)).z_quantized)
     torch.testing.assert_close(task.model.reconstruct(images_in).clamp(0, 1), vqgan.detokenize(logits.argmax(-1)))
 
@@ -89,10 +91,10 @@ def test_stage2_trains_the_decoding_side_only() -> None:
     assert task.model.pixel_lookup == "soft"
     task.train()
     before = copy.deepcopy(task.model.state_dict())
-    tokens = task.model.tokenize(images().batch(0).images)
+    tokens = task.model.tokenize(from_uint8(images().batch(0).images))
     steps(task, 4)
     assert top(changed(task.model, before)) == {"decoder", "pixel_quantize", "pixel_decoder"}
-    assert torch.equal(task.model.tokenize(images().batch(0).images), tokens)
+    assert torch.equal(task.model.tokenize(from_uint8(images().batch(0).images)), tokens)
 
 
 def test_stage2_goes_on_from_stage1_whatever_was_frozen_there() -> None:

@@ -19,12 +19,11 @@ from titok.data.images import Images, ImageSet
 from titok.data.loading import ReadAhead
 from titok.data.order import batch_indices, rank_slice
 from titok.data.streamed import StreamedSet
-from titok.data.transforms import from_uint8
 from titok.data.views import View, crops_of, drawn_views
 
 
 class CodedBatch(NamedTuple):
-    """Images (B, 3, S, S) in [0, 1], their classes (B,) and their proxy codes (B, P) int64."""
+    """Images (B, 3, S, S) uint8, their classes (B,) and their proxy codes (B, P) int64."""
 
     images: Tensor
     labels: Tensor
@@ -66,8 +65,7 @@ class CodedImages:
 
     def batch(self, step: int) -> CodedBatch:
         """Batch ``step`` (from 0)."""
-        windows, labels, codes = self._at(step)
-        return CodedBatch(from_uint8(windows), labels, codes)
+        return CodedBatch(*self._at(step))
 
     def close(self) -> None:
         """Ends the workers, if there are any; the next batch starts them again."""

@@ -30,7 +30,11 @@ Where = Callable[[int, int, int, int], Crop]
 
 
 class Batch(NamedTuple):
-    """Images (B, 3, S, S) float32 in [0, 1] and their classes (B,) int64."""
+    """Images (B, 3, S, S) and their classes (B,) int64.
+
+    What is looked at once comes as float32 in [0, 1]; training batches stay uint8 until they are on their device
+    (``titok.data.transforms.floats_on``).
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -165,7 +169,7 @@ class TrainingImages:
         self._random_crop = random_crop and images.side > crop
 
     def batch(self, step: int) -> Batch:
-        """Batch ``step`` (from 0): (B, 3, S, S) float32 in [0, 1] and (B,) int64."""
+        """Batch ``step`` (from 0): (B, 3, S, S) uint8 and (B,) int64."""
         indices = torch.from_numpy(batch_indices(step, self._batch_size, len(self._images), self._seed))
         draws = generator(self._seed, "augment", step)
         top = left = torch.full_like(indices, self._centre)
@@ -177,4 +181,4 @@ class TrainingImages:
             flip = torch.rand(self._batch_size, generator=draws) < 0.5
         share = self._share
         windows = self._images.windows(indices[share], top[share], left[share], flip[share], self._crop)
-        return Batch(from_uint8(windows), self._images.labels[indices[share]])
+        return Batch(windows, self._images.labels[indices[share]])

@@ -52,7 +52,7 @@ def open_parquet(path: Path) -> ParquetFile:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise SourceError(
-            f"{path} can only be read with pyarrow, which is not installed; run: pip install 'titok-suite[parquet]'"
+            f"{path} can only be read with pyarrow, which is not installed; run: pip install -e '.[parquet]'"
         ) from error
     try:
         return ParquetFile(path)

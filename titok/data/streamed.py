@@ -102,9 +102,8 @@ class StreamedTraining:
         self._ahead = ReadAhead(self._reading, requests, workers=images.workers, name=self._reading.name)
 
     def batch(self, step: int) -> Batch:
-        """Batch ``step`` (from 0): (B, 3, S, S) float32 in [0, 1] and (B,) int64."""
-        images, labels = self._ahead.at(step)
-        return Batch(from_uint8(images), labels)
+        """Batch ``step`` (from 0): (B, 3, S, S) uint8 and (B,) int64."""
+        return Batch(*self._ahead.at(step))
 
     def close(self) -> None:
         """Ends the workers; the next batch starts them again."""

@@ -173,5 +173,11 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
     return images.to(torch.float32, copy=True).div_(255)  # in place: fresh memory costs more than the division
 
 
+def floats_on(images: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Images as float32 in [0, 1] on ``device``; 8-bit ones are moved first, as a quarter of the bytes."""
+    moved = images.to(device, non_blocking=True)
+    return from_uint8(moved) if moved.dtype == torch.uint8 else moved
+
+
 def _window(image: Image.Image, top: int, left: int, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))

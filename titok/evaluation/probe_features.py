@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from titok.data.images import Images
+from titok.data.transforms import floats_on
 from titok.data.views import View
 from titok.evaluation.findings import ScoreError
 from titok.runtime.files import FileError, read_json, write_json
@@ -41,7 +42,7 @@ def features_by(encode: Callable[[Tensor], Tensor], pooling: Pooling, device: to
 
     def features_of(images: Tensor) -> Tensor:
         with torch.no_grad():
-            features = pool_latents(encode(images.to(device, non_blocking=True)), pooling).cpu()
+            features = pool_latents(encode(floats_on(images, device)), pooling).cpu()
         broken = int((~torch.isfinite(features)).any(dim=1).sum())
         if broken:
             raise ScoreError(

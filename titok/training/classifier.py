@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from titok.config.model import ClassifierModel
 from titok.config.training import Training
 from titok.data.images import Batch
+from titok.data.transforms import floats_on
 from titok.models.classifier import Classifier
 from titok.training.optimizer import Player
 from titok.training.task import MODEL, Task, Turn
@@ -29,7 +30,7 @@ class ClassifierTask(Task):
 
     def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """One update."""
-        images = batch.images.to(self.device, non_blocking=True)
+        images = floats_on(batch.images, self.device)
         labels = batch.labels.to(self.device, non_blocking=True)
         for rows, share in self.shares.passes(len(images)):
             yield Turn(MODEL, class_terms(self.model(images[rows]), labels[rows]), share)

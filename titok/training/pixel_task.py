@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from titok.config.training import Training
 from titok.data.images import Batch
+from titok.data.transforms import floats_on
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.quantizer import Quantized
 from titok.training.optimizer import Player
@@ -59,7 +60,7 @@ class PixelTask(Task):
 
         The discriminator judges the process's whole batch at once: its LeCam term is no mean over images.
         """
-        images = batch.images.to(self.device, non_blocking=True)
+        images = floats_on(batch.images, self.device)
         noise = self.prepare(images, step, rng)
         reconstructions = []
         for rows, share in self.shares.passes(len(images)):

@@ -9,6 +9,7 @@ import torch
 from titok.config.training import ProxyCodeLosses, Training
 from titok.data.coded_images import CodedBatch
 from titok.data.images import Batch
+from titok.data.transforms import floats_on
 from titok.losses.perceptual import Frozen
 from titok.losses.proxy_code import proxy_code_losses
 from titok.models.tokenizer import TiTok
@@ -41,7 +42,7 @@ class Stage1Task(Task):
 
     def updates(self, batch: Batch | CodedBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """Proxy codes of the augmented images, unless the batch brings them, then one update."""
-        images = batch.images.to(self.device, non_blocking=True)
+        images = floats_on(batch.images, self.device)
         codes = batch.codes.to(self.device, non_blocking=True) if isinstance(batch, CodedBatch) else None
         place_codebook(self.model, images, self.shares, step, rng)
         for rows, share in self.shares.passes(len(images)):
