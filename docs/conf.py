@@ -39,6 +39,6 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True  # attributes in docstrings are listed once, not twice
 
 myst_heading_anchors = 3
-# Pages link to files of the repository, which this site does not hold; types share names across packages.
-suppress_warnings = ["myst.xref_missing", "docutils", "ref.python"]
+# Types share names across packages.
+suppress_warnings = ["docutils", "ref.python"]
 nitpicky = False

@@ -140,6 +140,26 @@ def settings(file: str) -> str:
     return _table(("step", "seconds", "of the default's time", "of its memory"), rows)
 
 
+def data(file: str) -> str:
+    """Rows of a benchmark of preparation, reading, codes or scores, with what each cannot be faster than."""
+    found = _read(file)["rows"]
+    varied = [key for key in ("workers", "views") if any(key in row for row in found)]
+    rate = next(key for key in ("images_per_second", "windows_per_second") if key in found[0])
+    head = ("what", "images", *varied, "seconds", rate.replace("_", " "), "of the floor's speed")
+    rows = [
+        (
+            row["what"],
+            f"{row['images']:,}",
+            *(str(row[key]) for key in varied),
+            f"{row['seconds']:.3g}" if "seconds" in row else "",
+            f"{row[rate]:,.3g}" if row[rate] < 1000 else f"{row[rate]:,.0f}",
+            "" if row.get("share_of_floor") is None else f"{row['share_of_floor']:.0%}",
+        )
+        for row in found
+    ]
+    return _table(head, rows)
+
+
 def plan(file: str) -> str:
     """What every target of a study costs (`titok plan --json`)."""
     head = ("target", "jobs", "GPU-hours", "disk, GB", "numbers of the paper")
@@ -185,6 +205,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "claims": claims,
     "bench": bench,
     "comparisons": comparisons,
+    "data": data,
     "settings": settings,
     "plan": plan,
     "plan_paper": plan_paper,

@@ -6,6 +6,7 @@ Run: pytest tests/test_docs.py; when it fails, `python docs/fill_numbers.py` bri
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -73,3 +74,23 @@ def test_marks_that_lead_nowhere_are_errors(
     monkeypatch.setattr(numbers, "DOCS", tmp_path)
     with pytest.raises(numbers.NumbersError, match=words):
         numbers.filled(mark)
+
+
+def snakemake_lines() -> list[str]:
+    """Every command of the pages and studies that starts Snakemake."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("config/*.yaml")]
+    pattern = re.compile(r"^(?:#   |\| [^|]*\| `)?(snakemake (?!deleted)[^`#;(\n]*)", re.MULTILINE)
+    lines = {found.strip() for page in pages for found in pattern.findall(page.read_text(encoding="utf-8"))}
+    return sorted(re.split(r" {3,}|, also| of the|\.\.\.", line)[0].strip() for line in lines)
+
+
+def test_targets_are_not_taken_for_configuration_files() -> None:
+    """`--configfile` takes every word after it: `... --configfile FILE table1` would look for a file `table1`."""
+    lines = snakemake_lines()
+    assert len(lines) > 15
+    for line in lines:
+        words = line.split()
+        after = words[words.index("--configfile") + 1 :] if "--configfile" in words else ["config/x.yaml"]
+        files = list(itertools.takewhile(lambda word: not word.startswith("-"), after))
+        assert files, line
+        assert all(re.fullmatch(r"config/\w+\.yaml|FILE", file) for file in files), line

@@ -158,9 +158,9 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument(
         "--process-timeout",
         type=float,
-        default=600.0,
         metavar="SECONDS",
-        help="how long several processes (torchrun) wait for one that says nothing (default: %(default)s)",
+        help="how long several processes (torchrun) wait for a silent one (default: 600; 7200 while one scores "
+        "milestones)",
     )
     _add_device(train)
     _add_workers(train)

@@ -131,6 +131,20 @@ def test_complete_codes_are_left_alone(bench: Workbench, store: CodeStore, capsy
     assert "vqgan_sha256" in message
 
 
+def test_jobs_with_other_settings_replace_the_array_when_all_are_done(
+    bench: Workbench, store: CodeStore, tmp_path: Path
+) -> None:
+    output = tmp_path / "train.npy"
+    for path in (store.path, store.facts_path):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    changed = inputs(bench, vqgan=bench.model("other_vqgan"))
+    for part in ("1/2", "2/2"):
+        bench.run("codes", "extract", **changed, output=output, part=part)
+        assert output.read_bytes() == store.path.read_bytes()
+    bench.run("codes", "merge", output)
+    assert CodeStore.open(output).facts.vqgan_sha256 == sha256_file(bench.model("other_vqgan"))
+
+
 def test_verify_reads_all_and_encodes_some(
     bench: Workbench, store: CodeStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,9 +28,10 @@ def page(bench: Workbench) -> Path:
     log, examples = folder / "generators/g/seed0/metrics.jsonl", folder / "examples/two/stage2/seed0.npz"
     for source, place in (
         (bench.model("g").with_name("metrics.jsonl"), log),
+        (bench.model("g").with_name("manifest.json"), log.with_name("manifest.json")),
         (bench.root / "examples/two.npz", examples),
     ):
-        place.parent.mkdir(parents=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
     bench.run("table", "table1", output=folder / "table1.csv", **shared, **paper)
     for name, options in (

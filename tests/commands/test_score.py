@@ -13,7 +13,11 @@ import yaml
 from commands.workbench import Workbench, record
 from golden.loss_inputs import heads_state, vgg16_state
 
+from titok.commands.score import codebook_size_of, reconstruct_with
+from titok.config.model import TokenizerModel, TransformerSize
+from titok.models.tokenizer import TiTok
 from titok.runtime.files import load_npz, save_npz, sha256_file
+from titok.runtime.seed import generator
 
 RECONSTRUCTION = {
     "rfid",
@@ -194,3 +198,42 @@ def test_a_probe_on_fresh_windows_reads_and_encodes_in_parts(bench: Workbench, t
     assert found["protocol"]["training_windows"] == "random crop and flip, anew in every update"
     assert not (state / "features").exists()
     assert found["protocol_id"] != record(bench.root / "scores" / "probe.json")["protocol_id"]
+
+
+def test_a_probe_with_other_settings_starts_anew_beside_the_old_state(bench: Workbench, tmp_path: Path) -> None:
+    settings = yaml.safe_load(bench.config("probe").read_text())
+    config = tmp_path / "config.yaml"
+    paths = {"train": bench.train_data, "test": bench.test_data, "model": bench.model("stage1")}
+    subject = bench.targets.subject(tokenizer="two", stage="encoder", seed=0)
+    state, output = tmp_path / "state", tmp_path / "probe.json"
+    for steps in (4, 6):
+        settings["probe"]["steps"] = steps
+        config.write_text(yaml.safe_dump(settings))
+        bench.run("score", "probe", config=config, **paths, subject=subject, state=state, output=output)
+        assert record(output)["protocol"]["training"]["steps"] == steps
+    assert len(list(state.glob("*/run.json"))) == 2
+
+
+def test_latents_of_a_vae_are_sampled_by_the_place_of_the_image() -> None:
+    size = TransformerSize(width=16, depth=1, num_heads=2, init_std=0.5)
+    torch.manual_seed(0)
+    model = TiTok(
+        TokenizerModel(
+            kind="vae", head="pixels", vqgan=None, image_size=16, patch_size=8, encoder=size, decoder=size,
+            num_latent_tokens=2, code_dim=3,
+        )
+    ).eval()  # fmt: skip
+    images = torch.rand(5, 3, 16, 16)
+
+    def scored(*batches: slice) -> torch.Tensor:
+        reconstruct = reconstruct_with(model)
+        with torch.no_grad():
+            return torch.cat([reconstruct(images[rows])[0] for rows in batches])
+
+    whole = scored(slice(5))
+    torch.testing.assert_close(scored(slice(2), slice(2, 5)), whole)
+    noise = torch.stack([torch.randn(2, 3, generator=generator(0, "posterior", place)) for place in range(5)])
+    with torch.no_grad():
+        torch.testing.assert_close(whole, model(images, noise)[0])
+        assert (whole - model(images)[0]).abs().max() > 1e-3
+    assert codebook_size_of(model) is None

@@ -82,6 +82,9 @@ def test_a_figure_reads_its_logs_and_images(targets: Targets) -> None:
         "results/tiny/generators/b2-vit/seed0/metrics.jsonl",
         "results/tiny/vqgan/metrics.jsonl",
     ]
+    assert [path.replace("manifest.json", "metrics.jsonl") for path in targets.figure_manifests("training_curves")] == (
+        targets.figure_logs("training_curves")
+    )
     assert targets.figure_logs("figure4") == []
     assert targets.figure_images("samples") == ["results/tiny/samples/b2-vit/two-steps/seed0.npz"]
     assert targets.figure_images("reconstructions") == [
@@ -102,6 +105,8 @@ REPORT_CHANGES: list[tuple[str, Any, set[str], set[str]]] = [
     ("reporting.tables.table3b.title", "Schedules", {"table3b"}, set()),
     ("reporting.tables.table4.title", "Grid", {"table4"}, {"figure4", "classifier_accuracy", "codebook"}),
     ("reporting.figures.samples.per_class", 4, set(), {"samples"}),
+    ("reporting.tables.tolerance", 0.33, {"every table"}, set()),
+    ("reporting.checks.min_classifier_accuracy", 0.33, set(), {"classifier_accuracy"}),
     ("reporting.notes", ["A note."], set(), set()),
     ("title", "Another", set(), set()),
 ]
@@ -116,7 +121,7 @@ def test_report_settings_change_what_they_show(
     expected = set(reporting.figure_names) if figures == {"every figure"} else figures
     for name in reporting.tables.names:
         differs = after.report_settings(table=name) != targets.report_settings(table=name)
-        assert differs == (name in tables), name
+        assert differs == (name in tables or tables == {"every table"}), name
     for name in reporting.figure_names:
         differs = after.report_settings(figure=name) != targets.report_settings(figure=name)
         assert differs == (name in expected), name

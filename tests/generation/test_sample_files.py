@@ -97,3 +97,18 @@ def test_missing_and_misplaced_samples_are_noticed(tmp_path: Path) -> None:
         SampleParts(tmp_path / "short", IDENTITY, 24).extend(batches(0))
     with pytest.raises(SamplingError, match="samples 4 to 11 came, 0 was the next"):
         SampleParts(tmp_path / "other", IDENTITY, COUNT).extend(batches(4))
+
+
+def test_what_are_no_samples_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(SamplingError, match=r"holds other things than samples \(notes\.txt\); nothing was removed"):
+        SampleParts(tmp_path, IDENTITY, COUNT)
+    with pytest.raises(SamplingError, match="is a file"):
+        SampleParts(tmp_path / "notes.txt", IDENTITY, COUNT)
+    folder = tmp_path / "parts"
+    SampleParts(folder, IDENTITY, COUNT).extend(batches(0))
+    (folder / "part-000000.npz.old").write_text("kept aside by somebody")
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(SamplingError, match="nothing was removed"):
+        SampleParts(folder, IDENTITY | {"seed": 1}, COUNT)
+    assert sorted(path.name for path in folder.iterdir()) == before

@@ -93,7 +93,9 @@ class Tree:
 
     def run(self, where: str, task: str, seed: int) -> None:
         """Writes the log and manifest of a training run."""
-        self.json(f"{where}/manifest.json", {"task": task, "seed": seed, "steps": 800, "wall_seconds": 30.0})
+        self.json(
+            f"{where}/manifest.json", {"task": task, "seed": seed, "steps": 800, "wall_seconds": 30.0, "health": []}
+        )
         lines = [{"step": step, "loss": 3.0 / (1 + step / 100) + 0.1 * seed} for step in range(50, 801, 50)]
         (self.root / where / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 

@@ -6,14 +6,16 @@ Run: pytest tests/reporting/test_claims.py
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from titok.config.claims import Claim, load_claims
 from titok.config.load import ConfigError
+from titok.config.reporting import TableName
 from titok.reporting.claims import (
     Evidence,
     claim_groups,
@@ -92,6 +94,28 @@ def test_one_seed_is_judged_by_its_bootstrap_interval():
 )
 def test_trends_rows_models_and_the_paper(evidence, holds, expected):
     assert verdict(evidence, holds=holds) == expected
+
+
+def test_a_claim_that_names_a_table_compares_rows_of_that_table(evidence):
+    """The same row of the paper stands beside different models of a study that is not the paper's."""
+    tables = evidence.reporting.tables
+    other = tables.table1.rows[0].model_copy(update={"generator": "l4-vit"})
+    table1 = tables.table1.model_copy(update={"rows": (other, *tables.table1.rows[1:])})
+    reporting = evidence.reporting.model_copy(update={"tables": tables.model_copy(update={"table1": table1})})
+    changed = replace(evidence, reporting=reporting)
+    in_table5, anywhere = (
+        judge_claims([claim(value=f"ours('table1/titok-l-32', 'gfid'{table})", expected="0")], changed)[0].value
+        for table in (", 'table5'", "")
+    )
+    [expected] = judge_claims([claim(value="ours('table1/titok-l-32', 'gfid')", expected="0")], evidence)
+    assert in_table5 == expected.value != anywhere
+    assert verdict(evidence, holds="ours('table1/titok-l-32', 'gfid', 'table3b') > 0") == "not run"
+
+
+def test_tables_that_the_ledger_names_exist():
+    named = {name for found in load_claims(LEDGER) for name in re.findall(r"'gfid', '(\w+)'", str(found.holds))}
+    assert named == {"table5"}
+    assert named <= set(get_args(TableName))
 
 
 def test_trends_are_numbers_one_can_recompute(evidence):

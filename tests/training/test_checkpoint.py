@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from titok.runtime.files import FileError, sha256_file
+from titok.training import checkpoint
 from titok.training.checkpoint import (
     CheckpointError,
     DamagedCheckpointWarning,
@@ -146,6 +147,33 @@ def test_time_decides_when_the_next_one_is_due(tmp_path: Path) -> None:
         assert state.is_due()
     with StateDirectory(tmp_path / "b", IDENTITY, seconds=3600) as state:
         assert not state.is_due()
+
+
+def test_it_is_said_once_that_one_is_due_and_by_the_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
+    with StateDirectory(tmp_path, IDENTITY, seconds=10) as state, StateDirectory(tmp_path, {}, owner=False) as other:
+        now = 11.0
+        assert (state.is_due(), state.is_due(), other.is_due()) == (True, False, False)
+        now = 1000.0
+        assert (state.is_due(), other.is_due()) == (True, False)
+
+
+def test_a_disk_that_does_not_answer_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path, [5, 6])
+
+    def unreachable(path: Path) -> str:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with StateDirectory(tmp_path, IDENTITY) as state:
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "sha256_file", unreachable)
+            with pytest.raises(CheckpointError, match=r"step-00000006\.pt cannot be read now \(.*Stale file handle"):
+                state.load()
+        assert not list(tmp_path.glob("*.damaged"))
+        assert state.load()["step"] == 6  # type: ignore[index]
 
 
 def test_the_sum_taken_while_writing_is_that_of_the_file(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ Dropout is off where results are compared: processes drop other units on purpose
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from training.tiny import TASKS, build
 from titok.config.training import Compute, Optimizer
 from titok.runtime.processes import Place, place
 from titok.runtime.weights import load_model
+from titok.training import checkpoint
 from titok.training.loop import train
 from titok.training.shares import Shares, SharesError
 
@@ -203,3 +206,19 @@ def test_passes_cover_a_batch_in_nearly_equal_parts(size: int, micro: int | None
 def test_a_batch_that_processes_cannot_share_equally_is_refused() -> None:
     with pytest.raises(SharesError, match=r"batch_size is 8.*3 processes cannot share"):
         Shares.of(build("stage1").settings, Place(0, 3))
+
+
+def test_several_processes_save_as_seldom_as_one(tmp_path: Path) -> None:
+    """Each has a clock of its own, and what they agree on holds a step later."""
+
+    def work() -> None:
+        steps = itertools.count()
+        # One second per look at the clock: the first process looks once a step.
+        checkpoint.time = SimpleNamespace(monotonic=lambda: next(steps))  # type: ignore[assignment]
+        run("stage1", tmp_path, steps=40, checkpoint_seconds=10, keep_checkpoints=100)
+
+    assert in_processes(2, work, tmp_path) == [0, 0]
+    saved = sorted(int(path.stem[5:]) for path in (tmp_path / "state").glob("step-*.pt"))
+    assert saved[-1] == 40
+    assert 3 <= len(saved) <= 5
+    assert all(later - earlier > 5 for earlier, later in itertools.pairwise(saved[:-1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from training.tiny import TASKS, build
 from titok.config.training import Compute, Optimizer
 from titok.data.transforms import from_uint8
 from titok.models.transformer import TransformerBlock
+from titok.models.vqgan import VQGANEncoder
 from titok.runtime.seed import generator
 from titok.runtime.weights import load_model
 from titok.training.health import NonFiniteError
@@ -131,24 +133,49 @@ def test_scaled_losses_skip_overflowing_steps_and_resume_exactly(tmp_path: Path)
     assert other.loss_scale == 2.0**15
 
 
-def test_a_loss_that_is_not_finite_stops_scaled_training_too(tmp_path: Path) -> None:
-    class Broken:
-        def __init__(self, batches: Any) -> None:
-            self.batches = batches
+class Broken:
+    """Batches of which some have no number in them."""
 
-        def batch(self, step: int) -> Any:
-            batch = self.batches.batch(step)
-            if step == 4:
-                return batch._replace(images=torch.full(batch.images.shape, float("nan")))
+    def __init__(self, batches: Any, steps: Collection[int]) -> None:
+        self.batches = batches
+        self.steps = steps
+
+    def batch(self, step: int) -> Any:
+        batch = self.batches.batch(step)
+        if step not in self.steps:
             return batch
+        return batch._replace(images=torch.full(batch.images.shape, float("nan")))
 
-    built = build("stage1", compute=Compute(precision="fp16"))
+
+@pytest.mark.parametrize("broken", [(4,), range(4, 100)])
+def test_scaled_training_skips_what_is_not_finite_unless_there_is_nothing_else(
+    tmp_path: Path, broken: Collection[int]
+) -> None:
+    built = build("stage1", compute=Compute(precision="fp16"), log_every=2)
     folders = {"state_dir": tmp_path / "state", "output_dir": tmp_path}
-    with pytest.raises(NonFiniteError, match="step 4"):
-        train(built.task, Broken(built.batches), built.settings, seed=3, config={}, **folders)
+
+    def trained() -> None:
+        train(built.task, Broken(built.batches, broken), built.settings, seed=3, config={}, **folders)
+
+    if len(broken) > 1:
+        with pytest.raises(NonFiniteError, match="step 5"):  # the end of the first line of the log without a number
+            trained()
+        return
+    trained()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["non_finite_share"] for line in lines] == [0.5 if line["step"] == 6 else 0.0 for line in lines]
+    assert all(torch.isfinite(value).all() for value in load_model(tmp_path)[0].values())
 
 
 @pytest.mark.slow
+def test_frozen_networks_are_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[type] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module)))
+    task, _, settings = build("stage1", compute=Compute(compile=True))
+    Run(task, settings, seed=0, config={})
+    assert VQGANEncoder in compiled
+
+
 def test_compiled_parts_train_the_same(plain: Path, tmp_path: Path) -> None:
     run("stage1", tmp_path, Compute(compile=True))
     assert losses(tmp_path) == pytest.approx(losses(plain / "stage1"), rel=1e-4)

@@ -28,8 +28,7 @@ def extract(options: argparse.Namespace) -> None:
     encoder = ProxyEncoder.load(options.vqgan, options.device, options.precision)
     facts = facts_of(options, encoder)
     folder = PartFolder.of(output, facts)
-    if facts_beside(output).exists() and output.exists():
-        CodeStore.open(output).require(facts.as_dict(), "these settings")
+    if _is_complete(output, facts, partly=bool(options.part or options.range)):
         folder.remove()  # of a job that was killed while deleting it
         print(f"{output}: complete already")
         return
@@ -53,6 +52,24 @@ def extract(options: argparse.Namespace) -> None:
         )
     else:
         _report(merge(folder, output, keep_parts=options.keep_parts))
+
+
+def _is_complete(output: Path, facts: CodeFacts, *, partly: bool) -> bool:
+    """Whether the array is there, of these settings; another one stays until the parts of all jobs are merged.
+
+    Raises:
+        CodesError: it is of others, and this job alone would replace it.
+    """
+    if not (facts_beside(output).exists() and output.exists()):
+        return False
+    store = CodeStore.open(output)
+    try:
+        store.require(facts.as_dict(), "these settings")
+    except CodesError:
+        if not partly:
+            raise
+        return False
+    return True
 
 
 def merge_parts(options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ def extract_tokens(options: argparse.Namespace) -> None:
     import torch
 
     from titok.data.opening import open_images
-    from titok.data.tokens import save_tokens
+    from titok.data.tokens import empty_tokens, save_tokens
     from titok.data.views import views_of
     from titok.models.folder import load_image_tokenizer
     from titok.runtime.device import select_device
@@ -25,17 +25,19 @@ def extract_tokens(options: argparse.Namespace) -> None:
     model = load_image_tokenizer(options.tokenizer, device)
     images = open_images(options.data, "train", job.dataset, workers=options.workers)
     declared = views_of(job.views)
-    views = []
+    crop = job.dataset.image_size
+    num_tokens = model.tokenize(torch.zeros(1, 3, crop, crop, device=device)).shape[1]
+    tokens = empty_tokens(len(images), len(declared), num_tokens, model.config.codebook_size)
     with progress(len(declared) * len(images), desc="tokens", unit="image") as bar:
-        for view in declared:
-            tokens = []
-            for batch in images.crops(job.dataset.image_size, where=view.crop_of):
-                tokens.append(model.tokenize(batch.images.to(device)).cpu())
+        for place, view in enumerate(declared):
+            done = 0
+            for batch in images.crops(crop, where=view.crop_of):
+                tokens[done : done + len(batch.labels), place] = model.tokenize(batch.images.to(device)).cpu()
+                done += len(batch.labels)
                 bar.update(len(batch.labels))
-            views.append(torch.cat(tokens))
     save_tokens(
         options.output,
-        torch.stack(views, dim=1),
+        tokens,
         images.labels,
         fingerprint=images.fingerprint,
         views=[view.name for view in declared],

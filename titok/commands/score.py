@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TypeGuard, cast
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
 from titok.runtime.files import read_json, save_npz, sha256_file
+from titok.runtime.seed import generator
 
 NUM_EXAMPLES = 32
 """Test images kept beside a reconstruction score, for the figures."""
@@ -48,7 +49,8 @@ def reconstruction(options: argparse.Namespace) -> None:
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
     metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
     inputs = {"model": options.model, **_judge_of(options)}
-    write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
+    protocol = {**scores.protocol, **({"latents": "sampled, noise by image"} if _is_vae(model) else {})}
+    write_score(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
 
 
 def codec(options: argparse.Namespace) -> None:
@@ -148,19 +150,44 @@ def _reference(
 
 
 def reconstruct_with(model: TiTok | VQGAN) -> Reconstruct:
-    """Images through the model, as the scores want it."""
+    """Images through the model, as the scores want it.
+
+    A vae's latents are sampled, as the released evaluator does it; here with noise of the image's place in the set, so
+    that batches change nothing.
+    """
+    if _is_vae(model):
+        return _SampledLatents(model)
 
     def reconstruct(images: Tensor) -> tuple[Tensor, Tensor | None]:
         output, bottleneck = model(images)
-        return output, getattr(bottleneck, "indices", None)
+        return output, bottleneck.indices
 
     return reconstruct
 
 
+class _SampledLatents:
+    """One pass over a set of images, in their order."""
+
+    def __init__(self, model: TiTok) -> None:
+        self._model = model
+        self._count = 0
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, None]:
+        config = self._model.config
+        shape = config.num_latent_tokens, config.code_dim
+        places = range(self._count, self._count + len(images))
+        noise = torch.stack([torch.randn(shape, generator=generator(0, "posterior", place)) for place in places])
+        self._count += len(images)
+        return self._model(images, noise.to(images.device))[0], None
+
+
+def _is_vae(model: TiTok | VQGAN) -> TypeGuard[TiTok]:
+    return isinstance(model, TiTok) and model.config.kind == "vae"
+
+
 def codebook_size_of(model: TiTok | VQGAN) -> int | None:
     """V; None for continuous latents."""
-    is_continuous = isinstance(model, TiTok) and model.config.kind == "vae"
-    return None if is_continuous else model.config.codebook_size
+    return None if _is_vae(model) else model.config.codebook_size
 
 
 def _parameter_counts(model: TiTok | VQGAN) -> dict[str, float]:

@@ -45,14 +45,16 @@ def linear_probe(options: argparse.Namespace) -> None:
     seed_everything(seed, "init", "probe")
     probe = LinearProbe(num_features, job.dataset.num_classes).to(device)
     inputs = {"model": options.model}
+    # Other settings, seeds or models start afresh beside it, as trainings do.
+    run = options.state / fingerprint({"model": model_sum, "seed": seed, "config": job.resolved()})[:12]
     train(
         ProbeTask(probe, job.probe),
         batches,
         job.probe,
         seed=seed,
         config=job.resolved(),
-        state_dir=options.state / model_sum[:12],
-        output_dir=options.state / "model",
+        state_dir=run,
+        output_dir=run / "model",
         inputs=inputs,
     )
     tested = ((features_of(batch.images), batch.labels) for batch in test_set.crops(crop, job.batch_size))

@@ -37,7 +37,7 @@ from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
-from titok.runtime.processes import joined, place
+from titok.runtime.processes import MILESTONE_SECONDS, TIMEOUT_SECONDS, joined, place
 from titok.runtime.seed import seed_everything
 from titok.training.classifier import ClassifierTask
 from titok.training.generator import GeneratorTask
@@ -66,7 +66,8 @@ class Run(NamedTuple):
 
 def train_task(options: argparse.Namespace) -> None:
     """Trains one thing from its resolved settings; the output folder gets the model, its log and its manifest."""
-    with joined(options.device, timeout_seconds=options.process_timeout) as device_name:
+    patience = options.process_timeout or (MILESTONE_SECONDS if options.test else TIMEOUT_SECONDS)
+    with joined(options.device, timeout_seconds=patience) as device_name:
         _train_here(options, device_name)
 
 

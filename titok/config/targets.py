@@ -151,6 +151,10 @@ class Targets(ModelFiles):
         runs = self.study.reporting.figures.training_curves
         return [f"{self.root}/{run.directory(self._first_seed(run))}/metrics.jsonl" for run in runs]
 
+    def figure_manifests(self, figure: FigureName) -> list[str]:
+        """Manifests of the same runs."""
+        return [path.replace("metrics.jsonl", "manifest.json") for path in self.figure_logs(figure)]
+
     def _first_seed(self, run: CurveRun) -> int:
         if run.generator:
             return self.study.generator_seeds(run.generator)[0]
@@ -173,11 +177,15 @@ class Targets(ModelFiles):
         reporting = self.study.reporting
         settings: object = {"title": self.study.title, "about": self.study.description, **reporting.resolved()}
         if table is not None:
-            settings = reporting.tables.resolved()["table4" if table in reporting.tables.panels else table]
+            tables = reporting.tables.resolved()
+            own = tables["table4" if table in reporting.tables.panels else table]
+            settings = [own, tables["comparison"], tables["tolerance"]]
         elif figure is not None:
             from_grid = figure in ("figure4", "classifier_accuracy", "codebook")
             own = reporting.tables.resolved()["table4"] if from_grid else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
+            if figure == "classifier_accuracy":
+                settings.append(reporting.checks.resolved()["min_classifier_accuracy"])
         return fingerprint(settings)
 
     def score_files(self, stems: Iterable[str]) -> list[str]:

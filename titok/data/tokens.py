@@ -66,6 +66,15 @@ class TokenSet:
         return int(self.tokens.shape[2])
 
 
+def empty_tokens(images: int, views: int, num_tokens: int, codebook_size: int) -> np.ndarray:
+    """(N, views, K) uint16 to be filled; raises ``TokenError`` where 16 bits are too few for the codebook."""
+    if codebook_size > _MAX_TOKENS:
+        raise TokenError(
+            f"the codebook has {codebook_size} codes; tokens are kept in 16 bits, so at most {_MAX_TOKENS}"
+        )
+    return np.empty((images, views, num_tokens), np.uint16)
+
+
 def save_tokens(
     path: str | Path,
     tokens: np.ndarray | torch.Tensor,
@@ -87,7 +96,9 @@ def save_tokens(
             f"tokens go from {tokens.min()} to {tokens.max()}; allowed: 0 to {_MAX_TOKENS - 1} "
             f"(they are kept in 16 bits), so the codebook may have at most {_MAX_TOKENS} codes"
         )
-    token_set = TokenSet(tokens.astype(np.uint16), labels.astype(np.int64), fingerprint, tuple(views), dict(source))
+    token_set = TokenSet(
+        tokens.astype(np.uint16, copy=False), labels.astype(np.int64), fingerprint, tuple(views), dict(source)
+    )
     about = {"fingerprint": fingerprint, "views": list(views), "source": token_set.source}
     save_npz(path, tokens=token_set.tokens, labels=token_set.labels, about=np.array(json.dumps(about, sort_keys=True)))
 

@@ -42,12 +42,15 @@ class _Part:
 
 
 class SampleParts:
-    """A folder of finished parts; parts of other samples in it are removed.
+    """A folder of finished parts; parts of other samples in it are removed, and nothing else.
 
     Args:
         folder: theirs alone.
         identity: whatever determines the samples (settings, seed, sums of the models), as plain data.
         num_samples: N of the whole set.
+
+    Raises:
+        SamplingError: the folder holds something else than samples.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], num_samples: int) -> None:
@@ -55,7 +58,7 @@ class SampleParts:
         self.num_samples = num_samples
         self._identity = folder / "identity.json"
         if not self._identity.exists() or read_json(self._identity) != identity:
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
             write_json(self._identity, identity)
         self._parts = list(_finished(folder))
 
@@ -154,6 +157,23 @@ def finish_samples(parts: SampleParts, missing: Callable[[int], Iterable[SampleB
     else:
         parts.join(output)
     return parts.images_per_second
+
+
+def _clear(folder: Path) -> None:
+    """Removes the samples of a folder, in an order after which what is left of them is never taken for others."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise SamplingError(f"{folder} is a file; name a folder for the samples, or a file that ends in .npz")
+    ours = [folder / INDEX, *sorted(folder.glob("part-*.npz"), reverse=True), folder / "identity.json"]
+    others = sorted(path.name for path in folder.iterdir() if path not in ours and ".partial" not in path.name)
+    if others:
+        shown = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
+        raise SamplingError(
+            f"{folder} holds other things than samples ({shown}); nothing was removed: name a new or empty folder"
+        )
+    for path in ours:
+        path.unlink(missing_ok=True)
 
 
 def _finished(folder: Path) -> Iterator[_Part]:

@@ -91,17 +91,25 @@ class Evidence:
             raise MissingScore(f"{what} of model {name} was not measured")
         return Quantity.exactly(self.models[name][what])
 
-    def _ours(self, row: str, metric: str) -> Quantity:
-        """The study's number in the first of its rows that stands beside this row of the paper."""
-        for name in self.reporting.tables.names if self.reporting else ():
+    def _ours(self, row: str, metric: str, table: str | None = None) -> Quantity:
+        """The study's number in the first of its rows (of one table) that stands beside this row of the paper.
+
+        In studies other than the paper's, two tables may set different models beside one row: a claim that compares
+        two rows names their table.
+        """
+        if self.reporting is None:
+            raise MissingScore("needs a study's scores: give --study and --scores")
+        for name in self.reporting.tables.names:
+            if table not in (None, name):
+                continue
             kinds = {column.metric: column.kind for column in LAYOUTS[name].columns} if name in LAYOUTS else {}
-            for ours in self.reporting.tables.rows(name) if self.reporting else ():
+            for ours in self.reporting.tables.rows(name):
                 subject = row_subject(kinds[metric], ours) if ours.paper == row and metric in kinds else {}
                 if subject:
                     found = self.scores.statistic(self.scores.select(kinds[metric], **subject), metric)
                     if found is not None:
                         return prediction(found)
-        raise MissingScore(f"no row of the study's tables stands beside {row} and has {metric}")
+        raise MissingScore(f"no row of the study's {table or 'tables'} stands beside {row} and has {metric}")
 
 
 def judge_claims(claims: Iterable[Claim], evidence: Evidence) -> list[Finding]:

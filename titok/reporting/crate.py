@@ -79,7 +79,7 @@ def _empty_crate() -> ROCrate:
     try:
         from rocrate.rocrate import ROCrate
     except ImportError as error:
-        raise CrateError("crates need the package rocrate: pip install 'titok-suite[crate]'") from error
+        raise CrateError("crates need the package rocrate: pip install -e '.[crate]'") from error
     return ROCrate()
 
 

@@ -52,9 +52,7 @@ def _healthy_bars(axes: Axes, runs: Sequence[CurveRun], task: str, log_files: Se
     bands: dict[tuple[int, float, float], str] = {}
     for run in (run for run in runs if run.task == task):
         for path in (path for path in log_files if _belongs(run, path)):
-            manifest = path.with_name("manifest.json")
-            found = read_json(manifest).get("health", []) if manifest.exists() else []
-            for band in found:
+            for band in read_json(path.with_name("manifest.json"))["health"]:
                 bands.setdefault((band["step"], band["low"], band["high"]), band["metric"])
     for step, low, high in bands:
         middle, half = (low + high) / 2, (high - low) / 2

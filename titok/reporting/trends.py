@@ -84,7 +84,7 @@ class Trends:
     def _curves(self, metric: str) -> Sequence[pd.DataFrame]:
         """One curve per size that has the metric, from the smallest size to the largest."""
         if self._grid is None:
-            raise MissingScore("the study has no Table 4, whose grid shows trends")
+            raise MissingScore("needs the grid of a study's Table 4")
         if self._frame is None:
             self._frame = grid_frame(self._grid, self._scores)
         curves = [curve(self._frame, metric, size) for size in self._grid.sizes]

@@ -21,6 +21,8 @@ Plain = TypeVar("Plain")
 
 TIMEOUT_SECONDS = 600.0
 """How long processes wait for one that says nothing before they give up."""
+MILESTONE_SECONDS = 7200.0
+"""The same where they wait for the first one to score thousands of images."""
 
 
 class ProcessError(Exception):

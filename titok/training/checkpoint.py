@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import pickle
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -126,8 +125,15 @@ class StateDirectory:
         return sorted(self.path.glob("step-*.pt"), reverse=True)
 
     def is_due(self) -> bool:
-        """Whether it is time for another checkpoint."""
-        return time.monotonic() - self._last_save >= self._seconds
+        """Whether it is time for another checkpoint; says so once, for processes agree on it a step later.
+
+        Never where another process writes: its clock counts.
+        """
+        now = time.monotonic()
+        if not self._owner or now - self._last_save < self._seconds:
+            return False
+        self._last_save = now
+        return True
 
     def is_milestone(self, step: int) -> bool:
         """Whether the checkpoint of ``step`` is one that stays."""
@@ -174,8 +180,8 @@ class StateDirectory:
         found = self.checkpoints()
         for path in found:
             try:
-                return _read(path)
-            except (OSError, EOFError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+                _compare_sum(path)
+            except DamageError as error:
                 path.rename(path.with_suffix(".damaged"))
                 warnings.warn(
                     f"checkpoint {path} is damaged ({error}); it is now called {path.stem}.damaged and the one before "
@@ -183,9 +189,16 @@ class StateDirectory:
                     DamagedCheckpointWarning,
                     stacklevel=2,
                 )
+            except OSError as error:  # a disk that does not answer is no damage
+                raise CheckpointError(
+                    f"checkpoint {path} cannot be read now ({error}); nothing was changed, try again later"
+                ) from error
+            else:
+                return _read(path)
         if found or any(self.path.glob("step-*.damaged")):
             raise CheckpointError(
-                f"none of the checkpoints in {self.path} can be read; delete the directory to start from scratch"
+                f"none of the checkpoints in {self.path} is what was written (they are called *.damaged now); put back "
+                f"copies of them, or delete the directory to start from scratch"
             )
         return None
 
@@ -250,11 +263,22 @@ def _write(path: Path, content: dict[str, Any]) -> str:
         return hashed.hexdigest()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A checkpoint whose bytes are those that were written; ValueError otherwise."""
-    wanted, found = _sum_path(path).read_text().strip(), sha256_file(path)
+class DamageError(Exception):
+    """A checkpoint that is not what was written."""
+
+
+def _compare_sum(path: Path) -> None:
+    """Raises ``DamageError`` unless the bytes are those that were written."""
+    try:
+        wanted = _sum_path(path).read_text().strip()
+    except FileNotFoundError:
+        raise DamageError("its SHA-256 was never written") from None
+    found = sha256_file(path)
     if found != wanted:
-        raise ValueError(f"its SHA-256 is {found[:12]}, expected {wanted[:12]}")
+        raise DamageError(f"its SHA-256 is {found[:12]}, expected {wanted[:12]}")
+
+
+def _read(path: Path) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 

@@ -65,6 +65,7 @@ class Window:
         self._num_samples = 0
         self._seconds = 0.0
         self._since = time.perf_counter()
+        self._skipped: tuple[int, dict[str, float]] | None = None
 
     def add(self, step: int, player: str, terms: Mapping[str, Tensor], grad_norm: Tensor) -> None:
         """Keeps one update's terms; those of other players than the model get the player's name in front."""
@@ -83,7 +84,8 @@ class Window:
     def collect(self) -> None:
         """Brings pending numbers, averaged over processes, to the host in one transfer.
 
-        Raises ``NonFiniteError`` for the first bad step, everywhere.
+        Raises ``NonFiniteError`` for the first bad step, everywhere. Where losses are scaled, bad steps were skipped:
+        they are counted, and ``close`` raises when there was nothing else.
         """
         if not self._pending:
             return
@@ -91,14 +93,23 @@ class Window:
         rows = [(step, {name: next(values) for name in row}) for step, row in self._pending]
         self._pending.clear()
         for step, row in rows:
-            if not all(math.isfinite(value) for name, value in row.items() if name.endswith(_JUDGED)):
+            is_finite = all(math.isfinite(value) for name, value in row.items() if name.endswith(_JUDGED))
+            if any(name.endswith("loss_scale") for name in row):
+                self._numbers.setdefault("non_finite_share", []).append(float(not is_finite))
+            elif not is_finite:
                 raise NonFiniteError(step, row)
+            if not is_finite:
+                self._skipped = step, row
+                continue
             for name, value in row.items():
                 self._numbers.setdefault(name, []).append(value)
 
     def close(self) -> dict[str, float]:
         """Means of all terms, throughput and codebook use since the last call; starts the next window."""
         self.collect()
+        if self._skipped is not None and "loss" not in self._numbers:
+            raise NonFiniteError(*self._skipped)
+        self._skipped = None
         summary = {name: math.fsum(values) / len(values) for name, values in self._numbers.items()}
         summary["images_per_second"] = self._num_samples / max(self.seconds, 1e-9)
         if self._counts is not None:

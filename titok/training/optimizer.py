@@ -106,19 +106,19 @@ class Player:
 
         A non-finite loss or gradient norm leaves the parameters and moments as they are, from then on and for good:
         the fused kernel reads the verdict on the device, so no step waits for the host, and whoever looks at the
-        losses later (``titok.training.health``) finds the state of before the accident. Where losses are scaled, an
-        infinite norm is no accident but a step to skip.
+        losses later (``titok.training.health``) finds the state of before the accident. Where losses are scaled, both
+        are no accident but a step to skip, as the released code does.
         """
         if self._loss is None:
             raise ValueError("there are no gradients to step with; call backward first")
         self._scaler.unscale(self.optimizer)
         norm = clip_grad_norm_(self._list, self.training.max_grad_norm, foreach=True)
-        judged = self._loss if self._scaler.is_on else norm + self._loss
-        finite = smallest(torch.isfinite(judged).float())
+        finite = smallest(torch.isfinite(norm + self._loss).float())
         if self._stopped.device != finite.device:  # the module was moved after this player was made
             self._stopped = self._stopped.to(finite.device)
-        torch.maximum(self._stopped, 1.0 - finite, out=self._stopped)
-        skipped = torch.maximum(self._stopped, 1.0 - torch.isfinite(norm).float())
+        if not self._scaler.is_on:
+            torch.maximum(self._stopped, 1.0 - finite, out=self._stopped)
+        skipped = torch.maximum(self._stopped, 1.0 - finite)
         self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)

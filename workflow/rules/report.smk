@@ -32,6 +32,8 @@ rule make_figure:
     input:
         scores=lambda wildcards: targets.figure_scores(wildcards.figure),
         logs=lambda wildcards: targets.figure_logs(wildcards.figure),
+        # Beside the logs, read for the healthy bands.
+        manifests=lambda wildcards: targets.figure_manifests(wildcards.figure),
         images=lambda wildcards: targets.figure_images(wildcards.figure),
         paper="config/paper.csv",
     output:

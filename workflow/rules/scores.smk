@@ -63,12 +63,15 @@ rule score_codec:
         quality=r"\d+",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: takes("score")["cpus_per_task"]
+    resources:
+        **takes("score"),
     params:
         judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
     shell:
-        "python -m titok score codec --codec {wildcards.codec} --quality {wildcards.quality} --config {input.config}"
-        " --data {input.data} {params.judge} --output {output.score} > {log} 2>&1"
+        "python -m titok launch {resources.launch}"
+        " score codec --codec {wildcards.codec} --quality {wildcards.quality} --config {input.config}"
+        " --data {input.data} {params.judge} --workers {resources.workers} --output {output.score} > {log} 2>&1"
 
 
 rule score_probe:
