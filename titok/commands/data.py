@@ -9,44 +9,50 @@ from titok.config.load import load_job
 
 
 def extract_tokens(options: argparse.Namespace) -> None:
-    """Tokenises every view of every training image."""
-    import torch
+    """Tokenises every view of every training image; stopped, the same command goes on."""
+    import numpy as np
 
+    from titok.data.images import BATCH_SIZE
     from titok.data.opening import open_images
-    from titok.data.tokens import empty_tokens, save_tokens
+    from titok.data.tokens import require_16_bits, save_tokens
+    from titok.data.view_rows import remove_rows, rows_of_views
     from titok.data.views import views_of
     from titok.models.folder import load_image_tokenizer
     from titok.runtime.device import select_device
     from titok.runtime.files import sha256_file
-    from titok.runtime.progress import progress
 
     job = load_job(options.config, TokensJob)
     device = select_device(options.device)
     model = load_image_tokenizer(options.tokenizer, device)
     images = open_images(options.data, "train", job.dataset, workers=options.workers)
     declared = views_of(job.views)
-    crop = job.dataset.image_size
-    num_tokens = model.tokenize(torch.zeros(1, 3, crop, crop, device=device)).shape[1]
-    tokens = empty_tokens(len(images), len(declared), num_tokens, model.config.codebook_size)
-    with progress(len(declared) * len(images), desc="tokens", unit="image") as bar:
-        for place, view in enumerate(declared):
-            done = 0
-            for batch in images.crops(crop, where=view.crop_of):
-                tokens[done : done + len(batch.labels), place] = model.tokenize(batch.images.to(device)).cpu()
-                done += len(batch.labels)
-                bar.update(len(batch.labels))
+    require_16_bits(model.config.codebook_size)
+    source = {
+        "tokenizer_sha256": sha256_file(options.tokenizer),
+        "views": [view.spec() for view in declared],
+        **job.dataset.resolved(),
+    }
+    rows = options.output.with_suffix(".rows")
+    tokens = rows_of_views(
+        rows,
+        {"images": images.fingerprint, **source},
+        images,
+        declared,
+        lambda batch: model.tokenize(batch.to(device)).cpu(),
+        np.uint16,
+        crop=job.dataset.image_size,
+        batch_size=BATCH_SIZE,
+        desc="tokens",
+    )
     save_tokens(
         options.output,
-        tokens,
+        tokens.transpose(1, 0, 2),
         images.labels,
         fingerprint=images.fingerprint,
         views=[view.name for view in declared],
-        source={
-            "tokenizer_sha256": sha256_file(options.tokenizer),
-            "views": [view.spec() for view in declared],
-            **job.dataset.resolved(),
-        },
+        source=source,
     )
+    remove_rows(rows)
 
 
 def parity(options: argparse.Namespace) -> None:

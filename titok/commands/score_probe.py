@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from titok.commands.score_records import image_source, write_score
 from titok.config.job_settings import ProbeJob
 from titok.config.load import load_job
@@ -13,8 +15,9 @@ from titok.config.training import ImageTraining
 from titok.data.images import Images, ImageSet
 from titok.data.opening import open_images, training_images
 from titok.data.streamed import StreamedSet
+from titok.data.view_rows import RowsOf, rows_of_views
 from titok.data.views import views_of
-from titok.evaluation.probe_features import FeaturesOf, features_by, probe_accuracy, stored_features
+from titok.evaluation.probe_features import features_by, probe_accuracy
 from titok.models.folder import load_image_tokenizer
 from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
@@ -71,7 +74,7 @@ def linear_probe(options: argparse.Namespace) -> None:
 
 
 def _stored(
-    job: ProbeJob, images: Images, features_of: FeaturesOf, seed: int, state: Path, model_sum: str
+    job: ProbeJob, images: Images, features_of: RowsOf, seed: int, state: Path, model_sum: str
 ) -> TrainingFeatures:
     """Batches of features that are computed once."""
     if job.probe.views is None:
@@ -84,13 +87,21 @@ def _stored(
         "images": image_source(images, job.dataset, "train"),
     }
     file = state / "features" / f"{fingerprint(identity)[:12]}.f32"
-    features = stored_features(
-        file, identity, images, views, features_of, crop=job.dataset.image_size, batch_size=job.batch_size
+    features = rows_of_views(
+        file,
+        identity,
+        images,
+        views,
+        features_of,
+        np.float32,
+        crop=job.dataset.image_size,
+        batch_size=job.batch_size,
+        desc="encode for the probe",
     )
     return TrainingFeatures(features, images.labels, job.probe.batch_size, seed)
 
 
-def _fresh(job: ProbeJob, images: ImageSet | StreamedSet, features_of: FeaturesOf, seed: int) -> FreshFeatures:
+def _fresh(job: ProbeJob, images: ImageSet | StreamedSet, features_of: RowsOf, seed: int) -> FreshFeatures:
     """Batches of features of newly drawn windows, read and encoded in the largest equal parts that fit."""
     whole = job.probe.batch_size
     part = next(size for size in range(min(whole, job.batch_size), 0, -1) if whole % size == 0)

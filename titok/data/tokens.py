@@ -66,13 +66,12 @@ class TokenSet:
         return int(self.tokens.shape[2])
 
 
-def empty_tokens(images: int, views: int, num_tokens: int, codebook_size: int) -> np.ndarray:
-    """(N, views, K) uint16 to be filled; raises ``TokenError`` where 16 bits are too few for the codebook."""
+def require_16_bits(codebook_size: int) -> None:
+    """Raises ``TokenError`` where 16 bits, in which tokens are kept, are too few for the codebook."""
     if codebook_size > _MAX_TOKENS:
         raise TokenError(
             f"the codebook has {codebook_size} codes; tokens are kept in 16 bits, so at most {_MAX_TOKENS}"
         )
-    return np.empty((images, views, num_tokens), np.uint16)
 
 
 def save_tokens(
