@@ -45,12 +45,11 @@ def ssim(images: Tensor, references: Tensor, data_range: float = 1.0) -> Tensor:
         PixelError: the shapes differ.
     """
     _check(images, references)
-    channels, height, width = images.shape[1:]
+    height, width = images.shape[2:]
     kernel = _gaussian(ssim_window(height, width)).to(images.device)
     first, second = images.double(), references.double()
     stacked = torch.cat([first, second, first * first, second * second, first * second])
-    blurred = _blur(stacked.flatten(0, 1).unsqueeze(1), kernel)
-    mean1, mean2, square1, square2, product = blurred.unflatten(0, (5, -1, channels)).squeeze(3)
+    mean1, mean2, square1, square2, product = _blur(stacked, kernel).unflatten(0, (5, -1))
     variance1, variance2 = square1 - mean1.square(), square2 - mean2.square()
     covariance = product - mean1 * mean2
     c1, c2 = (SSIM_K1 * data_range) ** 2, (SSIM_K2 * data_range) ** 2
@@ -72,8 +71,18 @@ def _gaussian(side: int) -> Tensor:
 
 
 def _blur(planes: Tensor, kernel: Tensor) -> Tensor:
-    """(N, 1, H, W) by the outer product of the 1D kernel with itself, without padding."""
-    return F.conv2d(F.conv2d(planes, kernel[None, None, :, None]), kernel[None, None, None, :])
+    """(..., H, W) by the outer product of the 1D kernel with itself, without padding.
+
+    By matrix products with its bands: convolutions in float64 have no fast path, matrix products do.
+    """
+    down, across = (_band(kernel, side) for side in planes.shape[-2:])
+    return down.T @ planes @ across
+
+
+def _band(kernel: Tensor, side: int) -> Tensor:
+    """(side, side - n + 1): a row vector times this is its convolution with the kernel (n,), without padding."""
+    identity = torch.eye(side, dtype=kernel.dtype, device=kernel.device)
+    return F.conv1d(identity[:, None], kernel[None, None])[:, 0]
 
 
 def _check(images: Tensor, references: Tensor) -> None:

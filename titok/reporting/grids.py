@@ -104,6 +104,8 @@ def draw_grid(rows: Mapping[str, np.ndarray], columns_are: str) -> Drawing:
     width = min(9.0, 1.3 + 0.62 * count)
     with figure_style():
         figure, (axes,) = new_axes(1, width, 0.35 + (width - 1.3) * canvas.shape[0] / canvas.shape[1])
+        # Labels keep away from the edge: as SVG they are text, which a reader's own font may make wider.
+        figure.set_layout_engine("constrained", w_pad=0.15)
         axes.imshow(canvas, interpolation="nearest", aspect="equal")
         axes.set_yticks([(index + 0.5) * pitch for index in range(len(rows))], list(rows))
         axes.set_xticks([])
