@@ -33,6 +33,8 @@ from titok.runtime.device import select_device
 from titok.runtime.files import read_json, save_npz, sha256_file
 from titok.runtime.seed import generator
 
+LATENTS = {"latents": "as they come; those of a vae sampled, with noise of the image's place"}
+"""Part of every reconstruction's protocol, so that tokenizers of all kinds and codecs can share a table."""
 NUM_EXAMPLES = 32
 """Test images kept beside a reconstruction score, for the figures."""
 
@@ -49,8 +51,7 @@ def reconstruction(options: argparse.Namespace) -> None:
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
     metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
     inputs = {"model": options.model, **_judge_of(options)}
-    protocol = {**scores.protocol, **({"latents": "sampled, noise by image"} if _is_vae(model) else {})}
-    write_score(options, job, "reconstruction", metrics, protocol, inputs, device, scores.intervals)
+    write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
 def codec(options: argparse.Namespace) -> None:
@@ -88,7 +89,7 @@ def _score_outputs(
         device=device,
     )
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
-    protocol = {**named, **scores.protocol, "reference": image_source(images, job.dataset, "test")}
+    protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset, "test")}
     return replace(scores, protocol=protocol)
 
 
