@@ -8,12 +8,12 @@ Run: pytest tests/models/test_whole_golden_folders.py
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from golden.rule import SHARED as GOLDEN
 from golden.rule import rule_state_dict, standard_batch
 from torch import Tensor, nn
 
@@ -21,8 +21,6 @@ from titok.config.model import VQGANModel
 from titok.models.published import config_from_published, from_published
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN, to_grid
-
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 
 pytestmark = [
     pytest.mark.slow,

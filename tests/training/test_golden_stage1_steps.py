@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from golden.rule import Golden, block_image, load_golden, noise_image, rule_state_dict, standard_batch
+from golden.rule import SHARED, Golden, block_image, load_golden, noise_image, rule_state_dict, standard_batch
 
 from titok.config.model import TokenizerModel, VQGANModel
 from titok.config.training import ProxyCodeLosses, Schedule, Training
@@ -24,7 +23,7 @@ from titok.training.loop import Run
 from titok.training.stage1 import Stage1Task
 from titok.training.task import MODEL, Turn
 
-ALL_STEPS = Path(__file__).parents[3] / "shared" / "golden" / "train_steps_stage1_s128"
+ALL_STEPS = SHARED / "train_steps_stage1_s128"
 LOSSES = ("loss", "proxy_code_loss", "quantizer_loss", "commitment_loss", "codebook_loss")
 """In the order of the official log."""
 

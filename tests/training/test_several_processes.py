@@ -19,7 +19,7 @@ import pytest
 import torch
 from torch import nn
 from training.several import in_processes
-from training.tiny import TASKS, build
+from training.tiny import TASKS, Broken, build
 
 from titok.config.training import Compute, Optimizer
 from titok.runtime.processes import Place, place
@@ -172,18 +172,8 @@ def test_a_silent_process_ends_the_job(tmp_path: Path) -> None:
 
 
 def test_all_stop_when_one_part_of_a_batch_is_not_finite(tmp_path: Path) -> None:
-    class Broken:
-        def __init__(self, batches: Any) -> None:
-            self.batches = batches
-
-        def batch(self, step: int) -> Any:
-            batch = self.batches.batch(step)
-            if (place().rank, step) == (1, 5):
-                return batch._replace(images=torch.full(batch.images.shape, float("nan")))
-            return batch
-
     def work() -> None:
-        run("stage1", tmp_path, batches=Broken)
+        run("stage1", tmp_path, batches=lambda batches: Broken(batches, {5} if place().rank == 1 else ()))
 
     assert in_processes(2, work, tmp_path) == [1, 1]
     for rank in (0, 1):

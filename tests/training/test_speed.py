@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from training.tiny import TASKS, build
+from training.tiny import TASKS, Broken, build
 
 from titok.config.training import Compute, Optimizer
 from titok.data.transforms import from_uint8
@@ -131,20 +131,6 @@ def test_scaled_losses_skip_overflowing_steps_and_resume_exactly(tmp_path: Path)
     other.load_state_dict(player.state_dict())
     other.update(module(torch.ones(1, 2)).mean() * 0 + 1.0 * other.parameters["weight"].sum(), 2)
     assert other.loss_scale == 2.0**15
-
-
-class Broken:
-    """Batches of which some have no number in them."""
-
-    def __init__(self, batches: Any, steps: Collection[int]) -> None:
-        self.batches = batches
-        self.steps = steps
-
-    def batch(self, step: int) -> Any:
-        batch = self.batches.batch(step)
-        if step not in self.steps:
-            return batch
-        return batch._replace(images=torch.full(batch.images.shape, float("nan")))
 
 
 @pytest.mark.parametrize("broken", [(4,), range(4, 100)])

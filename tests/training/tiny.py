@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,3 +199,17 @@ def build(name: str, steps: int = 10, *, place: dict[str, int] | None = None, **
     make_task, make_batches = TASKS[name]
     torch.manual_seed(0)
     return Built(make_task(settings), make_batches(**(place or {})), settings)
+
+
+class Broken:
+    """Batches of which some have no number in them."""
+
+    def __init__(self, batches: Any, steps: Collection[int]) -> None:
+        self.batches = batches
+        self.steps = steps
+
+    def batch(self, step: int) -> Any:
+        batch = self.batches.batch(step)
+        if step not in self.steps:
+            return batch
+        return batch._replace(images=torch.full(batch.images.shape, float("nan")))

@@ -113,12 +113,12 @@ class Player:
             raise ValueError("there are no gradients to step with; call backward first")
         self._scaler.unscale(self.optimizer)
         norm = clip_grad_norm_(self._list, self.training.max_grad_norm, foreach=True)
-        finite = smallest(torch.isfinite(norm + self._loss).float())
-        if self._stopped.device != finite.device:  # the module was moved after this player was made
-            self._stopped = self._stopped.to(finite.device)
+        broken = 1.0 - smallest(torch.isfinite(norm + self._loss).float())
+        if self._stopped.device != broken.device:  # the module was moved after this player was made
+            self._stopped = self._stopped.to(broken.device)
+        skipped = torch.maximum(self._stopped, broken)
         if not self._scaler.is_on:
-            torch.maximum(self._stopped, 1.0 - finite, out=self._stopped)
-        skipped = torch.maximum(self._stopped, 1.0 - finite)
+            self._stopped.copy_(skipped)
         self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
