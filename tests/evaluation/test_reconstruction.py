@@ -76,6 +76,9 @@ def test_scores_equal_their_definitions(images: torch.Tensor, judge: ClassifierE
         "codebook_entropy_bits": entropy,
         "codebook_perplexity": 2**entropy,
         "classifier_accuracy": (fake.logits.argmax(1) == labels).double().mean().item(),
+        "judge_accuracy": (real.logits.argmax(1) == labels).double().mean().item(),
+        "chance_accuracy": 0.1,
+        "explained_variance": 1 - ((restored / 255 - images).double() ** 2).sum().item() / spread(images),
     }
     assert scores.metrics == pytest.approx(expected, rel=1e-5)
     assert scores.num_images == 100
@@ -96,7 +99,18 @@ def test_perfect_reconstructions(images: torch.Tensor, judge: ClassifierExtracto
     assert metrics["psnr"] == pytest.approx(100.0)
     assert metrics["ssim"] == pytest.approx(1.0)
     assert (metrics["precision"], metrics["recall"]) == (1.0, 1.0)
-    assert set(metrics) == {"rfid", "inception_score", "psnr", "ssim", "precision", "recall"}
+    assert metrics["explained_variance"] == 1.0
+    assert set(metrics) == {"rfid", "inception_score", "psnr", "ssim", "precision", "recall", "explained_variance"}
+
+
+def spread(images: torch.Tensor) -> float:
+    """Squared error of the images' mean image."""
+    return ((images - images.mean(0)).double() ** 2).sum().item()
+
+
+def test_chance_is_the_most_frequent_class(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    labels = torch.cat([torch.zeros(60), torch.arange(40) % 9 + 1]).long()
+    assert score(images, judge, labels=labels).metrics["chance_accuracy"] == 0.6
 
 
 def test_rounding_matters_and_is_recorded(images: torch.Tensor, judge: ClassifierExtractor) -> None:

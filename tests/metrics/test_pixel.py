@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from titok.metrics.pixel import PixelError, psnr, ssim, ssim_window
+from titok.metrics.pixel import PixelError, PixelSpread, psnr, ssim, ssim_window
 
 
 def pair(height: int = 20, width: int = 24, batch: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -36,6 +36,26 @@ def slow_ssim(image: np.ndarray, reference: np.ndarray, data_range: float, side:
         map_ = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
         channels.append(map_.mean())
     return float(np.mean(channels))
+
+
+def test_the_mean_image_explains_nothing() -> None:
+    images = torch.randint(0, 256, (6, 3, 5, 7), generator=torch.Generator().manual_seed(3)).double()
+    mean = images.mean(0).expand_as(images)
+    for restored, expected in ((images, 1.0), (mean, 0.0), (2 * mean - images, -3.0), ((images + mean) / 2, 0.75)):
+        spread = PixelSpread()
+        for batch in range(0, 6, 4):
+            spread.update(images[batch : batch + 4], restored[batch : batch + 4])
+        assert spread.explained == pytest.approx(expected, abs=1e-12)
+
+
+def test_of_equal_images_nothing_can_be_explained() -> None:
+    image = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(3)) * 255
+    spread = PixelSpread()
+    assert spread.explained is None
+    spread.update(image.expand(50, -1, -1, -1), torch.zeros(50, 3, 5, 7))
+    assert spread.explained is None
+    with pytest.raises(PixelError, match="must be the same"):
+        spread.update(image, image[:, :, :4])
 
 
 def test_psnr_equals_its_definition_image_by_image() -> None:

@@ -28,7 +28,7 @@ from titok.metrics.features import FeatureExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import OFFICIAL_EPSILON, InceptionScore
 from titok.metrics.moments import Moments
-from titok.metrics.pixel import PSNR_CEILING, psnr, ssim, ssim_window
+from titok.metrics.pixel import PSNR_CEILING, PixelSpread, psnr, ssim, ssim_window
 from titok.runtime.seed import generator
 
 Reconstruct = Callable[[Tensor], tuple[Tensor, Tensor | None]]
@@ -141,6 +141,8 @@ class _Running:
         self.inception = InceptionScore(num_logits, epsilon=OFFICIAL_EPSILON, device=self.device)
         self.codebook = CodebookUse(self.codebook_size, self.device) if self.codebook_size else None
         self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.spread = PixelSpread(self.device)
+        self.real_read = torch.zeros((), dtype=torch.int64, device=self.device)
 
     def update(self, images: Tensor, output: Tensor, tokens: Tensor | None) -> None:
         if output.shape != images.shape:
@@ -150,7 +152,8 @@ class _Running:
         # Images are multiples of 1/255, so either rounding gives their 8-bit values back.
         originals = to_uint8(images, "round")
         restored = to_uint8(output.nan_to_num(), self.settings.rounding)
-        verdicts = self._look(originals, restored)
+        read_originals, verdicts = self._look(originals, restored)
+        self.spread.update(originals, restored)
         self._note("psnr", psnr(restored, originals, data_range=255))
         self._note("ssim", ssim(restored, originals, data_range=255))
         self.window = ssim_window(*images.shape[2:])
@@ -162,12 +165,13 @@ class _Running:
             wanted = self.labels[start : self.count].to(self.device, non_blocking=True)
             # Labels that run short are reported at the end, together with the number of images.
             self._note("classifier_accuracy", verdicts[: len(wanted)] == wanted)
+            self.real_read += (read_originals[: len(wanted)] == wanted).sum()
         if start < self.num_examples:
             room = self.num_examples - start
             self.kept.append((originals[:room], restored[:room]))
 
-    def _look(self, originals: Tensor, restored: Tensor) -> Tensor:
-        """Takes in what the extractor sees; returns the classes (B,) that it reads from the reconstructions."""
+    def _look(self, originals: Tensor, restored: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes in what the extractor sees; returns the classes (B,) it reads from originals and reconstructions."""
         real, fake = self.extractor(originals), self.extractor(restored)
         self.real.update(real.features)
         self.fake.update(fake.features)
@@ -179,7 +183,7 @@ class _Running:
         self.stored["fake"].append(fake.features)
         if self.settings.uncertainty is not None:
             self.stored["logits"].append(fake.logits)
-        return fake.logits.argmax(dim=1)
+        return real.logits.argmax(dim=1), fake.logits.argmax(dim=1)
 
     def _note(self, name: str, values: Tensor) -> None:
         self.per_image.setdefault(name, []).append(values.double())
@@ -211,6 +215,7 @@ class _Running:
             "inception_score": self.inception.compute(),
             **{name: float(torch.cat(values).mean()) for name, values in self.per_image.items()},
         }
+        metrics |= self._baselines()
         if line is not None:
             metrics["rfid_infinity"] = line.value
         if self.spatial is not None:
@@ -224,6 +229,14 @@ class _Running:
             metrics["codebook_entropy_bits"] = self.codebook.entropy_bits
             metrics["codebook_perplexity"] = self.codebook.perplexity
         return metrics
+
+    def _baselines(self) -> dict[str, float]:
+        """What shows that the numbers mean something: better than the mean image, and a judge that can read."""
+        found = {} if self.spread.explained is None else {"explained_variance": self.spread.explained}
+        if self.labels is not None and self.extractor.reads_classes:
+            found["judge_accuracy"] = float(self.real_read) / self.count
+            found["chance_accuracy"] = float(self.labels.bincount().max()) / self.count
+        return found
 
     def intervals(self, metrics: dict[str, float], sides: tuple[Side, Side]) -> dict[str, Interval]:
         uncertainty = self.settings.uncertainty

@@ -13,6 +13,8 @@ from torch import Tensor
 PSNR_CEILING = 100.0
 """dB; identical images have an infinite PSNR, which no mean and no JSON file can hold. Two 256 x 256 images that
 differ in a single 8-bit step of one channel are at 101 dB."""
+ROUNDING = 1e-9
+"""A spread below this share of the pixels' squares is the rounding of equal images."""
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 SSIM_K1, SSIM_K2 = 0.01, 0.03
@@ -20,6 +22,38 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 
 class PixelError(ValueError):
     """Images that cannot be compared."""
+
+
+class PixelSpread:
+    """How much of what distinguishes images from their mean image comes back, over a pass through a set of images."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self._count = 0
+        self._sum, self._squares, self._error = (torch.zeros((), dtype=torch.float64, device=device) for _ in range(3))
+
+    def update(self, images: Tensor, restored: Tensor) -> None:
+        """Images and what came back of them, both (B, C, H, W).
+
+        Raises:
+            PixelError: the shapes differ.
+        """
+        _check(images, restored)
+        own = images.double()
+        self._count += len(own)
+        self._sum = self._sum + own.sum(dim=0)
+        self._squares = self._squares + own.square().sum()
+        self._error = self._error + (restored.double() - own).square().sum()
+
+    @property
+    def explained(self) -> float | None:
+        """1 - squared error / squared error of the images' own mean image.
+
+        1 for a perfect copy, 0 for the mean image, which is the best of all constant answers, below 0 for worse than
+        that; None if the images are all the same, so that there is nothing to tell apart.
+        """
+        squares = float(self._squares)
+        spread = squares - float(self._sum.square().sum()) / max(self._count, 1)
+        return 1 - float(self._error) / spread if spread > ROUNDING * squares else None
 
 
 def psnr(images: Tensor, references: Tensor, data_range: float = 1.0) -> Tensor:
