@@ -21,10 +21,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True, help="of the workflow")
     parser.add_argument("--environment-seconds", type=float, required=True, help="of making the environment")
     options = parser.parse_args()
-    checks = json.loads((options.results / "checks.json").read_text())
+    outcome = json.loads((options.results / "checks.json").read_text())
+    checks, trends = outcome["working"], outcome["trends"]
     claims = json.loads((options.results / "claims.json").read_text())["summary"]
-    readable = [check["value"] for check in checks if check["name"].startswith("readable_at_largest_k/")]
-    agreement = next(check["value"] for check in checks if check["name"] == "samples_read_as_asked")
+    values = {check["name"]: check["value"] for check in checks}
     record = json.loads(next((options.results / "scores").rglob("*.json")).read_text())
     jobs = [int(number) for number in re.findall(r"of (\d+) steps \(100%\) done", options.log.read_text())]
     facts: dict[str, Any] = {
@@ -33,9 +33,9 @@ def main() -> None:
         "jobs": jobs[-1],
         "checks": len(checks),
         "checks_passed": sum(check["passed"] for check in checks),
-        "readable_lowest": min(readable),
-        "readable_highest": max(readable),
-        "class_agreement": agreement,
+        "readable_lowest": values["reconstructions_read"],
+        "class_agreement_lowest": values["samples_read"],
+        "trends": {trend["name"]: trend["judgement"] for trend in trends},
         "claims": claims,
         "machine": record["provenance"]["machine"],
         "packages": record["provenance"]["packages"],

@@ -238,9 +238,9 @@ def _add_score(verbs: Verbs) -> None:
 def _add_report_verbs(verbs: Verbs) -> None:
     table = verbs.add_parser("table", help="make one of the paper's tables from scores")
     figure = verbs.add_parser("figure", help="draw one figure from scores, logs or images")
-    checks = verbs.add_parser("checks", help="judge the properties that a study promises")
+    checks = verbs.add_parser("checks", help="judge whether a study's models work, and the paper's trends")
     report = verbs.add_parser("report", help="write the HTML page")
-    verdict = verbs.add_parser("verdict", help="fail if a check failed, naming it")
+    verdict = verbs.add_parser("verdict", help="fail if a working check failed, naming it")
     for parser, function in ((table, "table"), (figure, "figure"), (checks, "checks"), (report, "report")):
         parser.add_argument("--study", type=Path, required=True, help="e.g. config/digits.yaml")
         parser.add_argument("--scores", type=Path, nargs="*", default=[], help="score records")
@@ -263,6 +263,7 @@ def _add_report_verbs(verbs: Verbs) -> None:
     crate.add_argument("--with-models", action="store_true", help="also every model's weights")
     crate.set_defaults(run=_lazy("report", "crate"))
     verdict.add_argument("checks", type=Path, help="checks.json")
+    verdict.add_argument("--strict", action="store_true", help="fail also if a trend of the paper does not hold")
     verdict.set_defaults(run=_lazy("report", "verdict"))
 
 

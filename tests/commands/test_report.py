@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from commands.workbench import Workbench, record
 from config.studies import ROOT
 
 from titok.cli import main
+from titok.reporting.judgement import Judgement
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +97,39 @@ def test_the_verdict_passes_or_names_what_failed(
     page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = json.loads((page / "checks.json").read_text())
-    passing, failing = tmp_path / "passing.json", tmp_path / "failing.json"
-    passing.write_text(json.dumps([{**check, "passed": True} for check in found]))
+    working, passing, failing = found["working"], tmp_path / "passing.json", tmp_path / "failing.json"
+    # The workbench scored three things of its study, and everything else is missed.
+    assert [check["name"] for check in working if not check["passed"]] == ["scores_complete"]
+    passing.write_text(json.dumps({**found, "working": [{**check, "passed": True} for check in working]}))
     main(["verdict", str(passing)])
-    assert f"all {len(found)} checks passed" in capsys.readouterr().out
-    failing.write_text(json.dumps([{**check, "passed": check["name"] != "scores_finite"} for check in found]))
+    said = capsys.readouterr().out
+    assert said.startswith(f"{len(working)} of {len(working)} working checks passed. The study has switched off")
+    worse = [{**check, "passed": check["name"] != "scores_finite"} for check in working]
+    failing.write_text(json.dumps({**found, "working": worse}))
     with pytest.raises(SystemExit, match="scores_finite"):
         main(["verdict", str(failing)])
+
+
+def test_trends_are_an_error_only_if_asked_for(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads((page / "checks.json").read_text())
+    passed = [{**check, "passed": True} for check in found["working"]]
+    judgement = asdict(Judgement("contradicted", 0.5, 0.2, 0.8, 5))
+    trend = {"name": "rfid_falls_with_k/s", "statement": "It falls.", "judgement": judgement}
+    file = tmp_path / "checks.json"
+    file.write_text(json.dumps({**found, "working": passed, "trends": [trend]}))
+    main(["verdict", str(file)])
+    assert (
+        "0 of 1 trends hold.\n  - rfid_falls_with_k/s: contradicted (0.5 [0.2, 0.8], 5 seeds)"
+        in capsys.readouterr().out
+    )
+    with pytest.raises(SystemExit, match=r"1 trend\(s\) do not hold:\n  - rfid_falls_with_k/s: contradicted"):
+        main(["verdict", str(file), "--strict"])
+    trend["judgement"]["word"] = "holds"
+    file.write_text(json.dumps({**found, "working": passed, "trends": [trend]}))
+    main(["verdict", str(file), "--strict"])
+
+
+def test_checks_of_an_older_format_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("[]")
+    with pytest.raises(SystemExit, match=r"old\.json holds no checks of format 2; write it again with `titok checks`"):
+        main(["verdict", str(tmp_path / "old.json")])

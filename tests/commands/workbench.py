@@ -49,7 +49,7 @@ def bench_document() -> dict[str, Any]:
                 "reconstructions": {"num_images": 4, "rows": [{"label": "Two", "tokenizer": "two"}]},
                 "samples": {"generator": "g", "sampler": "two-steps", "per_class": 2},
             },
-            "checks": {"min_codebook_usage": 0.0},
+            "checks": {"enabled": False},
         },
     }
     for key in ("defaults.classifier", "defaults.tokenizer.stage1", "defaults.generator", "vqgan"):

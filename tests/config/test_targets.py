@@ -106,7 +106,7 @@ REPORT_CHANGES: list[tuple[str, Any, set[str], set[str]]] = [
     ("reporting.tables.table4.title", "Grid", {"table4"}, {"figure4", "classifier_accuracy", "codebook"}),
     ("reporting.figures.samples.per_class", 4, set(), {"samples"}),
     ("reporting.tables.tolerance", 0.33, {"every table"}, set()),
-    ("reporting.checks.min_classifier_accuracy", 0.33, set(), {"classifier_accuracy"}),
+    ("reporting.checks.min_skill", 0.33, set(), set()),
     ("reporting.notes", ["A note."], set(), set()),
     ("title", "Another", set(), set()),
 ]

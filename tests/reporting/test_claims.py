@@ -6,6 +6,7 @@ Run: pytest tests/reporting/test_claims.py
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from titok.reporting.claims import (
     no_scores,
     prediction,
     read_findings,
+    shown,
     write_claims,
 )
 from titok.reporting.collect import BootstrapInterval, Statistic, read_scores
@@ -41,6 +43,12 @@ def claim(**changes: Any) -> Claim:
 @pytest.fixture
 def evidence(tree, reporting, paper_file) -> Evidence:
     return Evidence(read_paper(paper_file), MODELS, read_scores(tree.scores), reporting, "imagenet256")
+
+
+@pytest.fixture
+def many(seeded, reporting, paper_file) -> Evidence:
+    """The same with five seeds."""
+    return Evidence(read_paper(paper_file), MODELS, read_scores(seeded.scores), reporting, "imagenet256")
 
 
 def verdict(evidence: Evidence, **changes: Any) -> str:
@@ -73,27 +81,71 @@ def test_one_seed_is_judged_by_its_bootstrap_interval():
     assert prediction(Statistic(1, 2.0, float("nan"), 2.0, 2.0)).is_exact
 
 
+STATEMENTS = [
+    ("falls_with_tokens('rfid')", "holds"),
+    ("larger_is_better('rfid')", "holds"),
+    ("half_the_tokens('rfid') <= 1.25", "contradicted"),
+    ("gains_flatten('rfid')", "holds"),
+    ("largest(gain_between('rfid', 4, 8)) < 0", "contradicted"),
+    ("falls_with_tokens('linear_probe_top1')", "holds"),
+    ("ours('table3a/titok-l-32+decoder-finetuning', 'rfid') < ours('table3a/titok-l-32-base', 'rfid')", "holds"),
+    ("ours('table3a/titok-l-32-base', 'rfid') < ours('table3a/titok-l-32+decoder-finetuning', 'rfid')", "contradicted"),
+    # The VQGAN is one given teacher, and no sample of such.
+    ("ours('table3c/two-stage-1d', 'rfid') > ours('table3c/maskgit-vqgan', 'rfid')", "holds"),
+]
+
+
+@pytest.mark.parametrize(("holds", "expected"), STATEMENTS)
+def test_statements_are_judged_over_seeds(evidence, many, holds, expected):
+    assert verdict(many, holds=holds) == expected
+    [finding] = judge_claims([claim(holds=holds)], evidence)
+    assert (finding.verdict, finding.because) == ("undecided", "2 seeds; at least 3 are needed")
+
+
 @pytest.mark.parametrize(
     ("holds", "expected"),
     [
-        ("largest(rank_correlation('rfid')) <= -0.8", "verified"),
-        ("falls_with_size('rfid')", "verified"),
-        ("half_the_tokens('rfid') <= 1.25", "outside"),
-        ("largest(last_gain_over_first('rfid')) < 0.5", "verified"),
-        ("largest(gain_between('rfid', 4, 8)) < 0", "outside"),
-        ("largest(rank_correlation('linear_probe_top1')) < 0", "verified"),
-        ("smallest(speed_ratio('sampling_images_per_second', 1, 8)) > 3.5", "verified"),
+        ("smallest(speed_ratio('sampling_images_per_second', 1, 8)) > 3.5", "undecided"),
         ("largest(gain_between('rfid', 128, 256)) < 2", "not run"),
-        ("largest(rank_correlation('kid')) < 0", "not run"),
-        ("ours('table5/titok-l-32-no-guidance', 'gfid') > ours('table1/titok-l-32', 'gfid')", "verified"),
+        ("falls_with_tokens('kid')", "not run"),
+        ("ours('table5/titok-l-32-no-guidance', 'gfid') > ours('table1/titok-l-32', 'gfid')", "undecided"),
         ("ours('table3b/mask-schedule-arccos', 'gfid') > 0", "not run"),
-        ("model('l-32', 'num_latent_tokens') == 32", "verified"),
+        ("model('l-32', 'num_latent_tokens') == 32", "holds"),
+        ("model('l-32', 'num_latent_tokens') == 33", "contradicted"),
+        ("model('l-32', 'num_latent_tokens') * 0.1 <= 3.2", "holds"),
         ("model('l-32', 'weight') == 32", "not run"),
         ("paper('table1/titok-b-64', 'inception_score') > 0", "not checkable"),
     ],
 )
-def test_trends_rows_models_and_the_paper(evidence, holds, expected):
-    assert verdict(evidence, holds=holds) == expected
+def test_trends_rows_models_and_the_paper(many, holds, expected):
+    assert verdict(many, holds=holds) == expected
+
+
+def test_a_finding_shows_what_decided_it(many):
+    [finding] = judge_claims([claim(holds="falls_with_tokens('rfid')")], many)
+    assert (finding.verdict, finding.seeds, finding.unit) == ("holds", 5, "times, per doubling of K")
+    assert finding.low < finding.value < finding.high < 1
+    assert shown(finding) == f"{finding.value:.4g} [{finding.low:.4g}, {finding.high:.4g}] {finding.unit}, 5 seeds"
+
+
+def test_noise_is_no_verdict(many, seeded):
+    """gFID 2.770 against 2.771, every image interval [2.71, 2.83], used to be verified; with one seed or with many."""
+    expression = "ours('table5/titok-l-32-no-guidance', 'gfid') > ours('table1/titok-l-32', 'gfid')"
+    for seed in range(5):
+        for sampler, gfid in (("eight", 2.770), ("unguided", 2.771)):
+            subject = {"generator": "l2-vit", "sampler": sampler, "seed": seed, "tokenizer": "l2"}
+            value = gfid + 0.03 * math.sin(3 * seed + gfid * 1000)
+            seeded.score(f"generation/l2-vit/{sampler}/seed{seed}", "generation", subject, {"gfid": value})
+        evidence = replace(many, scores=read_scores(seeded.scores))
+        assert verdict(evidence, holds=expression) == "undecided"
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1 / 0", "1"), ("1", "1 / (2 - 2)"), ("(0 - 1) ** 0.5", "1")])
+def test_what_is_no_number_decides_nothing_and_stops_nothing(evidence, tmp_path, value, expected):
+    findings = judge_claims([claim(value=value, expected=expected), claim(holds=f"{value} < {expected}")], evidence)
+    assert [finding.verdict for finding in findings] == ["undecided", "undecided"]
+    write_claims(findings, tmp_path / "claims.json")
+    assert read_findings(tmp_path / "claims.json") == findings
 
 
 def test_a_claim_that_names_a_table_compares_rows_of_that_table(evidence):
@@ -168,10 +220,12 @@ def test_the_ledger_is_sound_and_needs_no_training_for_a_third(paper_file):
     from titok.commands.claims import full_size_facts
 
     findings = judge_claims(claims, Evidence(read_paper(paper_file), full_size_facts(), no_scores()))
-    decided = {finding.id for finding in findings if finding.verdict in ("verified", "outside")}
+    words = ("verified", "outside", "holds", "contradicted", "undecided")
+    decided = {finding.id for finding in findings if finding.verdict in words}
     assert decided == {claim.id for claim in claims if claim.needs == "nothing"}
     # The released generator has 294,990,848 parameters; tables print 287 million.
-    assert [finding.id for finding in findings if finding.verdict == "outside"] == ["generator-parameters-s-128"]
+    wrong = ("outside", "contradicted", "undecided")
+    assert [finding.id for finding in findings if finding.verdict in wrong] == ["generator-parameters-s-128"]
 
 
 def test_a_broken_ledger_is_refused(tmp_path):

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from titok.reporting.collect import (
+    BestSamples,
     MissingScore,
     ProtocolMismatch,
     ScoreError,
-    best_generator,
+    best_samples,
     flatten,
     read_manifests,
     read_metrics_log,
@@ -127,16 +128,22 @@ def test_values_that_are_no_numbers_are_remembered(tree):
     assert [(fault.metric, fault.value) for fault in faults] == [("psnr", None), ("psnr", math.inf)]
 
 
-def test_best_generator_by_either_metric(tree):
-    scores = read_scores(tree.scores)
-    by_gfid = best_generator(scores, "gfid")
-    assert by_gfid is not None
-    assert (by_gfid.generator, by_gfid.sampler) == ("l8-vit", "eight")
+def test_the_best_samples_are_those_read_best_among_the_runs_named(tree):
+    """Not those of the best gFID, which stand nowhere on a page that says how many are read."""
     tree.edit("generation/l1-vit/unguided/seed0", "class_agreement", 0.999)
-    by_class = best_generator(read_scores(tree.scores), "class_agreement")
-    assert by_class is not None
-    assert (by_class.generator, by_class.sampler, by_class.class_agreement) == ("l1-vit", "unguided", 0.999)
-    assert best_generator(read_scores([]), "gfid") is None
+    scores = read_scores(tree.scores)
+    every = [(f"l{k}-vit", sampler) for k in (1, 2, 4, 8) for sampler in ("eight", "unguided")]
+    assert best_samples(scores, every) == BestSamples("l1-vit", "unguided", 0.999)
+    assert best_samples(scores, [("l2-vit", "eight")]) == BestSamples("l2-vit", "eight", 0.97 - 0.04)
+    assert best_samples(scores, [("nobody", "eight")]) is None
+    assert best_samples(read_scores([]), every) is None
+
+
+def test_what_each_seed_gave(tree):
+    records = read_scores(tree.scores).select("reconstruction", tokenizer="s1", stage="stage1")
+    scores = read_scores(tree.scores)
+    assert scores.by_seed(records, "rfid") == pytest.approx({0: 23.8, 1: 24.2})
+    assert scores.by_seed(records, "gfid") == scores.by_seed(records, "nothing") == {}
 
 
 def test_metrics_log_keeps_the_last_of_repeated_steps(tmp_path):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from titok.reporting.judgement import Judgement, truth
 from titok.reporting.quantity import ExpressionError, Quantity, evaluate
 
 MEASURED = {
     "a": lambda: Quantity(2.0, 1.0, 3.0),
     "b": lambda: Quantity(4.0, 4.0, 8.0),
-    "named": lambda text: text == "x",
+    "zero": lambda: Quantity(1.0, -2.0, 4.0),
+    "nan": lambda: Quantity.exactly(math.nan),
+    "s": lambda: Quantity(2.5, 2.5, 2.5, {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}),
+    "t": lambda: Quantity(7.5, 7.5, 7.5, {0: 6.1, 1: 6.9, 2: 8.1, 3: 8.9}),
+    "few": lambda: Quantity(7.5, 7.5, 7.5, {0: 7.0, 9: 8.0}),
+    "named": lambda: truth(True),
 }
 
 
@@ -35,16 +43,68 @@ def test_arithmetic_carries_intervals(expression: str, expected: tuple[float, fl
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("a() < b()", True),
-        ("b() < a()", False),
-        ("1 < a() <= 2", True),
-        ("a() == 2 and b() >= 5", False),
-        ("a() == 2 or b() >= 5", True),
-        ("named('x')", True),
+        ("a() < b()", "holds"),
+        ("b() < a()", "contradicted"),
+        ("a() < 2.5", "undecided"),
+        ("0.5 < a() <= 3.5", "holds"),
+        ("a() == 2", "undecided"),
+        ("2 == 2 and b() >= 9", "contradicted"),
+        ("2 == 2 or b() >= 9", "holds"),
+        # Floats know rounding: 0.1 + 0.2 is 0.30000000000000004.
+        ("0.1 + 0.2 <= 0.3", "holds"),
+        ("0.1 + 0.2 == 0.3", "holds"),
+        ("0.1 + 0.2 > 0.3", "contradicted"),
+        # s is 1, 2, 3, 4 in four seeds; t is 5 more than that, give or take a tenth.
+        ("s() < t()", "holds"),
+        ("t() < s()", "contradicted"),
+        ("s() < 9", "holds"),
+        ("9 > s()", "holds"),
+        ("9 < s()", "contradicted"),
+        ("s() < 2.6", "undecided"),
+        ("s() == s()", "undecided"),
+        ("t() - s() > max(s() / 2, 2)", "holds"),
+        ("s() < few()", "undecided"),
+        ("named()", "holds"),
     ],
 )
-def test_statements_look_at_values(expression: str, expected: bool) -> None:
-    assert evaluate(expression, MEASURED) is expected
+def test_statements_are_judged(expression: str, expected: str) -> None:
+    found = evaluate(expression, MEASURED)
+    assert isinstance(found, Judgement)
+    assert found.word == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("2 / zero()", (2.0, -math.inf, math.inf)),
+        ("zero() ** 2", (1.0, 0.0, 16.0)),
+        ("zero() ** 3", (1.0, -8.0, 64.0)),
+        ("zero() ** 0.5", (1.0, -math.inf, math.inf)),
+        ("1 / 0", (math.nan, -math.inf, math.inf)),
+        ("(1 - 2) ** 0.5", (math.nan, math.nan, math.nan)),
+        ("max(nan(), 1)", (math.nan, math.nan, math.nan)),
+        ("max(1, nan())", (math.nan, math.nan, math.nan)),
+    ],
+)
+def test_intervals_contain_every_result(expression: str, expected: tuple[float, float, float]) -> None:
+    found = evaluate(expression, MEASURED)
+    assert isinstance(found, Quantity)
+    assert (found.value, found.low, found.high) == pytest.approx(expected, nan_ok=True)
+
+
+def test_nan_decides_nothing_in_any_order() -> None:
+    for expression in ("max(nan(), -0.9) <= -0.8", "max(-0.9, nan()) <= -0.8", "1 / 0 < 2", "nan() == nan()"):
+        found = evaluate(expression, MEASURED)
+        assert (found.word, found.because, found.value) == ("undecided", "a number is not finite", None)
+
+
+def test_arithmetic_goes_seed_by_seed() -> None:
+    found = evaluate("t() - 2 * s()", MEASURED)
+    assert found.seeds == pytest.approx({0: 4.1, 1: 2.9, 2: 2.1, 3: 0.9})
+    assert evaluate("s() - few()", MEASURED).seeds == {0: -6.0}
+    assert evaluate("1 / (s() - 1)", MEASURED).seeds == pytest.approx(
+        {0: math.nan, 1: 1.0, 2: 0.5, 3: 1 / 3}, nan_ok=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,6 +119,7 @@ def test_statements_look_at_values(expression: str, expected: bool) -> None:
         "a(x=1)",
         "1 +",
         "'x' + 1",
+        "1 and 2 < 3",
     ],
 )
 def test_anything_else_is_refused(expression: str) -> None:

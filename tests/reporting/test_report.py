@@ -5,6 +5,7 @@ Run: pytest tests/reporting/test_report.py
 
 from __future__ import annotations
 
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,15 +13,21 @@ from typing import get_args
 
 import pytest
 
-from titok.config.reporting import FigureName, Reporting
-from titok.reporting.checks import make_checks
+from titok.config.claims import load_claims
+from titok.config.reporting import Checks, FigureName, Reporting
+from titok.reporting.claims import Evidence, judge_claims, write_claims
 from titok.reporting.collect import read_scores
 from titok.reporting.figures import make_figure
+from titok.reporting.judgement import all_of
 from titok.reporting.narrative import CAPTIONS, duration, headline, protocol_notes
+from titok.reporting.outcome import make_outcome
+from titok.reporting.paper import read_paper
 from titok.reporting.report import make_report
 from titok.reporting.tables import make_table
+from titok.reporting.trends import study_trends
 from titok.runtime.files import FileError
 
+LEDGER = Path(__file__).parents[2] / "config" / "claims.yaml"
 VOID = {"meta", "img", "wbr", "br", "link"}
 
 
@@ -49,7 +56,11 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def page_file(tree, reporting, paper_file) -> Path:
+def page_file(seeded, reporting, paper_file) -> Path:
+    return write_page(seeded, reporting, paper_file)
+
+
+def write_page(tree, reporting, paper_file) -> Path:
     root = tree.root
     tables = [
         path
@@ -59,7 +70,9 @@ def page_file(tree, reporting, paper_file) -> Path:
     figures = []
     for name in ("figure4", "classifier_accuracy"):
         figures += make_figure(name, reporting, root / "figures" / name, score_files=tree.scores)
-    make_checks(reporting, tree.scores, root / "checks.json")
+    make_outcome(reporting, tree.scores, root / "checks.json")
+    evidence = Evidence(read_paper(paper_file), {}, read_scores(tree.scores), reporting)
+    write_claims(judge_claims(load_claims(LEDGER), evidence), root / "claims.json")
     make_report(
         reporting.model_copy(update={"notes": ("A note of the <study>.",)}),
         root / "report.html",
@@ -71,11 +84,12 @@ def page_file(tree, reporting, paper_file) -> Path:
         figure_files=[path for path in figures if path.suffix == ".svg"],
         table_files=tables,
         checks_file=root / "checks.json",
+        claims_file=root / "claims.json",
     )
     return root / "report.html"
 
 
-def test_page(page_file, tree, reporting):
+def test_page(page_file, seeded, reporting):
     text = page_file.read_text(encoding="utf-8")
     page = Page(text)
     assert page.unbalanced == []
@@ -98,7 +112,7 @@ def test_page(page_file, tree, reporting):
     targets = [str(link["href"]) for link in page.all("a")]
     for target in targets:
         assert target.removeprefix("#") in anchors if target.startswith("#") else (page_file.parent / target).is_file()
-    for path in [*tree.scores, *tree.manifests]:
+    for path in [*seeded.scores, *seeded.manifests]:
         assert path.relative_to(page_file.parent).as_posix() in targets
 
     # Texts are escaped, the headline stands before the tables, and every table and check is there.
@@ -106,12 +120,14 @@ def test_page(page_file, tree, reporting):
     assert "A note of the &lt;study&gt;." in text
     for name in reporting.tables.names:
         assert f'id="{name}"' in text
-    assert text.index("digits-rFID falls for every size: TiTok-S 24.00 → 4.55") < text.index('id="tables"')
+    assert text.index("digits-rFID falls for every size: TiTok-S 23.91 → 4.63") < text.index('id="tables"')
     assert text.index('id="figure4"') < text.index('id="classifier_accuracy"')
-    assert "15 of 15 checks passed" in text
-    assert text.count("✓ pass") == 15
+    assert "7 of 7 working checks passed" in text
+    assert text.count("✓ pass") == 7
+    assert "8 of 8 trends hold" in text
+    assert text.index('id="checks"') < text.index('id="trends"') < text.index('id="claims"')
     assert 'class="unsure">214.7 ?' in text
-    assert "5.39 ± 0.14" in text
+    assert "5.36 ± 0.08" in text
     assert "Test CPU, 2 CPUs" in text
     assert "0123456789" in text
     assert all(head["scope"] in ("row", "col") for head in page.all("th"))
@@ -136,11 +152,66 @@ def test_a_study_without_tables_still_has_a_page(tree, paper_file, tmp_path):
     assert page.unbalanced == []
 
 
-def test_headline_says_so_when_the_trend_is_broken(tree, reporting):
-    assert "falls for every size" in headline(reporting, read_scores(tree.scores))[0]
-    for seed in (0, 1):
-        tree.edit(f"reconstruction/s8/stage1/seed{seed}", "rfid", 99.0)
-    assert "does not fall for every size" in headline(reporting, read_scores(tree.scores))[0]
+def words_of(tree, reporting, paper_file) -> tuple[str, str, str]:
+    """What headline, list of trends and ledger say about rFID and the number of tokens."""
+    scores = read_scores(tree.scores)
+    trends = [trend for trend in study_trends(reporting, scores) if trend.name.startswith("rfid_falls_with_k")]
+    [claim] = [claim for claim in load_claims(LEDGER) if claim.id == "more-tokens-reconstruct-better"]
+    [finding] = judge_claims([claim], Evidence(read_paper(paper_file), {}, scores, reporting))
+    return headline(reporting, scores)[0], all_of([trend.judgement for trend in trends]).word, finding.verdict
+
+
+def test_headline_trends_and_claims_say_one_word(seeded, reporting, paper_file):
+    said, *words = words_of(seeded, reporting, paper_file)
+    assert "digits-rFID falls for every size: TiTok-S" in said
+    assert words == ["holds", "holds"]
+
+    # First and last K alone say 'falls': K = 8 is worse than K = 4 beyond doubt.
+    for seed in range(5):
+        seeded.edit(f"reconstruction/s8/stage1/seed{seed}", "rfid", 15.0 + 0.1 * seed)
+    said, *words = words_of(seeded, reporting, paper_file)
+    assert "digits-rFID does not fall for every size (TiTok-S rises from K = 4 to 8): TiTok-S 23.91 → 15.20" in said
+    assert words == ["contradicted", "contradicted"]
+
+    # The same means, and nobody can tell.
+    for seed in range(5):
+        seeded.edit(f"reconstruction/s8/stage1/seed{seed}", "rfid", 10.0 * (1 + 0.9 * math.sin(2 * seed)))
+        seeded.edit(f"reconstruction/s1/stage1/seed{seed}", "rfid", 10.0 * (1 + 0.9 * math.sin(3 * seed)))
+    said, *words = words_of(seeded, reporting, paper_file)
+    assert "it is undecided whether digits-rFID falls for every size (5 seeds do not tell" in said
+    assert words == ["undecided", "undecided"]
+
+
+def test_two_seeds_decide_no_headline(tree, reporting, paper_file):
+    said, *words = words_of(tree, reporting, paper_file)
+    assert "undecided whether digits-rFID falls for every size (2 seeds; at least 3 are needed)" in said
+    assert words == ["undecided", "undecided"]
+
+
+def test_the_headline_speaks_of_the_samples_that_are_shown(tree, reporting):
+    tree.edit("generation/l2-vit/eight/seed0", "class_agreement", 0.61)
+    assert headline(reporting, read_scores(tree.scores))[-1] == (
+        "Of the samples shown here (l2-vit, sampler eight), 61.0 % are read as the class asked for."
+    )
+    figures = reporting.figures.model_copy(update={"samples": None})
+    other = reporting.model_copy(update={"figures": figures})
+    assert "Of the samples read best (l8-vit, sampler eight), 94.5 %" in headline(other, read_scores(tree.scores))[-1]
+
+
+def test_a_page_whose_checks_are_switched_off_is_not_green(tree, reporting, paper_file):
+    quiet = reporting.model_copy(update={"checks": Checks(enabled=False)})
+    text = write_page(tree, quiet, paper_file).read_text(encoding="utf-8")
+    assert '<span class="tag">2 of 2 working checks passed</span> The study has switched off the other' in text
+    assert 'class="tag pass">2 of 2' not in text
+
+
+def test_a_failed_check_and_an_open_trend_are_named(tree, reporting, paper_file):
+    tree.edit("reconstruction/s8/stage1/seed0", "classifier_accuracy", 0.2)
+    text = write_page(tree, reporting, paper_file).read_text(encoding="utf-8")
+    assert '<span class="tag fail">6 of 7 working checks passed</span>' in text
+    assert '(failed: <a href="#checks">reconstructions_read</a>)' in text
+    assert "0 of 8 trends hold" in text
+    assert text.count("2 seeds; at least 3 are needed") >= 8
 
 
 def test_notes_call_the_measure_by_its_name(tree):

@@ -42,7 +42,7 @@ def shortened_cifar10(dataset: dict[str, Any], **changes: int) -> dict[str, Any]
     tables["table4"] = {"sizes": ["b"], "tokens": [8]}
     figures["samples"] |= {"generator": "b8-vit", "sampler": "eight-steps", "per_class": 2}
     figures["reconstructions"]["num_images"] = 4
-    document["reporting"]["checks"] = {"min_codebook_usage": 0.0}
+    document["reporting"]["checks"] = {"enabled": False}
     return document
 
 

@@ -17,7 +17,9 @@ examples:
   titok claims --output claims.json                                  for programs; claims.md is for people
 
 verdicts:
-  verified                         a statement holds, or a number is as near as its tolerance
+  holds, contradicted              a statement, by the 95 % interval over seeds; facts without seeds exactly
+  undecided                        the interval holds both, there are fewer than three seeds, or a number is not finite
+  verified                         a number is as near as its tolerance
   within the prediction interval   it is not, but a repetition of our measurement might be
   outside                          neither
   not run                          scores are missing, or come from another dataset; it says which

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from titok.config.load import load_study
-from titok.reporting import checks as property_checks
+from titok.config.targets import Targets
 from titok.reporting.crate import write_crate
 from titok.reporting.figures import make_figure
 from titok.reporting.grids import make_reconstructions, make_samples
+from titok.reporting.outcome import described, make_outcome, read_outcome, summary
 from titok.reporting.report import make_report
 from titok.reporting.tables import make_table
-from titok.runtime.files import read_json
 
 
 def table(options: argparse.Namespace) -> None:
@@ -41,15 +41,20 @@ def figure(options: argparse.Namespace) -> None:
 
 
 def checks(options: argparse.Namespace) -> None:
-    """Judges the study's properties; a failed one is told by the report and by `titok verdict`."""
-    property_checks.make_checks(load_study(options.study).reporting, options.scores, options.output)
+    """Judges working checks and trends; a failed one is told by the report and by `titok verdict`."""
+    study = load_study(options.study)
+    make_outcome(study.reporting, options.scores, options.output, planned=Targets(study).all_scores())
 
 
 def verdict(options: argparse.Namespace) -> None:
-    """Fails if a check failed."""
-    found = [property_checks.Check(**entry) for entry in read_json(options.checks)]
-    property_checks.require_passed(found)
-    print(f"all {len(found)} checks passed")
+    """Fails if a working check failed; with `--strict` also if a trend does not hold."""
+    found = read_outcome(options.checks)
+    found.require_working()
+    print(summary(found))
+    for trend in found.trends:
+        print(f"  - {described(trend)}")
+    if options.strict:
+        found.require_trends()
 
 
 def crate(options: argparse.Namespace) -> None:

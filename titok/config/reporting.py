@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -159,20 +159,21 @@ class Figures(Section):
 
 
 class Checks(Section):
-    """Properties of honest training that the scores of a study must show."""
+    """What shows that a study's models work at all; a check that fails, fails the run.
 
-    enabled: bool = False
-    """Studies that claim the scaling trend turn this on; the grid of Table 4 is what is checked."""
-    max_spearman: Annotated[float, Field(ge=-1, le=0)] = -0.8
-    """For every size, the rank correlation of K and rFID (means over seeds) must not exceed this."""
-    small_tokens: PositiveInt = 2
-    """Averaged over K up to this, every larger size must have a lower rFID than the one below it."""
-    min_classifier_accuracy: Fraction = 0.9
-    """Reconstructions at the largest K that the held-out classifier must read correctly."""
-    min_class_agreement: Fraction = 0.8
-    """Samples of the best generator that must be read as the class asked for."""
-    best_generator_by: Literal["gfid", "class_agreement"] = "gfid"
-    """What makes a generator and sampler the best one."""
+    The margins are wide, so that no other seed or processor reaches them. What the paper claims is shown as trends,
+    which fail nothing (`titok verdict --strict` turns them into errors).
+    """
+
+    enabled: bool = True
+    """False: only whether all scores are there and finite. For studies that try the machinery and train next to
+    nothing; their page says so."""
+    min_skill: Fraction = 0.25
+    """Where a classifier of the study measures: the share of the way from guessing to reading everything that it must
+    reach on real test images, and the share of the way from guessing to its own accuracy there that reconstructions and
+    samples must reach."""
+    min_explained_variance: Fraction = 0.1
+    """Of the test images' pixels, by every tokenizer's reconstructions; the images' mean image has 0."""
     min_codebook_usage: Fraction = 0.1
     """Share of the codebook that every tokenizer must use; below it, it has collapsed."""
 

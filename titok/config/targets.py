@@ -184,8 +184,6 @@ class Targets(ModelFiles):
             from_grid = figure in ("figure4", "classifier_accuracy", "codebook")
             own = reporting.tables.resolved()["table4"] if from_grid else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
-            if figure == "classifier_accuracy":
-                settings.append(reporting.checks.resolved()["min_classifier_accuracy"])
         return fingerprint(settings)
 
     def score_files(self, stems: Iterable[str]) -> list[str]:

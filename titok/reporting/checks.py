@@ -1,24 +1,30 @@
-"""Properties that honestly trained models of a study must show, judged from its scores and nothing else."""
+"""Working checks: what shows that a study's models work at all, and that its numbers measure something.
+
+Their margins are so wide that neither another processor nor another seed reaches them; what the paper claims beyond is
+a trend (``titok.reporting.trends``), which is shown and never fails a run.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from titok.reporting.collect import Scores, best_generator, read_scores, statistic
-from titok.reporting.grid import curve, grid_frame, rank_correlation, size_name
-from titok.runtime.files import write_json, write_text
+from titok.reporting.collect import FOLDERS, Scores
+from titok.reporting.judgement import ROUNDING
 
 if TYPE_CHECKING:
     from titok.config.reporting import Checks, Reporting
-    from titok.config.rows import Grid
 
 SHOWN_FAULTS = 5
 """A check that lists faults names this many and counts the rest."""
+BEYOND_CHANCE = 5.0
+"""Standard deviations of guessing by which a share read correctly must at least lie above chance, so that few images
+cannot pass by luck."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,9 @@ class Check:
     """One property.
 
     Attributes:
-        name: `group/what`, e.g. `rfid_falls_with_k/s`.
+        name: what is looked at.
         value: what was measured; None where the property is no single number or it is not finite.
-        threshold: what it is held against, in words: `<= -0.8`.
+        threshold: what it is held against, in words: `>= 0.33`.
         explanation: what the property means, and what was found.
         files: the score records it was judged from.
     """
@@ -45,35 +51,26 @@ class ChecksFailed(Exception):
     """At least one property does not hold; the message names each, with its value."""
 
 
-def run_checks(scores: Scores, reporting: Reporting) -> list[Check]:
+def run_checks(scores: Scores, reporting: Reporting, planned: Sequence[str] | None = None) -> list[Check]:
     """Every property of a study's scores.
 
-    All studies: scores are finite, codebooks are in use, decoder fine-tuning lowers rFID. With `checks.enabled` also
-    the scaling trend over the grid of Table 4, and how well the held-out classifier reads reconstructions and samples.
+    All studies: scores are complete and finite. Unless `checks.enabled` is false also: codebooks are alive,
+    reconstructions beat the mean image, and where a classifier of the study measures, it can read the real test images,
+    every tokenizer's reconstructions and the samples of every row that a table or figure shows.
 
-    Raises:
-        MissingScore: a place of the grid has no score.
+    Args:
+        planned: score files that the study plans, below any folder; null: nobody knows.
     """
-    checks = reporting.checks
-    found = [_finite(scores), *_codebooks_in_use(scores, checks), *_finetuning_helps(scores)]
-    if checks.enabled:
-        grid = reporting.tables.table4
-        if grid is not None:
-            found += _grid_checks(grid, scores, checks)
-            found += _variants_readable(reporting, scores)
-        found += _samples_are_read(scores, checks)
+    found = [_complete(scores, planned), _finite(scores)]
+    if reporting.checks.enabled:
+        records = _reconstructions(scores)
+        found += _codebooks_in_use(records, scores, reporting.checks)
+        found += _better_than_the_mean_image(records, reporting.checks)
+        judged = _judged_by_classifier(scores)
+        found += _judge_reads(records, judged, reporting.checks)
+        found += _reconstructions_read(records, judged, scores, reporting.checks)
+        found += _samples_read(records, judged, scores, reporting)
     return found
-
-
-def make_checks(reporting: Reporting, score_files: Iterable[str | Path], output: str | Path) -> list[Check]:
-    """Judges score files; writes ``checks.json`` (`output`) and the same as Markdown beside it; returns the checks.
-
-    It does not raise when a check fails, so that the report can show it; see :func:`require_passed`.
-    """
-    checks = run_checks(read_scores(score_files), reporting)
-    write_json(output, [asdict(check) for check in checks])
-    write_text(Path(output).with_suffix(".md"), markdown(checks))
-    return checks
 
 
 def require_passed(checks: Iterable[Check]) -> None:
@@ -83,165 +80,181 @@ def require_passed(checks: Iterable[Check]) -> None:
     failed = [check for check in checks if not check.passed]
     if failed:
         lines = "\n".join(
-            f"  - {check.name}: {_value(check)} (needs {check.threshold}); {check.explanation}" for check in failed
+            f"  - {check.name}: {shown_value(check)} (needs {check.threshold}); {check.explanation}" for check in failed
         )
-        raise ChecksFailed(f"{len(failed)} check(s) failed:\n{lines}")
+        raise ChecksFailed(f"{len(failed)} working check(s) failed:\n{lines}")
 
 
-def markdown(checks: Sequence[Check]) -> str:
-    """A list of all checks, failed ones first."""
-    passed = sum(check.passed for check in checks)
-    head = ["| | check | value | needs | meaning |", "| --- | --- | ---: | --- | --- |"]
-    rows = []
-    for check in sorted(checks, key=lambda check: check.passed):
-        cells = ["pass" if check.passed else "**FAIL**", check.name, _value(check), check.threshold, check.explanation]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([f"{passed} of {len(checks)} checks passed.", "", *head, *rows, ""])
+def shown_value(check: Check) -> str:
+    """The number, with as many digits as it takes to tell it from what is asked for."""
+    if check.value is None:
+        return "-"
+    wanted = check.threshold.rpartition(" ")[2]
+    texts = [f"{check.value:.{digits}g}" for digits in (4, 6, 9, 12)]
+    return texts[0] if check.passed else next((text for text in texts if text != wanted), texts[-1])
 
 
-def _value(check: Check) -> str:
-    return "-" if check.value is None else f"{check.value:.4g}"
+def _at_least(name: str, found: float | None, needed: float, said: str, files: Iterable[str]) -> Check:
+    """A number that must reach another one; a miss in the last digits is none."""
+    found = found if found is not None and math.isfinite(found) else None
+    passed = found is not None and found >= needed - ROUNDING * max(abs(needed), 1.0)
+    return Check(name, passed, found, f">= {needed:.4g}", said, list(files))
+
+
+def _complete(scores: Scores, planned: Sequence[str] | None) -> Check:
+    """Whether every planned record is among those given; none at all shows nothing."""
+    given = {_place(file) for file in scores.frame["file"]} if len(scores.frame) else set()
+    missing = [place for place in dict.fromkeys(map(_place, planned or ())) if place not in given]
+    if not given and not missing:
+        missing = ["any score at all"]
+    known = "The study plans" if planned is not None else "What the study plans is not known; there are"
+    said = f"Every score that the study plans must be there. {_listed(missing) or f'{known} {len(given)}'}."
+    return Check("scores_complete", not missing, float(len(missing)), "= 0 missing", said, [])
+
+
+def _place(file: str) -> str:
+    """Where a record lies below `scores/`, wherever the study's folder was moved to."""
+    parts = PurePath(file).parts
+    starts = [index for index, part in enumerate(parts) if part in FOLDERS.values()]
+    return "/".join(parts[starts[-1] :] if starts else parts[-1:])
 
 
 def _finite(scores: Scores) -> Check:
     faults = [f"{fault.metric} is {fault.value} in {fault.file}" for fault in scores.non_finite]
-    listed = "; ".join(faults[:SHOWN_FAULTS]) + (
-        f" and {len(faults) - SHOWN_FAULTS} more" * (len(faults) > SHOWN_FAULTS)
-    )
-    said = f"Every metric of every score must be a finite number. {listed or f'{len(scores.frame)} records are'}."
+    said = f"Every metric of every score must be a finite number. {_listed(faults) or f'{len(scores.frame)} are'}."
     files = sorted({fault.file for fault in scores.non_finite})
     return Check("scores_finite", not faults, float(len(faults)), "= 0 faults", said, files)
 
 
+def _listed(faults: Sequence[str]) -> str:
+    more = f" and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+    return "; ".join(faults[:SHOWN_FAULTS]) + more
+
+
 def _reconstructions(scores: Scores) -> pd.DataFrame:
-    frame = scores.frame
-    return frame[frame["kind"] == "reconstruction"] if len(frame) else frame
+    """Those by tokenizers; codecs are shown for reference, at qualities that may be as bad as one likes."""
+    frame = scores.frame[scores.frame["kind"] == "reconstruction"] if len(scores.frame) else scores.frame
+    return frame[frame["recipe"] != "codec"] if "recipe" in frame else frame
 
 
-def _codebooks_in_use(scores: Scores, checks: Checks) -> Iterator[Check]:
-    """One check for all tokenizers: its value is the smallest use, of the worst one."""
-    records = _reconstructions(scores)
+def _codebooks_in_use(records: pd.DataFrame, scores: Scores, checks: Checks) -> Iterator[Check]:
+    """One check for all tokenizers: the smallest share used of the codes that their tokens of the images could use."""
     if "codebook_usage" not in records or records["codebook_usage"].isna().all():
         return
-    used = records.dropna(subset="codebook_usage").sort_values("codebook_usage")
-    worst = used.iloc[0]
-    low = used[used["codebook_usage"] < checks.min_codebook_usage]
+    used = records.dropna(subset="codebook_usage")
+    shares = used["codebook_usage"] / used.apply(lambda record: _reachable(record, scores), axis="columns")
+    worst = used.iloc[int(shares.to_numpy().argmin())]
     said = (
-        f"Every tokenizer must use a share of its codebook on the test images; a collapsed one uses a few codes. The "
-        f"least used is that of {worst['tokenizer']} ({worst['stage']}, seed {worst['seed']}); {len(low)} of "
-        f"{len(used)} lie below."
+        f"Every tokenizer must use a share of its codebook on the test images (of the codes that so many tokens could "
+        f"use); a collapsed one uses a few codes. The least used is that of {_name(worst)}."
     )
-    value = float(worst["codebook_usage"])
-    threshold = f">= {checks.min_codebook_usage:g}"
-    yield Check("codebook_in_use", low.empty, value, threshold, said, list((low if len(low) else used.head(1))["file"]))
+    yield _at_least("codebook_in_use", float(shares.min()), checks.min_codebook_usage, said, [worst["file"]])
 
 
-def _finetuning_helps(scores: Scores) -> Iterator[Check]:
-    """A check per tokenizer that has both stages."""
-    records = _reconstructions(scores)
-    if "stage" not in records:
-        return
-    for tokenizer, own in records.groupby("tokenizer", sort=True):
-        before, after = own[own["stage"] == "stage1"], own[own["stage"] == "stage2"]
-        if before.empty or after.empty:
-            continue
-        name = f"finetuning_lowers_rfid/{tokenizer}"
-        scores.require_one_protocol(own, name)
-        # Only seeds that have both stages, so that the comparison is of the same encoders.
-        both = set(before["seed"]) & set(after["seed"])
-        first, second = (part[part["seed"].isin(both)] for part in (before, after))
-        old, new = statistic(first["rfid"]), statistic(second["rfid"])
-        if old is None or new is None:
-            continue
-        said = f"Decoder fine-tuning must lower rFID: {old.mean:.3f} before, {new.mean:.3f} after ({old.n} seed(s))."
-        files = [*first["file"], *second["file"]]
-        yield Check(name, new.mean < old.mean, new.mean - old.mean, "< 0", said, files)
+def _reachable(record: pd.Series, scores: Scores) -> float:
+    """The share of a codebook that the tokens of all images could use, were each another one."""
+    images = scores.protocols[record["protocol_id"]].get("num_images", math.inf)
+    tokens, size = record.get("num_latent_tokens", math.nan), record.get("codebook_size", math.nan)
+    reachable = images * tokens / size
+    return min(1.0, float(reachable)) if reachable > 0 else 1.0
 
 
-def _grid_checks(grid: Grid, scores: Scores, checks: Checks) -> Iterator[Check]:
-    frame = grid_frame(grid, scores)
-    for size in grid.sizes:
-        yield _falls_with_k(grid, frame, size, scores, checks)
-    for smaller, larger in zip(grid.sizes, grid.sizes[1:], strict=False):
-        yield _larger_is_better(grid, frame, smaller, larger, scores, checks)
-    for size in grid.sizes:
-        yield _readable_at_largest_k(grid, frame, size, scores, checks)
-
-
-def _grid_files(grid: Grid, scores: Scores, sizes: Sequence[str], tokens: Sequence[int]) -> list[str]:
-    wanted = [cell.row.tokenizer for cell in grid.cells() if cell.size in sizes and cell.k in tokens]
-    records = _reconstructions(scores)
-    return list(records.loc[records["tokenizer"].isin(wanted) & (records["stage"] == grid.stage), "file"])
-
-
-def _falls_with_k(grid: Grid, frame: pd.DataFrame, size: str, scores: Scores, checks: Checks) -> Check:
-    values = curve(frame, "rfid", size)
-    found = rank_correlation(values)
-    listed = ", ".join(f"K={k}: {mean:.2f}" for k, mean in zip(values["k"], values["mean"], strict=True))
-    said = f"Spearman correlation of K and {size_name(size)}'s rFID (means over seeds): {listed}."
-    passed = found <= checks.max_spearman
-    files = _grid_files(grid, scores, [size], grid.tokens)
-    return Check(f"rfid_falls_with_k/{size}", passed, _or_none(found), f"<= {checks.max_spearman:g}", said, files)
-
-
-def _larger_is_better(
-    grid: Grid, frame: pd.DataFrame, smaller: str, larger: str, scores: Scores, checks: Checks
-) -> Check:
-    few = [k for k in grid.tokens if k <= checks.small_tokens]
-    means = {}
-    for size in (smaller, larger):
-        values = curve(frame, "rfid", size)
-        means[size] = float(values.loc[values["k"].isin(few), "mean"].mean(skipna=False))
-    difference = means[larger] - means[smaller]
-    said = (
-        f"Over few tokens (K = {', '.join(map(str, few))}) and seeds, the larger tokenizer must have the lower mean "
-        f"rFID: {size_name(smaller)} {means[smaller]:.3f}, {size_name(larger)} {means[larger]:.3f}."
-    )
-    files = _grid_files(grid, scores, [smaller, larger], few)
-    return Check(f"larger_is_better/{smaller}-{larger}", difference < 0, _or_none(difference), "< 0", said, files)
-
-
-def _readable_at_largest_k(grid: Grid, frame: pd.DataFrame, size: str, scores: Scores, checks: Checks) -> Check:
-    k = grid.tokens[-1]
-    values = curve(frame, "classifier_accuracy", size)
-    at_k = values.loc[values["k"] == k, "mean"]
-    found = float(at_k.iloc[0]) if len(at_k) else float("nan")
-    return _readable(size, f"{size_name(size)} at K = {k}", found, _grid_files(grid, scores, [size], [k]), checks)
-
-
-def _variants_readable(reporting: Reporting, scores: Scores) -> Iterator[Check]:
-    """The final tokenizers of Table 1 that have the grid's largest K, after decoder fine-tuning."""
-    grid, table = reporting.tables.table4, reporting.tables.table1
-    largest = {cell.row.tokenizer for cell in grid.cells() if cell.k == grid.tokens[-1]} if grid else set()
-    for row in table.rows if table else ():
-        if row.tokenizer in largest and row.stage == "stage2":
-            own = scores.select("reconstruction", tokenizer=row.tokenizer, stage=row.stage)
-            found = float(own["classifier_accuracy"].mean(skipna=False))
-            yield _readable(f"{row.tokenizer}-final", row.label, found, list(own["file"]), reporting.checks)
-
-
-def _readable(name: str, shown: str, found: float, files: list[str], checks: Checks) -> Check:
-    said = f"Test reconstructions of {shown} that the held-out classifier reads as their label (mean over seeds)."
-    passed = found >= checks.min_classifier_accuracy
-    threshold = f">= {checks.min_classifier_accuracy:g}"
-    return Check(f"readable_at_largest_k/{name}", passed, _or_none(found), threshold, said, files)
-
-
-def _samples_are_read(scores: Scores, checks: Checks) -> Iterator[Check]:
-    """The best generator is chosen by the metric the study names; gFID, the default, does not look at classes."""
-    best = best_generator(scores, checks.best_generator_by)
-    if best is None:
+def _better_than_the_mean_image(records: pd.DataFrame, checks: Checks) -> Iterator[Check]:
+    if records.empty:
         return
     said = (
-        f"Samples that the held-out classifier reads as the class asked for, of the best generator and sampler by "
-        f"{checks.best_generator_by}: {best.generator} with {best.sampler}."
+        "Reconstructions must be nearer to their images than the images' own mean is: the share of the pixels' "
+        "variance that comes back, 0 for the mean image, 1 for a perfect copy. The worst: {}."
     )
-    own = scores.select("generation", generator=best.generator, sampler=best.sampler)
-    passed = best.class_agreement >= checks.min_class_agreement
-    threshold = f">= {checks.min_class_agreement:g}"
-    yield Check("samples_read_as_asked", passed, _or_none(best.class_agreement), threshold, said, list(own["file"]))
+    yield _worst("better_than_the_mean_image", records, "explained_variance", checks.min_explained_variance, said)
 
 
-def _or_none(value: float) -> float | None:
-    """JSON has no NaN; a check whose value is none has failed anyway."""
-    return value if value == value else None
+def _judged_by_classifier(scores: Scores) -> bool:
+    """Whether a classifier of the study makes the distances, and reads classes."""
+    kinds = [protocol.get("extractor.kind") for protocol in scores.protocols.values()]
+    return "classifier" in kinds
+
+
+def _judge_reads(records: pd.DataFrame, judged: bool, checks: Checks) -> Iterator[Check]:
+    """Distances and classes by a network that reads nothing are noise."""
+    if judged:
+        accuracy, chance = (_lowest(records, metric) for metric in ("judge_accuracy", "chance_accuracy"))
+        needed = chance + checks.min_skill * (1 - chance)
+        said = (
+            f"The classifier that measures must read the real test images far better than by chance ({chance:.1%}: "
+            f"always naming the most frequent class); distances by a network that cannot are noise."
+        )
+        if math.isnan(accuracy):
+            said = f"{said} No record says how well it does: score the reconstructions again."
+            needed = checks.min_skill
+        yield _at_least(
+            "judge_reads_real_images", accuracy, needed, said, records["file"].head(1) if len(records) else []
+        )
+
+
+def _reconstructions_read(records: pd.DataFrame, judged: bool, scores: Scores, checks: Checks) -> Iterator[Check]:
+    if judged and len(records):
+        chance = _lowest(records, "chance_accuracy")
+        needed = _needed(records, chance, _images(records, scores), checks)
+        said = (
+            f"The classifier must read every tokenizer's reconstructions as their label far better than by chance "
+            f"({chance:.1%}). The worst: {{}}."
+        )
+        yield _worst("reconstructions_read", records, "classifier_accuracy", needed, said)
+
+
+def _samples_read(records: pd.DataFrame, judged: bool, scores: Scores, reporting: Reporting) -> Iterator[Check]:
+    """Of every generator and sampler that a table or figure shows: nobody picks one by its score."""
+    shown = {(generator, sampler) for generator, sampler, _ in reporting.runs()}
+    frame = scores.frame
+    if not judged or not {"generator", "sampler"} <= set(frame):
+        return
+    of_samples = frame[frame["kind"] == "generation"]
+    pairs = zip(of_samples["generator"], of_samples["sampler"], strict=True)
+    samples = of_samples[[pair in shown for pair in pairs]]
+    if samples.empty:
+        return
+    classes = scores.protocols[samples["protocol_id"].iloc[0]].get("num_classes")
+    chance = 1 / classes if classes else _lowest(records, "chance_accuracy")
+    needed = _needed(records, chance, _images(samples, scores), reporting.checks)
+    said = (
+        f"The classifier must read the samples of every row shown as the class asked for, far better than by chance "
+        f"({chance:.1%}). The worst of {len(samples)}: {{}}."
+    )
+    yield _worst("samples_read", samples, "class_agreement", needed, said)
+
+
+def _needed(records: pd.DataFrame, chance: float, images: int, checks: Checks) -> float:
+    """A share of the way from chance to what the judge reads of real images, and more than luck with so few."""
+    best = _lowest(records, "judge_accuracy")
+    way = checks.min_skill * max((best if math.isfinite(best) else 1.0) - chance, 0.0)
+    luck = BEYOND_CHANCE * math.sqrt(chance * (1 - chance) / images) if images else 0.0
+    return min(chance + max(way, luck), 1.0)
+
+
+def _images(records: pd.DataFrame, scores: Scores) -> int:
+    """How many images the records are of; 0 where they do not say."""
+    return int(scores.protocols[records["protocol_id"].iloc[0]].get("num_images", 0))
+
+
+def _worst(name: str, records: pd.DataFrame, metric: str, needed: float, said: str) -> Check:
+    """The lowest of all records; one that lacks the number fails, as nobody knows."""
+    lacking = records[records[metric].isna()] if metric in records else records
+    if len(lacking):
+        without = f"{said.format(_name(lacking.iloc[0]))} It has no {metric}: score it again."
+        return _at_least(name, None, needed, without, lacking["file"].head(SHOWN_FAULTS))
+    worst = records.iloc[int(records[metric].to_numpy().argmin())]
+    return _at_least(name, float(worst[metric]), needed, said.format(_name(worst)), [worst["file"]])
+
+
+def _lowest(records: pd.DataFrame, metric: str) -> float:
+    """NaN where no record has it."""
+    return float(records[metric].min()) if metric in records else math.nan
+
+
+def _name(record: pd.Series) -> str:
+    """What people call a record's subject."""
+    parts = [record.get(key) for key in ("generator", "sampler", "tokenizer", "stage")]
+    if isinstance(parts[0], str):
+        return f"{parts[0]} with {parts[1]}, seed {record['seed']}"
+    return f"{parts[2]} ({parts[3]}), seed {record['seed']}"

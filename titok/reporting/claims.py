@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from titok.reporting.collect import MissingScore, Scores
+from titok.reporting.judgement import Judgement, Seeds
 from titok.reporting.layouts import LAYOUTS
 from titok.reporting.paper import Paper
 from titok.reporting.quantity import Quantity, evaluate
@@ -37,9 +39,11 @@ class Finding:
     """What became of a claim.
 
     Attributes:
-        value, low, high: what was found and its interval (numbers only).
+        value, low, high: what was found and its interval; of a statement, of the difference that decides it.
         expected: what the paper says (numbers only).
-        because: what was missing, or why nobody can know; empty for a decided claim.
+        seeds: behind a statement; null where none count.
+        unit: of a statement's number.
+        because: what was missing, why nobody can know, or which part contradicts.
     """
 
     id: str
@@ -49,11 +53,13 @@ class Finding:
     needs: str
     verdict: Verdict
     expression: str
-    value: float | bool | None = None
+    value: float | None = None
     low: float | None = None
     high: float | None = None
     expected: float | None = None
     tolerance: float | None = None
+    seeds: int | None = None
+    unit: str = ""
     because: str = ""
 
 
@@ -106,10 +112,17 @@ class Evidence:
             for ours in self.reporting.tables.rows(name):
                 subject = row_subject(kinds[metric], ours) if ours.paper == row and metric in kinds else {}
                 if subject:
-                    found = self.scores.statistic(self.scores.select(kinds[metric], **subject), metric)
+                    records = self.scores.select(kinds[metric], **subject)
+                    found = self.scores.statistic(records, metric)
                     if found is not None:
-                        return prediction(found)
+                        return replace(prediction(found), seeds=self._seeds(records, metric))
         raise MissingScore(f"no row of the study's {table or 'tables'} stands beside {row} and has {metric}")
+
+    def _seeds(self, records: pd.DataFrame, metric: str) -> Seeds | None:
+        """What each seed gave; null for the VQGAN, the one teacher that all of a study's tokenizers share."""
+        first = records.iloc[0]
+        is_teacher = first["kind"] == "reconstruction" and first["tokenizer"] == "vqgan"
+        return None if is_teacher else self.scores.by_seed(records, metric)
 
 
 def judge_claims(claims: Iterable[Claim], evidence: Evidence) -> list[Finding]:
@@ -136,14 +149,18 @@ def _judge(claim: Claim, evidence: Evidence, functions: Mapping[str, Callable[..
         return finding("not checkable", because=str(error))
     except MissingScore as error:
         return finding("not run", because=str(error))
-    if isinstance(found, bool):
-        return finding("verified" if found else "outside", value=found)
+    if isinstance(found, Judgement):
+        details = {name: getattr(found, name) for name in ("value", "low", "high", "seeds", "unit", "because")}
+        return finding(found.word, **details)
     if not isinstance(expected, Quantity):
         raise TypeError(f"claim {claim.id!r} expects {claim.expected!r}, which is no number")
-    numbers = {"value": found.value, "expected": expected.value, "tolerance": claim.tolerance}
-    if not found.is_exact:
+    verdict = compare(found, expected.value, claim.tolerance)
+    if verdict == "undecided":
+        return finding(verdict, because="a number is not finite")
+    numbers: dict[str, Any] = {"value": found.value, "expected": expected.value, "tolerance": claim.tolerance}
+    if not found.is_exact and math.isfinite(found.low) and math.isfinite(found.high):
         numbers |= {"low": found.low, "high": found.high}
-    return finding(compare(found, expected.value, claim.tolerance), **numbers)
+    return finding(verdict, **numbers)
 
 
 def write_claims(findings: Sequence[Finding], output: str | Path) -> None:
@@ -164,14 +181,21 @@ def claims_summary(findings: Sequence[Finding]) -> str:
     return f"{len(findings)} claims: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
 
 
-_SIGNS = {"verified": "✓", "within the prediction interval": "≈", "outside": "✗"}
-_TONES = {"verified": "pass", "within the prediction interval": "", "outside": "fail"}
+_SIGNS = {
+    "holds": "✓",
+    "verified": "✓",
+    "within the prediction interval": "≈",
+    "undecided": "?",
+    "contradicted": "✗",
+    "outside": "✗",
+}
+_TONES = {"holds": "pass", "verified": "pass", "contradicted": "fail", "outside": "fail"}
 
 
 def claim_groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The claims as the page shows them: decided ones, those that were not run, and those nobody can check."""
+    """The claims as the page shows them: judged ones, those that were not run, and those nobody can check."""
     groups = (
-        ("Decided", True, [finding for finding in findings if finding.verdict in _SIGNS]),
+        ("Judged", True, [finding for finding in findings if finding.verdict in _SIGNS]),
         ("Not run", False, [finding for finding in findings if finding.verdict == "not run"]),
         ("Not checkable", False, [finding for finding in findings if finding.verdict == "not checkable"]),
     )
@@ -209,11 +233,11 @@ def claims_markdown(findings: Sequence[Finding]) -> str:
 def shown(finding: Finding) -> str:
     """What was found, as people read it."""
     if finding.value is None:
-        return ""
-    if isinstance(finding.value, bool):
-        return "yes" if finding.value else "no"
+        return {"holds": "yes", "contradicted": "no"}.get(finding.verdict, "")
     interval = "" if finding.low is None else f" [{finding.low:.4g}, {finding.high:.4g}]"
-    return f"{_number(finding.value)}{interval}"
+    unit = f" {finding.unit}" if finding.unit else ""
+    seeds = "" if finding.seeds is None else f", {finding.seeds} seed{'s' * (finding.seeds != 1)}"
+    return f"{_number(finding.value)}{interval}{unit}{seeds}"
 
 
 def expectation(finding: Finding) -> str:

@@ -125,6 +125,12 @@ class Scores:
             return found
         return replace(found, interval=self.intervals.get((str(records["file"].iloc[0]), metric)))
 
+    def by_seed(self, records: pd.DataFrame, metric: str) -> dict[int, float]:
+        """What each seed gave; NaN where its record has no such number, nothing where none has."""
+        if metric not in records or records[metric].isna().all():
+            return {}
+        return {int(seed): float(value) for seed, value in zip(records["seed"], records[metric], strict=True)}
+
     def label(self, metric: str) -> MetricLabel:
         """What a metric is called; its key where no record has it."""
         return self.labels.get(metric, MetricLabel(metric))
@@ -242,23 +248,25 @@ def _note_labels(labels: dict[str, MetricLabel], metrics: Mapping[str, Mapping[s
 
 
 @dataclass(frozen=True)
-class BestGenerator:
-    """Whose samples are the best of a study, and how many of them are read as the class asked for."""
+class BestSamples:
+    """Whose samples are read best, and how many of them are read as the class asked for."""
 
     generator: str
     sampler: str
     class_agreement: float
 
 
-def best_generator(scores: Scores, by: Literal["gfid", "class_agreement"]) -> BestGenerator | None:
-    """The generator and sampler that a metric ranks first, seeds averaged; None without such scores."""
+def best_samples(scores: Scores, runs: Iterable[tuple[str, str]]) -> BestSamples | None:
+    """Of these generators and samplers, whose samples are read as asked most often, seeds averaged; None without such
+    scores."""
     frame = scores.frame[scores.frame["kind"] == "generation"] if len(scores.frame) else scores.frame
-    if frame.empty or not {"class_agreement", by} <= set(frame):
+    if frame.empty or "class_agreement" not in frame:
         return None
-    scores.require_one_protocol(frame, by)
-    means = frame.groupby(["generator", "sampler"])[["class_agreement", "gfid"]].mean()
-    best = means.sort_values(by, ascending=by == "gfid").reset_index().iloc[0]
-    return BestGenerator(str(best["generator"]), str(best["sampler"]), float(best["class_agreement"]))
+    scores.require_one_protocol(frame, "class_agreement")
+    means = frame.groupby(["generator", "sampler"])["class_agreement"].mean().dropna().to_dict()
+    known = [run for run in dict.fromkeys(runs) if run in means]
+    best = max(known, key=lambda run: means[run], default=None)
+    return BestSamples(*best, float(means[best])) if best else None
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

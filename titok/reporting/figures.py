@@ -80,7 +80,7 @@ def _grid_figure(name: FigureName, reporting: Reporting, scores: Scores, paper_f
         return figure4(grid, frame, scores, read_paper(paper_file) if grid.paper_points else None)
     if name == "codebook":
         return codebook(grid, frame, scores)
-    return classifier_accuracy(grid, frame, scores, reporting.checks.min_classifier_accuracy)
+    return classifier_accuracy(grid, frame, scores)
 
 
 def figure4(grid: Grid, frame: pd.DataFrame, scores: Scores, paper: Paper | None = None) -> Drawing:
@@ -121,12 +121,15 @@ def _paper_behind(axes: Axes, grid: Grid, paper: Paper, metric: str) -> pd.DataF
     return points.assign(metric=metric, source="paper")
 
 
-def classifier_accuracy(grid: Grid, frame: pd.DataFrame, scores: Scores, threshold: float) -> Drawing:
-    """How many reconstructions a held-out classifier still reads, over K."""
+def classifier_accuracy(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
+    """How many reconstructions a held-out classifier still reads, over K, between guessing and real images."""
     figure, (axes,) = new_axes(1, 4.6, 3.3)
     lines_over_k(axes, grid, frame, "classifier_accuracy")
-    asked = f"asked for at K = {grid.tokens[-1]}: {100 * threshold:g} %"
-    axes.axhline(100 * threshold, color="#777777", linewidth=1, linestyle=(0, (1, 2)), label=asked)
+    for metric, name in (("judge_accuracy", "real images"), ("chance_accuracy", "guessing")):
+        level = statistic(scores.frame[metric].dropna()) if metric in scores.frame else None
+        if level is not None:
+            label = f"{name}: {100 * level.mean:.0f} %"
+            axes.axhline(100 * level.mean, color="#777777", linewidth=1, linestyle=(0, (1, 2)), label=label)
     finish(axes, "Reconstructions read as their label", TOKENS_AXIS, axis_label("classifier_accuracy", scores))
     outside_legend(figure, axes, 2)
     return Drawing(figure, frame[frame["metric"] == "classifier_accuracy"].reset_index(drop=True))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from titok.reporting.cells import (
@@ -59,7 +61,7 @@ def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame
         wanted += [(metric, "reconstruction") for metric in RECONSTRUCTION_METRICS]
     lines: list[dict[str, Any]] = []
     for metric, kind in wanted:
-        found = [(cell, records) for cell in grid.cells() for records in _records(grid, cell, kind, scores)]
+        found = [(cell, records) for cell in grid.cells() for records in cell_records(grid, cell, kind, scores)]
         measured = [(cell, records) for cell, records in found if metric in records and records[metric].notna().any()]
         if measured:
             scores.require_one_protocol(pd.concat([records for _, records in measured]), metric)
@@ -67,7 +69,12 @@ def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame
     return pd.DataFrame(lines, columns=GRID_COLUMNS)
 
 
-def _records(grid: Grid, cell: GridCell, kind: Kind, scores: Scores) -> Iterator[pd.DataFrame]:
+def cell_records(grid: Grid, cell: GridCell, kind: Kind, scores: Scores) -> Iterator[pd.DataFrame]:
+    """The records of a kind that belong to a place of the grid: one frame, or none where the study plans none.
+
+    Raises:
+        MissingScore: they are planned, but not there.
+    """
     if kind == "reconstruction":
         yield scores.select(kind, tokenizer=cell.row.tokenizer, stage=cell.row.stage)
     elif kind == "linear_probe" and grid.linear_probe:
@@ -105,10 +112,23 @@ def curve(frame: pd.DataFrame, metric: str, size: str) -> pd.DataFrame:
 
 
 def rank_correlation(values: pd.DataFrame) -> float:
-    """Spearman's correlation of K with the mean of a :func:`curve`; NaN for fewer than two K."""
-    if len(values) < 2:
+    """Spearman's correlation of K with the mean of a :func:`curve`, as exact as a float can be.
+
+    NaN for fewer than two K, means that are all equal, and means that are not finite. Ranks are counted in halves, so
+    that all sums are whole numbers: -0.8 is -0.8 and not -0.7999999999999998.
+    """
+    if len(values) < 2 or not np.isfinite(values["mean"].to_numpy(dtype=float)).all():
         return float("nan")
-    return float(values["k"].rank().corr(values["mean"].rank()))
+    one, other = (_centred_ranks(values[column]) for column in ("k", "mean"))
+    squares = sum(rank * rank for rank in one) * sum(rank * rank for rank in other)
+    product = sum(a * b for a, b in zip(one, other, strict=True))
+    root = math.isqrt(squares)
+    return product / (root if root * root == squares else math.sqrt(squares)) if squares else float("nan")
+
+
+def _centred_ranks(values: pd.Series) -> list[int]:
+    """Twice the ranks (ties share their mean), from their middle."""
+    return [round(2 * rank) - len(values) - 1 for rank in values.rank()]
 
 
 def size_name(size: str) -> str:

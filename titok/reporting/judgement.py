@@ -16,12 +16,12 @@ Everything on a page that says whether something holds (headline, trends, claims
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 from scipy.special import stdtrit
 
 Word = Literal["holds", "contradicted", "undecided"]
@@ -151,8 +151,8 @@ def _moments(values: Sequence[float]) -> tuple[float, float]:
     """Mean and sample variance; NaN where a value is not finite."""
     if not all(map(math.isfinite, values)):
         return math.nan, math.nan
-    array = np.asarray(values, dtype=np.float64)
-    return float(array.mean()), float(array.var(ddof=1)) if len(array) > 1 else 0.0
+    mean = math.fsum(values) / len(values)
+    return mean, math.fsum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
 
 
 def judge(statement: Statement, guards: Sequence[Statement] = (), family: int = 1) -> Judgement:
@@ -189,10 +189,14 @@ def _needed(statement: Statement) -> str:
     distance = abs(found.value - statement.bound)
     if distance <= found.rounding:
         return f"{found.seeds} seeds show no difference"
-    counts = np.arange(found.seeds + 1, MOST_SEEDS + 1)
-    halves = stdtrit(counts - 1, 0.5 + COVERAGE / 2) * found.error * np.sqrt(found.seeds / counts)
-    enough = counts[halves < distance]
-    wanted = f"about {enough[0]}" if len(enough) else f"more than {MOST_SEEDS}"
+    counts = range(found.seeds + 1, MOST_SEEDS + 1)
+    spread = found.error * math.sqrt(found.seeds)
+
+    def is_enough(count: int) -> bool:
+        return float(stdtrit(count - 1, 0.5 + COVERAGE / 2)) * spread / math.sqrt(count) < distance
+
+    place = bisect.bisect_left(counts, True, key=is_enough)
+    wanted = f"about {counts[place]}" if place < len(counts) else f"more than {MOST_SEEDS}"
     return f"{found.seeds} seeds do not tell; {wanted} would, if mean and spread stay"
 
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from titok.reporting.cells import count, number
-from titok.reporting.collect import Scores, best_generator
+from titok.reporting.collect import Scores, best_samples
 from titok.reporting.grid import curve, grid_frame, size_name
+from titok.reporting.judgement import Judgement
+from titok.reporting.trends import GridTrends
 
 if TYPE_CHECKING:
-    from titok.config.reporting import Checks, Reporting
+    from titok.config.reporting import Reporting
     from titok.config.rows import Grid
 
 
@@ -85,16 +87,23 @@ def headline(reporting: Reporting, scores: Scores) -> list[str]:
     if grid is not None and len(grid.tokens) > 1:
         frame = grid_frame(grid, scores)
         sentences += [_trend(grid, frame, scores), *_readable(grid, frame)]
-    return [*sentences, *_best_samples(reporting.checks, scores)]
+    return [*sentences, *_samples(reporting, scores)]
 
 
 def _trend(grid: Grid, frame: pd.DataFrame, scores: Scores) -> str:
     ends = {size: curve(frame, "rfid", size)["mean"].iloc[[0, -1]].tolist() for size in grid.sizes}
-    falls = all(last < first for first, last in ends.values())
     moves = "; ".join(f"{size_name(s)} {number('rfid', a)} → {number('rfid', b)}" for s, (a, b) in ends.items())
-    verb = "falls for every size" if falls else "does not fall for every size"
-    name = scores.label("rfid").label
-    return f"From {grid.tokens[0]} to {grid.tokens[-1]} tokens per image, {name} {verb}: {moves}."
+    said = _falls(GridTrends(grid, scores).falls_with_tokens("rfid"), scores.label("rfid").label)
+    return f"From {grid.tokens[0]} to {grid.tokens[-1]} tokens per image, {said}: {moves}."
+
+
+def _falls(found: Judgement, name: str) -> str:
+    """The judgement of the trends' list and of the claim, in the headline's words."""
+    if found.word == "holds":
+        return f"{name} falls for every size"
+    if found.word == "contradicted":
+        return f"{name} does not fall for every size ({found.because})"
+    return f"it is undecided whether {name} falls for every size ({found.because})"
 
 
 def _readable(grid: Grid, frame: pd.DataFrame) -> Iterator[str]:
@@ -108,13 +117,19 @@ def _readable(grid: Grid, frame: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _best_samples(checks: Checks, scores: Scores) -> Iterator[str]:
-    best = best_generator(scores, checks.best_generator_by)
+def _samples(reporting: Reporting, scores: Scores) -> Iterator[str]:
+    """Of the samples that the page shows; without such, of the row that the very number said here is best of."""
+    shown = reporting.figures.samples
+    if shown is not None:
+        runs, which = [(shown.generator, shown.sampler)], "shown here"
+    else:
+        runs, which = [(generator, sampler) for generator, sampler, _ in reporting.runs()], "read best"
+    best = best_samples(scores, runs)
     if best is not None:
         share = number("class_agreement", best.class_agreement)
         yield (
-            f"Of the samples of the best generator ({best.generator}, sampler {best.sampler}), {share} % are read as "
-            f"the class asked for."
+            f"Of the samples {which} ({best.generator}, sampler {best.sampler}), {share} % are read as the class "
+            f"asked for."
         )
 
 

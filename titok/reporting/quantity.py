@@ -1,16 +1,22 @@
 """Numbers with intervals, and the small language in which claims speak of them.
 
-Intervals go through arithmetic by their ends: the result's contains every number that numbers inside can give.
+Intervals go through arithmetic by their ends: the result's contains every number that numbers inside can give. What
+each seed gave goes along seed by seed, and comparisons are judged by it (``titok.reporting.judgement``). A division by
+zero gives no number (NaN), which decides nothing.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
+import math
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from titok.reporting.judgement import ROUNDING, Judgement, Seeds, Statement, all_of, any_of, combine, judge, truth
 
 
 class ExpressionError(Exception):
@@ -19,11 +25,15 @@ class ExpressionError(Exception):
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number, and where a repetition of its measurement would lie; a certain one is its own interval."""
+    """A number, and where a repetition of its measurement would lie; a certain one is its own interval.
+
+    ``seeds``: what each seed gave; null for numbers that no seed changes.
+    """
 
     value: float
     low: float
     high: float
+    seeds: Seeds | None = None
 
     @classmethod
     def exactly(cls, value: float) -> Quantity:
@@ -44,19 +54,15 @@ _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
-_COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-}
+_FLIPPED = str.maketrans("<>", "><")
+_COMPARE: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "=="}
 
 
-def evaluate(expression: str, functions: Mapping[str, Function]) -> Quantity | bool:
+def evaluate(expression: str, functions: Mapping[str, Function]) -> Quantity | Judgement:
     """What ``expression`` says: numbers, + - * / **, comparisons, `and`, `or`, and calls of ``functions``.
 
-    `max` and `min` are there, too. Arguments of functions may be texts. Comparisons look at values, not at intervals.
+    `max` and `min` are there, too. Arguments of functions may be texts. Comparisons of numbers that seeds repeat are
+    judged by the interval of the difference; of exact ones, as exactly as floating point goes.
 
     Raises:
         ExpressionError: there is anything else in it; names what and where.
@@ -66,17 +72,23 @@ def evaluate(expression: str, functions: Mapping[str, Function]) -> Quantity | b
         tree = ast.parse(expression, mode="eval")
     except SyntaxError as error:
         raise ExpressionError(f"{expression!r} is no expression: {error.msg} at column {error.offset}") from None
-    known = {"max": _extreme(max), "min": _extreme(min), **functions}
+    known = {"max": lambda *of: largest(of), "min": lambda *of: smallest(of), **functions}
     return _Evaluation(expression, known).of(tree.body)
 
 
-def _extreme(choose: Callable[..., float]) -> Function:
-    """`max` or `min` of quantities."""
+def largest(quantities: Sequence[Quantity]) -> Quantity:
+    """The largest one, of every seed its own; no number where one of them is none."""
+    return functools.reduce(lambda one, other: _combine(_or_nan(max), one, other), quantities)
 
-    def chosen(*quantities: Quantity) -> Quantity:
-        return Quantity(*(choose(getattr(each, part) for each in quantities) for part in ("value", "low", "high")))
 
-    return chosen
+def smallest(quantities: Sequence[Quantity]) -> Quantity:
+    """The smallest one, of every seed its own."""
+    return functools.reduce(lambda one, other: _combine(_or_nan(min), one, other), quantities)
+
+
+def _or_nan(choose: Callable[[float, float], float]) -> Callable[[float, float], float]:
+    """`max` and `min` of Python depend on the order if there is a NaN."""
+    return lambda one, other: math.nan if math.isnan(one) or math.isnan(other) else choose(one, other)
 
 
 @dataclass(frozen=True)
@@ -96,12 +108,12 @@ class _Evaluation:
             return _combine(_BINARY[type(node.op)], self._quantity(node.left), self._quantity(node.right))
         if isinstance(node, ast.BoolOp):
             # Every part is looked at, so that a missing score is found whatever the others say.
-            parts = [bool(self.of(value)) for value in node.values]
-            return all(parts) if isinstance(node.op, ast.And) else any(parts)
+            parts = [self._judgement(value) for value in node.values]
+            return all_of(parts) if isinstance(node.op, ast.And) else any_of(parts)
         if isinstance(node, ast.Compare) and all(type(op) in _COMPARE for op in node.ops):
-            sides = [self._quantity(side).value for side in (node.left, *node.comparators)]
+            sides = [self._quantity(side) for side in (node.left, *node.comparators)]
             pairs = zip(node.ops, itertools.pairwise(sides), strict=True)
-            return all(_COMPARE[type(op)](left, right) for op, (left, right) in pairs)
+            return all_of([compared(left, _COMPARE[type(op)], right) for op, (left, right) in pairs])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             return self._call(node.func.id, [self.of(argument) for argument in node.args])
         raise ExpressionError(
@@ -115,6 +127,12 @@ class _Evaluation:
             raise ExpressionError(f"{ast.unparse(node)!r} in {self.text!r} is no number")
         return value
 
+    def _judgement(self, node: ast.expr) -> Judgement:
+        value = self.of(node)
+        if not isinstance(value, Judgement):
+            raise ExpressionError(f"{ast.unparse(node)!r} in {self.text!r} is no statement")
+        return value
+
     def _call(self, name: str, arguments: list[Any]) -> Any:
         if name not in self.functions:
             known = ", ".join(sorted(self.functions))
@@ -122,7 +140,74 @@ class _Evaluation:
         return self.functions[name](*arguments)
 
 
+def compared(left: Quantity, sign: str, right: Quantity) -> Judgement:
+    """The judgement of ``left sign right``; `==` only of exact numbers, for no interval can show equality."""
+    if left.seeds is None and right.seeds is None:
+        return _compared_exactly(left, sign, right) if left.is_exact and right.is_exact else _by_ends(left, sign, right)
+    if sign == "==":
+        return Judgement("undecided", because="no seeds can show that two numbers are equal")
+    if left.seeds is None:
+        return compared(right, sign.translate(_FLIPPED), left)
+    side: Literal["below", "above"] = "below" if "<" in sign else "above"
+    if right.seeds is None:
+        return judge(Statement(combine([left.seeds], [1.0]), side, right.value))
+    return judge(Statement(combine([left.seeds, right.seeds], [1.0, -1.0]), side))
+
+
+def _compared_exactly(left: Quantity, sign: str, right: Quantity) -> Judgement:
+    one, other = left.value, right.value
+    if math.isnan(one) or math.isnan(other):
+        return Judgement("undecided", because="a number is not finite")
+    equal = math.isclose(one, other, rel_tol=ROUNDING)
+    return truth(equal if sign == "==" else ("=" in sign and equal) or (not equal and (one < other) == ("<" in sign)))
+
+
+def _by_ends(left: Quantity, sign: str, right: Quantity) -> Judgement:
+    """Of numbers that have intervals, but no seeds."""
+    found = _combine(operator.sub, left, right)
+    if not all(map(math.isfinite, (found.value, found.low, found.high))):
+        return Judgement("undecided", because="a number is not finite")
+    if sign == "==" or found.low <= 0 <= found.high:
+        return Judgement("undecided", found.value, found.low, found.high, because="the interval holds both")
+    return replace(truth((found.high < 0) == ("<" in sign)), value=found.value, low=found.low, high=found.high)
+
+
 def _combine(function: Callable[[float, float], float], left: Quantity, right: Quantity) -> Quantity:
-    value = function(left.value, right.value)
-    ends = [function(a, b) for a in (left.low, left.high) for b in (right.low, right.high)]
-    return Quantity(value, min(ends), max(ends))
+    value = _applied(function, left.value, right.value)
+    low, high = _ends(function, left, right)
+    return Quantity(value, low, high, _by_seed(function, left, right))
+
+
+def _by_seed(function: Callable[[float, float], float], left: Quantity, right: Quantity) -> Seeds | None:
+    """Of every seed that both have; exact numbers are the same for all."""
+    if left.seeds is None and right.seeds is None:
+        return None
+    one, other = left.seeds, right.seeds
+    seeds = other if one is None else one if other is None else [seed for seed in one if seed in other]
+    return {
+        seed: _applied(
+            function, left.value if one is None else one[seed], right.value if other is None else other[seed]
+        )
+        for seed in seeds or ()
+    }
+
+
+def _applied(function: Callable[[float, float], float], one: float, other: float) -> float:
+    """The result; NaN where there is none, such as of 1 / 0."""
+    try:
+        found = function(one, other)
+    except (ZeroDivisionError, OverflowError):
+        return math.nan
+    return found if isinstance(found, float | int) else math.nan  # roots of negative numbers are complex
+
+
+def _ends(function: Callable[[float, float], float], left: Quantity, right: Quantity) -> tuple[float, float]:
+    """The interval of every result; unbounded where a divisor may be 0, or where a power turns within the interval."""
+    ends = [_applied(function, a, b) for a in {left.low, left.high} for b in {right.low, right.high}]
+    if function is operator.truediv and right.low <= 0 <= right.high:
+        return -math.inf, math.inf
+    if function is operator.pow and left.low < 0 < left.high:
+        if not right.is_exact or right.value < 0 or right.value != int(right.value):
+            return -math.inf, math.inf
+        ends.append(0.0)
+    return (math.nan, math.nan) if any(map(math.isnan, ends)) else (min(ends), max(ends))

@@ -6,7 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,17 @@ import jinja2
 from markupsafe import Markup
 
 from titok.reporting.cells import paper_note
+from titok.reporting.checks import Check, shown_value
 from titok.reporting.claims import claim_groups, claims_summary, read_findings
 from titok.reporting.collect import Scores, read_manifests, read_scores
+from titok.reporting.judgement import shown
 from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
+from titok.reporting.outcome import SWITCHED_OFF, Outcome, read_outcome
 from titok.reporting.paper import read_paper
 from titok.reporting.tables import build_table
+from titok.reporting.trends import Trend
 from titok.reporting.writers import html_table
-from titok.runtime.files import FileError, read_json, write_text
+from titok.runtime.files import FileError, write_text
 
 if TYPE_CHECKING:
     from titok.config.reporting import Reporting
@@ -86,7 +90,7 @@ def make_report(
     score_paths, manifest_paths = list(map(Path, score_files)), list(map(Path, manifest_files))
     scores = read_scores(score_paths)
     pictures = {path.stem: picture(path, output.parent) for path in map(Path, figure_files)}
-    checks = [_shown(check) for check in read_json(checks_file)] if checks_file else []
+    outcome = read_outcome(checks_file) if checks_file else Outcome([], [])
     findings = read_findings(claims_file) if claims_file else []
     groups = {
         "Scores": score_paths,
@@ -103,8 +107,10 @@ def make_report(
         "figures": [found for name, found in pictures.items() if name not in LEAD_FIGURES],
         "facts": facts(scores, read_manifests(manifest_paths)),
         "tables": _tables(reporting, scores, paper_file, list(map(Path, table_files)), output.parent),
-        "checks": checks,
-        "checks_passed": sum(check["passed"] for check in checks),
+        "outcome": outcome,
+        "switched_off": "" if outcome.all_checked else SWITCHED_OFF,
+        "checks": [_check_row(check) for check in outcome.working],
+        "trends": [_trend_row(trend) for trend in outcome.trends],
         "claims": claim_groups(findings),
         "claims_summary": claims_summary(findings),
         "paper_note": paper_note(reporting.tables),
@@ -174,8 +180,18 @@ def _protocols(scores: Scores) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(check: dict[str, Any]) -> dict[str, Any]:
-    value = check["value"]
-    # Long names may break after these signs, on narrow screens.
-    name = Markup(re.sub(r"([_/])", r"\1<wbr>", str(Markup.escape(check["name"]))))
-    return {**check, "breakable_name": name, "shown": "not finite" if value is None else f"{value:.4g}"}
+def _check_row(check: Check) -> dict[str, Any]:
+    return {**asdict(check), "breakable_name": _breakable(check.name), "shown": shown_value(check)}
+
+
+_TRENDS = {"holds": ("✓", "pass"), "contradicted": ("✗", "fail"), "undecided": ("?", "")}
+
+
+def _trend_row(trend: Trend) -> dict[str, Any]:
+    sign, tone = _TRENDS[trend.judgement.word]
+    return {**asdict(trend), "sign": sign, "tone": tone, "shown": shown(trend.judgement)}
+
+
+def _breakable(name: str) -> Markup:
+    """Long names may break after these signs, on narrow screens."""
+    return Markup(re.sub(r"([_/])", r"\1<wbr>", str(Markup.escape(name))))

@@ -1,17 +1,24 @@
-"""What a number of ours says about the paper's: verified, within the prediction interval, or outside."""
+"""What a number of ours says about the paper's: verified, within the prediction interval, or outside.
+
+Statements (that something is lower, or falls) are judged by ``titok.reporting.judgement`` and have its words.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from scipy import stats
 
 from titok.reporting.collect import Statistic
+from titok.reporting.judgement import ROUNDING, Word
 from titok.reporting.paper import PaperValue
 from titok.reporting.quantity import Quantity
 
-Verdict = Literal["verified", "within the prediction interval", "outside", "not run", "not checkable"]
+Verdict = (
+    Word | Literal["verified", "within the prediction interval", "outside", "undecided", "not run", "not checkable"]
+)
 
 COVERAGE = 0.95
 """Of prediction intervals over seeds."""
@@ -37,7 +44,9 @@ def prediction(found: Statistic) -> Quantity:
 
 def compare(found: Quantity, expected: float, tolerance: float) -> Verdict:
     """``tolerance``: how far the number may be from what is expected and still count as the same."""
-    if abs(found.value - expected) <= tolerance:
+    if not (math.isfinite(found.value) and math.isfinite(expected)):
+        return "undecided"
+    if abs(found.value - expected) <= tolerance + ROUNDING * abs(expected):
         return "verified"
     return "within the prediction interval" if found.low <= expected <= found.high else "outside"
 
