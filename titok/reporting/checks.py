@@ -6,6 +6,7 @@ a trend (``titok.reporting.trends``), which is shown and never fails a run.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -115,13 +116,16 @@ def _complete(scores: Scores, planned: Sequence[str] | None) -> Check:
 def _place(file: str) -> str:
     """Where a record lies below `scores/`, wherever the study's folder was moved to."""
     parts = PurePath(file).parts
-    starts = [index for index, part in enumerate(parts) if part in FOLDERS.values()]
-    return "/".join(parts[starts[-1] :] if starts else parts[-1:])
+    kinds = FOLDERS.values()
+    starts = [
+        place for place, pair in enumerate(itertools.pairwise(parts), 1) if pair[0] == "scores" and pair[1] in kinds
+    ]
+    return "/".join(parts[starts[0] :] if starts else parts[-1:])
 
 
 def _finite(scores: Scores) -> Check:
     faults = [f"{fault.metric} is {fault.value} in {fault.file}" for fault in scores.non_finite]
-    said = f"Every metric of every score must be a finite number. {_listed(faults) or f'{len(scores.frame)} are'}."
+    said = f"Every metric of every score must be a finite number. {_listed(faults) or f'Those of {len(scores.frame)} are'}."
     files = sorted({fault.file for fault in scores.non_finite})
     return Check("scores_finite", not faults, float(len(faults)), "= 0 faults", said, files)
 

@@ -236,7 +236,9 @@ def shown(finding: Finding) -> str:
         return {"holds": "yes", "contradicted": "no"}.get(finding.verdict, "")
     interval = "" if finding.low is None else f" [{finding.low:.4g}, {finding.high:.4g}]"
     unit = f" {finding.unit}" if finding.unit else ""
-    seeds = "" if finding.seeds is None else f", {finding.seeds} seed{'s' * (finding.seeds != 1)}"
+    # What is undecided says how many seeds there are, and how many it takes.
+    is_said = finding.seeds is None or finding.verdict == "undecided"
+    seeds = "" if is_said else f", {finding.seeds} seed{'s' * (finding.seeds != 1)}"
     return f"{_number(finding.value)}{interval}{unit}{seeds}"
 
 
