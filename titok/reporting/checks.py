@@ -125,7 +125,8 @@ def _place(file: str) -> str:
 
 def _finite(scores: Scores) -> Check:
     faults = [f"{fault.metric} is {fault.value} in {fault.file}" for fault in scores.non_finite]
-    said = f"Every metric of every score must be a finite number. {_listed(faults) or f'Those of {len(scores.frame)} are'}."
+    found = _listed(faults) or f"Those of {len(scores.frame)} records are"
+    said = f"Every metric of every score must be a finite number. {found}."
     files = sorted({fault.file for fault in scores.non_finite})
     return Check("scores_finite", not faults, float(len(faults)), "= 0 faults", said, files)
 
