@@ -95,6 +95,15 @@ def test_no_page_is_green_on_nothing(tree, reporting):
     assert "by chance (11.0%" in judge.explanation
 
 
+def test_samples_alone_show_nothing_about_their_judge(tree, reporting):
+    only = [path for path in tree.scores if "generation" in path.as_posix()]
+    found = {check.name: check for check in run_checks(read_scores(only), reporting) if not check.passed}
+    assert set(found) == {"judge_reads_real_images", "samples_read"}
+    assert found["samples_read"].threshold == ">= chance, which no record states"
+    probes = [path for path in tree.scores if "probe" in path.as_posix()]
+    assert all(check.passed for check in run_checks(read_scores(probes), reporting))
+
+
 def test_no_scores_at_all_are_no_success(reporting):
     checks = run_checks(read_scores([]), reporting)
     assert [check.name for check in checks if not check.passed] == ["scores_complete"]

@@ -99,7 +99,8 @@ def _at_least(name: str, found: float | None, needed: float, said: str, files: I
     """A number that must reach another one; a miss in the last digits is none."""
     found = found if found is not None and math.isfinite(found) else None
     passed = found is not None and found >= needed - ROUNDING * max(abs(needed), 1.0)
-    return Check(name, passed, found, f">= {needed:.4g}", said, list(files))
+    threshold = f">= {needed:.4g}" if math.isfinite(needed) else ">= chance, which no record states"
+    return Check(name, passed, found, threshold, said, list(files))
 
 
 def _complete(scores: Scores, planned: Sequence[str] | None) -> Check:
@@ -176,8 +177,10 @@ def _better_than_the_mean_image(records: pd.DataFrame, checks: Checks) -> Iterat
 
 def _judged_by_classifier(scores: Scores) -> bool:
     """Whether a classifier of the study makes the distances, and reads classes."""
-    kinds = [protocol.get("extractor.kind") for protocol in scores.protocols.values()]
-    return "classifier" in kinds
+    frame = scores.frame
+    measured = frame[frame["kind"].isin(["reconstruction", "generation"])] if len(frame) else frame
+    used = set(measured["protocol_id"]) if len(measured) else set()
+    return any(scores.protocols[identifier].get("extractor.kind") == "classifier" for identifier in used)
 
 
 def _judge_reads(records: pd.DataFrame, judged: bool, checks: Checks) -> Iterator[Check]:
@@ -186,8 +189,8 @@ def _judge_reads(records: pd.DataFrame, judged: bool, checks: Checks) -> Iterato
         accuracy, chance = (_lowest(records, metric) for metric in ("judge_accuracy", "chance_accuracy"))
         needed = chance + checks.min_skill * (1 - chance)
         said = (
-            f"The classifier that measures must read the real test images far better than by chance ({chance:.1%}: "
-            f"always naming the most frequent class); distances by a network that cannot are noise."
+            f"The classifier that measures must read the real test images far better than by chance "
+            f"({_percent(chance)}: always naming the most frequent class); distances by a network that cannot are noise."
         )
         if math.isnan(accuracy):
             said = f"{said} No record says how well it does: score the reconstructions again."
@@ -203,7 +206,7 @@ def _reconstructions_read(records: pd.DataFrame, judged: bool, scores: Scores, c
         needed = _needed(records, chance, _images(records, scores), checks)
         said = (
             f"The classifier must read every tokenizer's reconstructions as their label far better than by chance "
-            f"({chance:.1%}). The worst: {{}}."
+            f"({_percent(chance)}). The worst: {{}}."
         )
         yield _worst("reconstructions_read", records, "classifier_accuracy", needed, said)
 
@@ -224,7 +227,7 @@ def _samples_read(records: pd.DataFrame, judged: bool, scores: Scores, reporting
     needed = _needed(records, chance, _images(samples, scores), reporting.checks)
     said = (
         f"The classifier must read the samples of every row shown as the class asked for, far better than by chance "
-        f"({chance:.1%}). The worst of {len(samples)}: {{}}."
+        f"({_percent(chance)}). The worst of {len(samples)}: {{}}."
     )
     yield _worst("samples_read", samples, "class_agreement", needed, said)
 
@@ -250,6 +253,10 @@ def _worst(name: str, records: pd.DataFrame, metric: str, needed: float, said: s
         return _at_least(name, None, needed, without, lacking["file"].head(SHOWN_FAULTS))
     worst = records.iloc[int(records[metric].to_numpy().argmin())]
     return _at_least(name, float(worst[metric]), needed, said.format(_name(worst)), [worst["file"]])
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if math.isfinite(share) else "nobody knows how well that is"
 
 
 def _lowest(records: pd.DataFrame, metric: str) -> float:
