@@ -190,7 +190,7 @@ def _judge_reads(records: pd.DataFrame, judged: bool, checks: Checks) -> Iterato
         needed = chance + checks.min_skill * (1 - chance)
         said = (
             f"The classifier that measures must read the real test images far better than by chance "
-            f"({_percent(chance)}: always naming the most frequent class); distances by a network that cannot are noise."
+            f"({_percent(chance)}: always naming the most frequent class); without, distances are noise."
         )
         if math.isnan(accuracy):
             said = f"{said} No record says how well it does: score the reconstructions again."
