@@ -21,6 +21,7 @@ from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
 from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
+from titok.runtime.arithmetic import asked_for, use
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one verb; mistakes that people can mend end with a plain message and exit status 1."""
     options = build_parser().parse_args(arguments)
     try:
+        # Before anything that computes is imported.
+        use(asked_for(getattr(options, name, None) for name in ("config", "study")))
         options.run(options)
     except Exception as error:
         # Our own exceptions are written for people; anything else is a bug and keeps its traceback.

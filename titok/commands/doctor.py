@@ -18,6 +18,8 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from titok.runtime.arithmetic import abilities
+
 DISTRIBUTION = "titok-suite"
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 
@@ -50,6 +52,7 @@ def doctor(options: argparse.Namespace) -> None:
 
 def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
+    yield Finding("arithmetic", "ok" if abilities().startswith("portable") else "warn", abilities())
     packages = check_packages()
     yield packages
     if packages.status == "fail":

@@ -50,7 +50,13 @@ def launch(options: argparse.Namespace) -> None:
             print(f"GPUs of this job: {start.variables[VISIBLE]}", file=sys.stderr)
     os.environ.update(start.variables)
     sys.stderr.flush()
-    os.execvp(start.words[0], start.words)
+    if start.words[:3] == [sys.executable, "-m", "titok"]:
+        # Nothing that reads these variables was imported yet, so this process will do.
+        from titok.cli import main
+
+        main(start.words[3:])
+    else:
+        os.execvp(start.words[0], start.words)
 
 
 def step_of_slurm(options: argparse.Namespace) -> list[str]:

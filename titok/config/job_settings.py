@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -25,15 +25,29 @@ from titok.config.training import (
     Training,
 )
 from titok.config.views import StoredCodes, ViewSet
+from titok.runtime.arithmetic import Arithmetic
 
 
-class DataJob(Section):
+class Job(Section):
+    """What every job's document says beside its own settings."""
+
+    arithmetic: Arithmetic = "native"
+
+    def resolved(self) -> dict[str, Any]:
+        """Every value; `native` arithmetic is left out, so that documents from before there was a choice stay equal."""
+        document = super().resolved()
+        if self.arithmetic == "native":
+            del document["arithmetic"]
+        return document
+
+
+class DataJob(Job):
     """`titok prepare`: archives to shards."""
 
     dataset: Preparation
 
 
-class ClassifierJob(Section):
+class ClassifierJob(Job):
     """`titok train classifier`."""
 
     dataset: Dataset
@@ -41,7 +55,7 @@ class ClassifierJob(Section):
     training: ImageTraining
 
 
-class ReconstructingJob(Section):
+class ReconstructingJob(Job):
     """What every training has whose model gives images back."""
 
     dataset: Dataset
@@ -66,7 +80,7 @@ class Stage1Job(ReconstructingJob):
     """What the stored codes must be of; null: codes of each batch are computed while training."""
 
 
-class CodesJob(Section):
+class CodesJob(Job):
     """`titok codes extract`: the views of a dataset's images to proxy codes."""
 
     dataset: Dataset
@@ -85,14 +99,14 @@ class PixelStageJob(ReconstructingJob):
     losses: ReconstructionLosses
 
 
-class TokensJob(Section):
+class TokensJob(Job):
     """`titok tokens`: a dataset's images to token ids."""
 
     dataset: Dataset
     views: ViewSet
 
 
-class ReleasedTokenizerJob(Section):
+class ReleasedTokenizerJob(Job):
     """`titok adopt tokenizer`: released weights take the place of a training."""
 
     source: Source
@@ -100,21 +114,21 @@ class ReleasedTokenizerJob(Section):
     """What the study says it is; released weights of another model are refused."""
 
 
-class ReleasedGeneratorJob(Section):
+class ReleasedGeneratorJob(Job):
     """`titok adopt generator`."""
 
     source: Source
     model: GeneratorModel
 
 
-class ReleasedVQGANJob(Section):
+class ReleasedVQGANJob(Job):
     """`titok adopt vqgan`."""
 
     source: Source
     model: VQGANModel
 
 
-class GeneratorJob(Section):
+class GeneratorJob(Job):
     """`titok train generator`."""
 
     model: GeneratorModel
@@ -123,7 +137,7 @@ class GeneratorJob(Section):
     losses: MaskedTokenLosses
 
 
-class SampleJob(Section):
+class SampleJob(Job):
     """`titok sample`."""
 
     sampler: Sampler
@@ -132,7 +146,7 @@ class SampleJob(Section):
     batch_size: PositiveInt
 
 
-class ProbeJob(Section):
+class ProbeJob(Job):
     """`titok score probe`: a linear classifier on frozen latents."""
 
     study: str
@@ -141,7 +155,7 @@ class ProbeJob(Section):
     probe: LinearProbe
 
 
-class ThroughputJob(Section):
+class ThroughputJob(Job):
     """`titok score throughput`: how fast a sampler makes images."""
 
     study: str
@@ -150,7 +164,7 @@ class ThroughputJob(Section):
     throughput: Throughput
 
 
-class ScoreJob(Section):
+class ScoreJob(Job):
     """`titok score reconstruction` and `titok score generation`: how images are measured."""
 
     study: str

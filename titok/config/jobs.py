@@ -225,7 +225,7 @@ def job(study: Study, kind: JobKind, name: str) -> Section:
     """
     if kind not in _BUILDERS:
         raise KeyError(f"no kind of job is called {kind!r}; allowed: {', '.join(_BUILDERS)}")
-    return _BUILDERS[kind](study, name)
+    return _BUILDERS[kind](study, name).model_copy(update={"arithmetic": study.arithmetic})
 
 
 def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:

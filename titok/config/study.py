@@ -27,6 +27,7 @@ from titok.config.throughput import Throughput
 from titok.config.tokenizer_facts import TokenizerFacts, tokenizer_facts
 from titok.config.training import ReconstructionLosses
 from titok.config.views import ProxyCodes, ViewSet
+from titok.runtime.arithmetic import Arithmetic
 
 if TYPE_CHECKING:
     from titok.config.jobs import JobKind
@@ -40,6 +41,9 @@ class Study(Section):
     title: str
     description: str = ""
     seeds: Seeds = (0,)
+    arithmetic: Arithmetic = "native"
+    """`portable`: every CPU computes the same bits, with one thread and no instructions newer than AVX2; for small
+    networks. `native`: each machine as fast as it can."""
     dataset: StudyDataset
     sizes: dict[Name, TransformerSize]
     classifiers: dict[Name, Classifier] = Field(default_factory=dict)

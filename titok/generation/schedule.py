@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from titok.config.sampling import MaskSchedule, Sampler
+from titok.runtime.elementwise import arccos, sqrt
 
 _MASK_RATIOS: dict[MaskSchedule, Callable[[Tensor], Tensor]] = {
-    "arccos": lambda progress: torch.acos(progress) / (math.pi / 2),
+    "arccos": lambda progress: arccos(progress) / (math.pi / 2),
     "cosine": lambda progress: torch.cos(progress * (math.pi / 2)),
     "linear": lambda progress: 1 - progress,
-    "root": lambda progress: 1 - torch.sqrt(progress),
+    "root": lambda progress: 1 - sqrt(progress),
 }
 
 # Products such as 20 * (1 - 0.9) land a rounding error below the whole number that is meant.

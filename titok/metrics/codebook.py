@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from titok.runtime.elementwise import log2
+
 ENTROPY_EPSILON = 1e-8
 """The official evaluator computes log2(p + 1e-8)."""
 
@@ -60,7 +62,7 @@ class CodebookUse:
         """Entropy of the code frequencies in bits; log2 V for an evenly used codebook."""
         counts = self.counts.double()
         probabilities = counts / counts.sum()
-        return float(-(probabilities * (probabilities + ENTROPY_EPSILON).log2()).sum())
+        return float(-(probabilities * log2(probabilities + ENTROPY_EPSILON)).sum())
 
     @property
     def perplexity(self) -> float:

@@ -58,7 +58,10 @@ class FeatureExtractor(Protocol):
 class FeatureClassifier(Protocol):
     """The part of ``titok.models.classifier.Classifier`` that is needed here."""
 
-    to_logits: nn.Linear
+    @property
+    def to_logits(self) -> nn.Linear:
+        """Features to class logits."""
+        ...
 
     def features(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] -> (B, F), the input of ``to_logits``."""

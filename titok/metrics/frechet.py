@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from titok.runtime.elementwise import sqrt
+
 NEGATIVE_TOLERANCE = 1e-6
 """A covariance may have eigenvalues down to this fraction of its largest below zero (float32 files do)."""
 
@@ -115,4 +117,4 @@ def factor(covariance: Tensor, which: str) -> Tensor:
             f"{values[-1].item():.3g}); it is no covariance matrix: check the file or the order of the arguments"
         )
     kept = values > largest * len(values) * torch.finfo(values.dtype).eps
-    return vectors[:, kept] * values[kept].sqrt()
+    return vectors[:, kept] * sqrt(values[kept])

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from titok.runtime.elementwise import log
+
 OFFICIAL_EPSILON = 1e-16
 ADM_SPLIT_SIZE = 5000
 
@@ -103,7 +105,7 @@ class InceptionScore:
         """
         counts, marginals = self._marginals()
         scores = (torch.stack(self._negentropy_sums) / counts - self._negentropy(marginals)).exp()
-        logs = (marginals + self.epsilon).clamp_min(torch.finfo(torch.float64).tiny).log()
+        logs = log((marginals + self.epsilon).clamp_min(torch.finfo(torch.float64).tiny))
         # One image among `counts` of its split, one split among several, against one image among all.
         shares = counts.sum() / counts / len(counts)
         parts, start = [], 0
@@ -112,7 +114,7 @@ class InceptionScore:
             split = places // self.split_size if self.split_size else torch.zeros_like(places)
             probabilities = part.to(self.device, torch.float64).softmax(dim=1)
             divergence = self._negentropy(probabilities) - (probabilities * logs[split]).sum(dim=1)
-            parts.append(scores[split] * (divergence - scores[split].log()) * shares[split])
+            parts.append(scores[split] * (divergence - log(scores[split])) * shares[split])
             start += len(part)
         return torch.cat(parts)
 

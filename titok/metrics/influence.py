@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from titok.metrics.frechet import Normal
+from titok.runtime.elementwise import sqrt
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class FrechetInfluence:
 def frechet_influences(first: Normal, second: Normal) -> tuple[FrechetInfluence, FrechetInfluence]:
     """Influences of the images behind either distribution on their distance; both are on one device."""
     left, singular, right = torch.linalg.svd(first.factor.T @ second.factor, full_matrices=False)
-    cross, root = singular.sum(), singular.sqrt()
+    cross, root = singular.sum(), sqrt(singular)
     step = 2 * (first.mean - second.mean)
     return (
         FrechetInfluence(first.mean, step, _whitened(first.factor) @ left * root, first.covariance.trace() - cross),

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from titok.runtime.elementwise import log10
+
 PSNR_CEILING = 100.0
 """dB; identical images have an infinite PSNR, which no mean and no JSON file can hold. Two 256 x 256 images that
 differ in a single 8-bit step of one channel are at 101 dB."""
@@ -65,7 +67,7 @@ def psnr(images: Tensor, references: Tensor, data_range: float = 1.0) -> Tensor:
     _check(images, references)
     error = (images.double() - references.double()).square().flatten(1).mean(dim=1)
     floor = data_range**2 * 10 ** (-PSNR_CEILING / 10)
-    return 10 * torch.log10(data_range**2 / error.clamp_min(floor))
+    return 10 * log10(data_range**2 / error.clamp_min(floor))
 
 
 def ssim(images: Tensor, references: Tensor, data_range: float = 1.0) -> Tensor:

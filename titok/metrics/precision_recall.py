@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from titok.runtime.elementwise import squared_distances
+
 BLOCK_ROWS = 1024
 """Rows of the distance matrix held at once; memory is this times the number of points, never N x N."""
 
@@ -60,15 +62,15 @@ def precision_recall(
 
 
 def _radii(points: Tensor, neighbours: int, block_rows: int) -> Tensor:
-    """(N,) distance of each point to its k-th nearest other point."""
+    """(N,) squared distance of each point to its k-th nearest other point."""
     blocks = [
         # The nearest point of all is the point itself, hence k + 1.
-        torch.cdist(block, points).kthvalue(neighbours + 1, dim=1).values
+        squared_distances(block, points).kthvalue(neighbours + 1, dim=1).values
         for block in points.split(block_rows)
     ]
     return torch.cat(blocks)
 
 
 def _share_inside(queries: Tensor, points: Tensor, radii: Tensor, block_rows: int) -> float:
-    inside = [(torch.cdist(block, points) <= radii).any(dim=1) for block in queries.split(block_rows)]
+    inside = [(squared_distances(block, points) <= radii).any(dim=1) for block in queries.split(block_rows)]
     return float(torch.cat(inside).double().mean())

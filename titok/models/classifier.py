@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from titok.config.model import ClassifierModel
+from titok.models.linear import Linear
 
 FINAL_GRID = 4
 """Side of the grid that the last feature map is averaged to: digits differ by where their strokes are, so a global
@@ -40,9 +41,9 @@ class Classifier(nn.Module):
             ]
             width_in = width
         self.stages = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(FINAL_GRID), nn.Flatten())
-        self.to_features = nn.Sequential(nn.Linear(width_in * FINAL_GRID**2, config.feature_dim), nn.SiLU())
+        self.to_features = nn.Sequential(Linear(width_in * FINAL_GRID**2, config.feature_dim), nn.SiLU())
         self.dropout = nn.Dropout(config.dropout)
-        self.to_logits = nn.Linear(config.feature_dim, config.num_classes)
+        self.to_logits = Linear(config.feature_dim, config.num_classes)
 
     def features(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) in [0, 1] -> features (B, F), the input of the last linear layer."""

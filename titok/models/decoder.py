@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from titok.config.model import TokenizerModel
 from titok.models.backbone import Backbone, scaled_normal
+from titok.models.linear import Linear
 
 
 def unpatchify(patches: Tensor, patch_size: int) -> Tensor:
@@ -39,14 +40,14 @@ class Decoder(Backbone):
         self.num_patches = config.grid_size**2
         self.patch_size = config.patch_size
         self.codes_per_patch = config.codes_per_patch
-        self.decoder_embed = nn.Linear(config.code_dim, width)
+        self.decoder_embed = Linear(config.code_dim, width)
         self.mask_token = scaled_normal(1, 1, width)
         self.conv_out: nn.Conv2d | None = None
         if config.vqgan is not None and config.head == "proxy_codes":
             num_proxy_codes = config.vqgan.codebook_size * config.codes_per_patch**2
-            self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.Tanh(), nn.Linear(2 * width, num_proxy_codes))
+            self.head = nn.Sequential(Linear(width, 2 * width), nn.Tanh(), Linear(2 * width, num_proxy_codes))
         else:
-            self.head = nn.Sequential(nn.Linear(width, config.patch_size**2 * 3))
+            self.head = nn.Sequential(Linear(width, config.patch_size**2 * 3))
             self.conv_out = nn.Conv2d(3, 3, 3, padding=1)
         self.init_published()
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from titok.config.model import TokenizerModel
 from titok.models.backbone import Backbone
+from titok.models.linear import Linear
 from titok.models.published import interleaved
 
 
@@ -18,7 +19,7 @@ class Encoder(Backbone):
         self.latent_layout = config.latent_layout
         self.patch_embed = nn.Conv2d(3, width, config.patch_size, stride=config.patch_size)
         # A vae needs a mean and a log-variance per channel.
-        self.to_latent = nn.Linear(width, config.code_dim * (2 if config.kind == "vae" else 1))
+        self.to_latent = Linear(width, config.code_dim * (2 if config.kind == "vae" else 1))
         self.init_published()
 
     def forward(self, images: Tensor, latent_tokens: Tensor) -> Tensor:

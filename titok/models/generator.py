@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from titok.config.model import GeneratorModel
+from titok.models.linear import Linear
 from titok.models.token_space import TokenSpace
 from titok.models.transformer import Block, PostNormBlock
 
@@ -84,7 +85,7 @@ class MaskGITViT(MaskGIT):
             )
             for _ in range(config.depth)
         )
-        self.head = nn.Linear(config.width, config.codebook_size)
+        self.head = Linear(config.width, config.codebook_size)
         # BERT's own: a plain normal everywhere.
         self.initialize_weights(lambda tensor: nn.init.normal_(tensor, std=_INIT_STD))
 
@@ -109,10 +110,10 @@ class MaskGITUViT(MaskGIT):
         self.position_embedding = nn.Parameter(torch.empty(1, 1 + config.num_tokens, width))
         self.in_blocks = nn.ModuleList(block() for _ in range(half))
         self.mid_block = block()
-        self.skip_linears = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(half))
+        self.skip_linears = nn.ModuleList(Linear(2 * width, width) for _ in range(half))
         self.out_blocks = nn.ModuleList(block() for _ in range(half))
         self.norm = nn.LayerNorm(width, eps=_UVIT_NORM_EPS)
-        self.head = nn.Linear(width, config.codebook_size)
+        self.head = Linear(width, config.codebook_size)
         # Published: truncated at -2 and 2, so in effect a plain normal, too.
         self.initialize_weights(lambda tensor: nn.init.trunc_normal_(tensor, std=_INIT_STD))
 

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from titok.models.linear import Linear
+
 
 class Attention(nn.Module):
     """Multi-head self-attention over all tokens (no mask), scale 1/sqrt(head width).
@@ -28,8 +30,8 @@ class Attention(nn.Module):
             raise ValueError(f"num_heads is {num_heads}, which does not divide width {width}")
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width, bias=qkv_bias)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
@@ -45,8 +47,8 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from titok.runtime.arithmetic import current
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE = 2**30
 """glibc's names for its limits, and the bytes they are set to."""
@@ -49,8 +51,19 @@ def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: 
             f"use auto or cpu, or check the driver and CUDA_VISIBLE_DEVICES"
         )
     if device.type == "cpu":
+        _check_kernels()
         keep_freed_memory()
     return device
+
+
+def _check_kernels() -> None:
+    """That torch took the kernels which portable arithmetic asks for."""
+    taken = torch.backends.cpu.get_cpu_capability()
+    if current() == "portable" and taken != "AVX2":
+        raise DeviceError(
+            f"arithmetic is 'portable', but torch computes with its {taken} kernels: this processor lacks AVX2, or "
+            f"torch was imported before; set `arithmetic: native` in the study, or start the verb in its own process"
+        )
 
 
 def keep_freed_memory() -> bool:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from titok.runtime.arithmetic import current
 from titok.runtime.files import existing_file, sha256_file, sha256_json
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def provenance(
         "config_sha256": sha256_json(config),
         "inputs": {role: _describe_file(existing_file(path)) for role, path in sorted((inputs or {}).items())},
         "device": _describe_device(device),
+        "arithmetic": current() if str(device or "cpu").startswith("cpu") else "native",
         "machine": dict(_machine()),
         "packages": dict(_package_versions()),
     }

@@ -14,6 +14,7 @@ from titok.config.training import Training
 from titok.data.images import Batch
 from titok.data.order import batch_indices
 from titok.data.views import drawn_views
+from titok.models.linear import Linear
 from titok.training.classifier import class_terms
 from titok.training.lars import Lars
 from titok.training.optimizer import Player, trainable_parameters
@@ -76,7 +77,7 @@ class LinearProbe(nn.Module):
     def __init__(self, num_features: int, num_classes: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(num_features, affine=False, eps=1e-6)
-        self.linear = nn.Linear(num_features, num_classes)
+        self.linear = Linear(num_features, num_classes)
         nn.init.normal_(self.linear.weight, std=0.01)
         nn.init.zeros_(self.linear.bias)
 

@@ -4,12 +4,14 @@ import signal
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.load import ConfigError, load_study
 from titok.config.paper_targets import TARGET_NAMES, NoSuchTarget, target_files
 from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.targets import Targets
+from titok.runtime.fork_server import can_serve, start_server
 from titok.runtime.gpus import visible_gpus
 
 
@@ -85,6 +87,13 @@ def one_of(names):
 def claim_results():
     """Marks results/<study> as this study file's, so that another one cannot overwrite it by accident."""
     write_claim(Path("results") / study.study, STUDY_FILE)
+
+
+def start_fork_server():
+    """Saves the jobs of this machine their imports; with GPUs, or in environments of their own, they start as always."""
+    own_environment = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    if ON_THIS_MACHINE and not visible_gpus() and not own_environment and can_serve():
+        start_server(study.arithmetic)
 
 
 def critic(losses):

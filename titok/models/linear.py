@@ -1,0 +1,59 @@
+"""Linear layers whose matrix products are the same, and fast, on every processor of portable arithmetic.
+
+MKL's portable matrix products use the instructions of 2001: measured, 15 GFLOP/s on a core whose AVX2 reaches 60.
+oneDNN's, told to use AVX2, give the same bits on the processors tried (docs/arithmetic.md) at three times that speed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from titok.runtime.arithmetic import current
+
+_PORTABLE = current() == "portable"
+"""Decided before torch was imported, once for all; looking at the environment for every product would take longer."""
+
+
+class Linear(nn.Linear):
+    """``nn.Linear``; in portable arithmetic float32 products on a CPU are oneDNN's, forward and backward."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(..., in_features) to (..., out_features)."""
+        if not _is_portable(input):
+            return super().forward(input)
+        rows = input.reshape(-1, self.in_features)
+        out = _PortableLinear.apply(rows, self.weight, self.bias)
+        return out.view(*input.shape[:-1], self.out_features)
+
+
+def _is_portable(input: Tensor) -> bool:
+    if not _PORTABLE or input.device.type != "cpu" or input.dtype != torch.float32:
+        return False
+    return not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+
+
+def _product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+    """left (N, I) times right (O, I) transposed, plus bias (O,)."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
+    return product
+
+
+class _PortableLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        ctx.has_bias = bias is not None
+        return _product(rows, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        rows, weight = ctx.saved_tensors
+        wants_rows, wants_weight, wants_bias = ctx.needs_input_grad
+        return (
+            _product(gradient, weight.t()) if wants_rows else None,
+            _product(gradient.t(), rows.t()) if wants_weight else None,
+            gradient.sum(dim=0) if wants_bias else None,
+        )
