@@ -10,6 +10,7 @@ import torch
 from golden.rule import HERE, load_golden
 from PIL import Image
 
+from titok.data import transforms
 from titok.data.transforms import (
     Crop,
     TransformError,
@@ -20,6 +21,7 @@ from titok.data.transforms import (
     draw_crop,
     eval_transform,
     from_uint8,
+    is_strip,
     pixels,
     resize_shorter_edge,
     resized_size,
@@ -125,6 +127,42 @@ def test_by_adms_rule_crops_are_windows_of_a_square(size):
     window = square[8:40, 0:32].transpose(2, 0, 1)
     np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 32, Crop(8, 0, False), "adm"), window)
     np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 40, rule="adm"), square.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("rule", ["official", "bilinear", "adm"])
+@pytest.mark.parametrize("size", [(2000, 15), (15, 2000), (3, 400), (400, 3), (7000, 60), (60, 7000)])
+def test_windows_of_strips_are_those_of_the_whole_image_resized(size, rule, monkeypatch):
+    draws, image = seeded(size[0]), picture(*size)
+    where = [draw_crop(*resized_size(*size, 32, rule), 24, draws) for _ in range(5)]
+    assert is_strip(*size)
+    found = [crop_pixels(image, 32, 24, crop, rule) for crop in [None, *where]]
+    monkeypatch.setattr(transforms, "STRIP", 10_000)
+    assert not is_strip(*size)
+    whole = [crop_pixels(image, 32, 24, crop, rule) for crop in [None, *where]]
+    apart = (torch.stack(found).int() - torch.stack(whole).int()).abs()
+    assert apart.max() <= 1, "more than a rounding"
+    assert apart.sum() <= 5e-4 * apart.numel(), "measured: 2 of 10368 values at most"
+
+
+def test_only_strips_are_not_resized_as_a_whole():
+    assert [is_strip(*size) for size in ((100, 1), (101, 1), (1, 101), (2000, 30), (256, 256))] == [
+        False, True, True, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", ["official", "bilinear", "adm"])
+@pytest.mark.parametrize("size", [(60_000, 1), (1, 60_000), (65_000, 30)])
+def test_memory_is_bounded_by_the_window_and_not_by_the_ratio(size, rule, monkeypatch):
+    made, resize = [], Image.Image.resize
+
+    def noted(image, size, *rest, **named):
+        made.append(size)
+        return resize(image, size, *rest, **named)
+
+    monkeypatch.setattr(Image.Image, "resize", noted)
+    found = crop_pixels(Image.new("RGB", size, (10, 20, 30)), 256, 256, rule=rule)
+    assert found.float().mean((1, 2)).tolist() == [10, 20, 30]
+    assert max(width * height for width, height in made) <= 256 * 640, "no more than the window and the rows it needs"
 
 
 def halved(values: np.ndarray) -> np.ndarray:
