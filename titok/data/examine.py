@@ -33,7 +33,7 @@ ODDITIES = {
 _ADDRESS = re.compile(r" ?<[^<>]* at 0x[0-9a-fA-F]+>")
 """An object in the words of an error: where it lay in memory is different in every run."""
 _ORIENTATION = 0x0112
-_SUFFIXES = {"jpg": (".jpg", ".jpeg"), "png": (".png",)}
+_SUFFIXES = {"jpg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",)}
 
 
 class UndecodableError(Exception):
