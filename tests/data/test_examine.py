@@ -39,6 +39,11 @@ def test_oddities_are_told(data, name, oddities):
     assert (examined.header.width, examined.header.height) == (9, 7)
 
 
+@pytest.mark.parametrize(("size", "strip"), [((300, 3), False), ((301, 3), True), ((1, 101), True), ((1, 1), False)])
+def test_strips_are_told(size, strip):
+    assert examine(encoded(0, size=size), "a.JPEG").oddities == (("strip",) if strip else ())
+
+
 def test_a_jpeg_with_several_pictures_is_a_jpeg():
     first, second = (Image.fromarray(np.full((7, 9, 3), value, np.uint8)) for value in (10, 200))
     stream = io.BytesIO()

@@ -10,7 +10,8 @@ import torch
 from golden.rule import HERE, load_golden
 from PIL import Image
 
-from titok.data import transforms
+from titok.data import pictures
+from titok.data.pictures import is_strip
 from titok.data.transforms import (
     Crop,
     TransformError,
@@ -21,7 +22,6 @@ from titok.data.transforms import (
     draw_crop,
     eval_transform,
     from_uint8,
-    is_strip,
     pixels,
     resize_shorter_edge,
     resized_size,
@@ -136,7 +136,7 @@ def test_windows_of_strips_are_those_of_the_whole_image_resized(size, rule, monk
     where = [draw_crop(*resized_size(*size, 32, rule), 24, draws) for _ in range(5)]
     assert is_strip(*size)
     found = [crop_pixels(image, 32, 24, crop, rule) for crop in [None, *where]]
-    monkeypatch.setattr(transforms, "STRIP", 10_000)
+    monkeypatch.setattr(pictures, "STRIP", 10_000)
     assert not is_strip(*size)
     whole = [crop_pixels(image, 32, 24, crop, rule) for crop in [None, *where]]
     apart = (torch.stack(found).int() - torch.stack(whole).int()).abs()

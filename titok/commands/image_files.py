@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from titok.data.messages import all_of
-from titok.data.names import is_hidden, is_system_name
 from titok.data.pictures import PictureError, to_rgb
 from titok.data.transforms import Rounding, eval_transform, to_uint8
 from titok.models.hub import load
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import atomic_path, save_npz
+from titok.runtime.system_names import is_hidden, is_system_name
 from titok.runtime.weights import WeightsError
 
 Precision = Literal["fp32", "bf16"]

@@ -13,8 +13,9 @@ import torch
 
 from titok.config.data import ResizeRule
 from titok.config.training import Decoder
+from titok.data.pictures import is_strip
 from titok.data.shards import ShardReader
-from titok.data.transforms import Crop, crop_pixels, is_strip, resized_size
+from titok.data.transforms import Crop, crop_pixels, resized_size
 
 
 class DecoderError(Exception):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from titok.config.data import FolderSource
-from titok.data.names import IMAGE_SUFFIXES, is_hidden, is_image_name, is_side_file, name_sample
+from titok.data.names import IMAGE_SUFFIXES, is_image_name, is_side_file, name_sample
 from titok.data.plan import Listing, SourceError
 from titok.runtime.progress import progress
+from titok.runtime.system_names import is_hidden
 
 ELSEWHERE = "remove it (of data that you may not change, link the images into a folder of your own)"
 """What to do about a file that does not belong where it is."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from titok.data.shard_file import KEY
 from titok.data.shard_index import MAX_KEY_LENGTH
+from titok.runtime.system_names import is_hidden as is_hidden
 
 WNID = re.compile(r"n\d{8}")
 """WordNet's number of a class of ImageNet."""
@@ -16,7 +17,6 @@ WNID = re.compile(r"n\d{8}")
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".jpe", ".jfif", ".png")
 """What image files end with, in small letters."""
 
-_SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "#recycle", "$recycle.bin", "__macosx"}
 _LISTS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".md5", ".sha256")
 """What files about images end with: lists, labels, sums."""
 
@@ -59,20 +59,6 @@ def with_digest(plain: str, whole: str) -> str:
     digest = hashlib.sha1(whole.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     safe = _UNSAFE.sub("-", plain).lstrip("-_")[: MAX_KEY_LENGTH - 9]
     return f"{safe}-{digest}" if safe else digest
-
-
-def is_hidden(file_name: str) -> bool:
-    """Whether a file, or a folder on the way to it, belongs to an operating system or a program, not to a dataset.
-
-    ``.DS_Store``, ``._copy.jpg``, ``.ipynb_checkpoints``, ``Thumbs.db``, ``@eaDir/a.jpg``.
-    """
-    parts = PurePosixPath(file_name).parts
-    return any(is_system_name(part) or (part.startswith(".") and part.strip(".")) for part in parts)
-
-
-def is_system_name(name: str) -> bool:
-    """Whether operating systems make files and folders of this name beside everybody's pictures."""
-    return name.lower() in _SYSTEM or name.startswith("._")
 
 
 def is_side_file(file_name: str) -> bool:

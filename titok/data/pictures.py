@@ -13,6 +13,10 @@ _SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
 _SCALED_BY_PILLOW = {"PNG", "PPM"}
 """Formats whose greys of 16 bits some versions of Pillow hand out as mode "I", white being 65535."""
 
+STRIP = 100
+"""Ratio of the edges beyond which an image is never resized as a whole: memory would grow with the ratio, to 1.6 GB for
+8000 x 2 pixels. Only what a window needs is resized then, to the same pixels but for a grey level in rare places."""
+
 
 class PictureError(ValueError):
     """A picture whose values have no meaning as colours."""
@@ -36,6 +40,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
             f"convert it to 8 bits a channel"
         )
     return image.convert("RGB")
+
+
+def is_strip(width: int, height: int) -> bool:
+    """Whether an image is so thin that resizing the whole of it would be a waste, or more than memory holds."""
+    return max(width, height) > STRIP * min(width, height)
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -12,14 +12,12 @@ import torch
 from PIL import Image
 
 from titok.config.data import ResizeRule
+from titok.data.pictures import is_strip
 
 Rounding = Literal["round", "truncate"]
 
 
 BICUBIC = Image.Resampling.BICUBIC
-STRIP = 100
-"""Ratio of the edges beyond which an image is never resized as a whole: memory would grow with the ratio, to 1.6 GB for
-8000 x 2 pixels. Only what a window needs is resized then, to the same pixels but for a grey level in rare places."""
 
 
 class TransformError(ValueError):
@@ -190,11 +188,6 @@ def floats_on(images: torch.Tensor, device: torch.device | str) -> torch.Tensor:
 
 
 _RESAMPLING: dict[ResizeRule, Image.Resampling] = {"official": BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-
-
-def is_strip(width: int, height: int) -> bool:
-    """Whether an image is so thin that resizing the whole of it would be a waste, or more than memory holds."""
-    return max(width, height) > STRIP * min(width, height)
 
 
 def _resized_window(
