@@ -71,8 +71,9 @@ def _images_in(folder: Path) -> list[Path]:
     """Images of a folder by their names, sorted; says what else there is."""
     entries = sorted(entry for entry in folder.iterdir() if not is_hidden(entry.name))
     endings = picture_suffixes()
-    found = [entry for entry in entries if entry.suffix.lower() in endings and not entry.is_dir()]
-    others = [entry.name + "/" * entry.is_dir() for entry in entries if entry not in set(found)]
+    taken = {entry: entry.suffix.lower() in endings and not entry.is_dir() for entry in entries}
+    found = [entry for entry in entries if taken[entry]]
+    others = [entry.name + "/" * entry.is_dir() for entry in entries if not taken[entry]]
     named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
     if not found:
         raise ImageFileError(
