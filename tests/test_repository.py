@@ -5,6 +5,7 @@ Run: pytest tests/test_repository.py
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from pathlib import Path
@@ -67,3 +68,11 @@ def test_results_are_never_committed() -> None:
     if listed.returncode:
         pytest.skip("not a git checkout")
     assert listed.stdout.split() == ["results/README.md"]
+
+
+def test_photographs_are_those_whose_licence_is_noted() -> None:
+    golden = ROOT / "tests/golden"
+    noted = dict(re.findall(r"^\| `([\w/.]+)` \|.*\| `([0-9a-f]{64})` \|$", (golden / "README.md").read_text(), re.M))
+    kept = [*golden.glob("photographs/*"), *golden.glob("*/*.jpg")]
+    assert noted == {str(path.relative_to(golden)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    assert len(noted) == 5

@@ -6,8 +6,10 @@ Run: pytest tests/commands/test_files.py
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -201,3 +203,128 @@ def test_wrong_options_end_before_any_work(line: str) -> None:
     with pytest.raises(SystemExit) as caught:
         main(line.split())
     assert caught.value.code == 2
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Path:
+    write_release(tmp_path / "model", "two_stage")
+    return tmp_path / "model"
+
+
+def tokens_of(output: Path) -> dict[str, list[int]]:
+    """Base name -> codes."""
+    return {Path(image["name"]).name: image["codes"] for image in json.loads(output.read_text())["images"]}
+
+
+def test_everything_that_pillow_reads_is_taken_and_the_rest_is_said(
+    tmp_path: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    names = ["a.jpg", "b.jfif", "c.JPE", "d.avif", "e.jp2", "f.ppm", "g.tga", "h.qoi"]
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    for name in names:
+        image.save(folder / name)
+    for name in ("notes.txt", "movie.mpg", "drawing.eps"):
+        (folder / name).write_bytes(b"x")
+    (folder / "more").mkdir()
+    run("tokenize", folder, "--model", tokenizer, "--output", tmp_path / "t.json")
+    assert list(tokens_of(tmp_path / "t.json")) == names
+    said = capsys.readouterr().err
+    assert "pictures: left out what is no picture by its name: drawing.eps, more/, movie.mpg, notes.txt" in said
+
+
+def test_files_of_operating_systems_are_passed_over(
+    tmp_path: Path, photos: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = [path.name for path in sorted(photos.iterdir()) if path.suffix != ".txt"]
+    for name in ("._tall.jpg", ".hidden.png", "Thumbs.db", "desktop.ini"):
+        (photos / name).write_bytes(b"system")
+    (photos / "@eaDir").mkdir()
+    (photos / "@eaDir" / "tall.jpg").write_bytes(b"thumbnail")
+    run("tokenize", photos, "--model", tokenizer, "--output", tmp_path / "folder.json")
+    assert list(tokens_of(tmp_path / "folder.json")) == expected
+    assert "Thumbs.db" not in capsys.readouterr().err
+    (photos / "notes.txt").unlink()
+    named = [path for path in sorted(photos.iterdir()) if path.name != ".hidden.png"]  # a shell's *, and ._tall.jpg
+    run("tokenize", *named, "--model", tokenizer, "--output", tmp_path / "named.json")
+    assert tokens_of(tmp_path / "named.json") == tokens_of(tmp_path / "folder.json")
+    with pytest.raises(SystemExit) as caught:
+        run("tokenize", photos / "Thumbs.db", "--model", tokenizer, "--output", tmp_path / "none.json")
+    assert "files of an operating system, and no images" in str(caught.value) + capsys.readouterr().err
+
+
+def message_of(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What a command that fails says."""
+    with pytest.raises(SystemExit) as caught:
+        run(*words)
+    return f"{caught.value}{capsys.readouterr().err}"
+
+
+def test_all_bad_files_are_named_at_once_before_any_model_is_loaded(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "page.png").write_text("<html>")
+    (photos / "empty.jpg").write_bytes(b"")
+    (photos / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    Image.fromarray(np.eye(9, dtype=np.float32)).save(photos / "depth.tif")
+    said = message_of(
+        capsys,
+        "tokenize",
+        photos,
+        tmp_path / "x.png",
+        "--model",
+        tmp_path / "no model",
+        "--output",
+        tmp_path / "t.json",
+    )
+    assert "5 files cannot be read:" in said
+    for words in (
+        "page.png is no readable image",
+        "empty.jpg is no readable image",
+        f"gone.png is a dangling link: {tmp_path}/nowhere.png does not exist",
+        "depth.tif cannot be read as a picture: its pixels are floating-point numbers (from 0 to 1)",
+        "x.png is no file or folder; check the path",
+    ):
+        assert words in said
+
+
+@pytest.mark.parametrize("verb", ["tokenize", "reconstruct"])
+def test_all_files_cut_short_are_named_at_once(
+    tmp_path: Path, photos: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    for name in ("tall.jpg", "wide.png"):
+        data = (photos / name).read_bytes()
+        (photos / name).write_bytes(data[: len(data) // 2])
+    output = ("--output", tmp_path / "out.json" if verb == "tokenize" else tmp_path / "out.npz")
+    said = message_of(capsys, verb, photos, "--model", tokenizer, *output, "--batch-size", 1)
+    assert "2 files cannot be read:" in said
+    assert "tall.jpg is no readable image" in said
+    assert "wide.png is no readable image" in said
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_16_bits_are_scaled_and_not_cut_off(tmp_path: Path, tokenizer: Path) -> None:
+    ramp = np.linspace(0, 255, 64 * 64).round().reshape(64, 64)
+    Image.fromarray(ramp.astype(np.uint8)).save(tmp_path / "eight.png")
+    for name in ("sixteen.png", "sixteen.tif", "sixteen.pgm"):
+        Image.fromarray((257 * ramp).astype(np.uint16)).save(tmp_path / name)
+    files = [tmp_path / name for name in ("eight.png", "sixteen.png", "sixteen.tif", "sixteen.pgm")]
+    run("tokenize", *files, "--model", tokenizer, "--output", tmp_path / "t.json")
+    codes = list(tokens_of(tmp_path / "t.json").values())
+    assert codes == [codes[0]] * 4
+
+
+@pytest.mark.parametrize("error", [RuntimeError("decoder"), IndexError("tile"), struct.error("header"), OSError("cut")])
+def test_damage_of_any_kind_is_a_plain_message(
+    photos: Path,
+    tokenizer: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    """Damaged AVIF raises RuntimeError, for one."""
+    monkeypatch.setattr(Image.Image, "load", mock.Mock(side_effect=error))
+    output = photos.parent / "t.json"
+    said = message_of(capsys, "tokenize", photos / "fits.webp", "--model", tokenizer, "--output", output)
+    assert f"fits.webp is no readable image ({error}); remove it or convert it to PNG" in said

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "imagenet-samples.tar"
+PHOTOGRAPHS = ROOT / "tests" / "golden" / "preprocessing"
+"""Three CC0 photographs, one of them grey."""
 REASON = "a miniature made for a test"
 
 
@@ -70,15 +71,25 @@ def synthetic(classes: int = 4, per_class: int = 5, val: int = 8) -> Miniature:
 
 
 def photographs(classes: int = 40) -> Miniature:
-    """Real images of ImageNet, two per class (of different classes in truth), one of them again for validation."""
-    with tarfile.open(PHOTOGRAPHS) as tar:
-        members = [member for member in tar.getmembers() if member.isfile()][: 2 * classes]
-        files = [(member.name[:9], tar.extractfile(member).read()) for member in members]  # type: ignore[union-attr]
+    """Pieces of photographs of all shapes, two per class, one of them again for validation."""
+    wholes = [Image.open(path) for path in sorted(PHOTOGRAPHS.glob("*.jpg"))]
+    files = [_piece(wholes[number % len(wholes)], number) for number in range(2 * classes)]
+    wnids = [f"n0{1440764 + 3157 * number}" for number in range(classes)]
     train = {
-        wnid: {f"{wnid}_{10000 + number}.JPEG": data, f"{wnid}_{900 + number}.JPEG": files[classes + number][1]}
-        for number, (wnid, data) in enumerate(files[:classes])
+        wnid: {f"{wnid}_{10000 + number}.JPEG": files[number], f"{wnid}_{900 + number}.JPEG": files[classes + number]}
+        for number, wnid in enumerate(wnids)
     }
-    return Miniature(train, [(wnid, data) for wnid, data in reversed(files[:classes])])
+    return Miniature(train, [(wnid, data) for wnid, data in reversed(list(zip(wnids, files[:classes], strict=True)))])
+
+
+def _piece(whole: Image.Image, seed: int) -> bytes:
+    """A JPEG of a part of a photograph, drawn by ``seed``."""
+    draws = np.random.default_rng(seed)
+    sides = [int(draws.integers(side // 3, side)) for side in whole.size]
+    left, top = (int(draws.integers(0, whole.size[axis] - sides[axis] + 1)) for axis in (0, 1))
+    stream = io.BytesIO()
+    whole.crop((left, top, left + sides[0], top + sides[1])).save(stream, format="JPEG", quality=int(90 + seed % 9))
+    return stream.getvalue()
 
 
 def tar_of(members: Iterable[tuple[str, bytes]]) -> bytes:

@@ -24,6 +24,7 @@ from titok.data.examine import ODDITIES, UndecodableError, examine
         (encoded(0, mode="CMYK"), "a.jpg", ("cmyk",)),
         (encoded(0, "PNG", "P"), "a.png", ("other_mode",)),
         (encoded(0, "PNG", "RGBA"), "a.JPEG", ("other_mode", "misnamed_format")),
+        (encoded(0, "PNG", "I;16"), "a.png", ("sixteen_bit",)),
         (encoded(0, "PNG"), "n02105855_2933.JPEG", ("misnamed_format",)),
         (encoded(0), "a.png", ("misnamed_format",)),
         (encoded(0, "PNG"), "row-00000-00000-000000", ()),
@@ -36,6 +37,11 @@ def test_oddities_are_told(data, name, oddities):
     assert examined.oddities == oddities
     assert set(oddities) <= ODDITIES.keys()
     assert (examined.header.width, examined.header.height) == (9, 7)
+
+
+@pytest.mark.parametrize(("size", "strip"), [((300, 3), False), ((301, 3), True), ((1, 101), True), ((1, 1), False)])
+def test_strips_are_told(size, strip):
+    assert examine(encoded(0, size=size), "a.JPEG").oddities == (("strip",) if strip else ())
 
 
 def test_a_jpeg_with_several_pictures_is_a_jpeg():
@@ -67,3 +73,11 @@ def test_a_decompression_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     with pytest.raises(UndecodableError, match="DecompressionBombError"):
         examine(encoded(0), "a.JPEG")
+
+
+@pytest.mark.parametrize("data", [b"no image", b"", b"\x89PNG\r\n\x1a\n"])
+def test_reasons_are_the_same_in_every_run(data):
+    """No ``<_io.BytesIO object at 0x7f...>``: manifests of two runs must not differ."""
+    with pytest.raises(UndecodableError) as caught:
+        examine(data, "a.JPEG")
+    assert str(caught.value) == "UnidentifiedImageError: cannot identify image file"

@@ -5,6 +5,8 @@ Run: pytest tests/data/test_folder.py
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +75,106 @@ def test_hidden_files_are_noted(root: Path) -> None:
         '"ignored_files": [\n    ".DS_Store",\n    "bird/._0000.jpg"\n  ]'
         in (output / "train.manifest.json").read_text()
     )
+
+
+def test_files_of_operating_systems_are_passed_over_everywhere(root: Path) -> None:
+    system = [".ipynb_checkpoints/a.jpg", "@eaDir/a.jpg", "Thumbs.db", "desktop.ini", "._x.jpg"]
+    for name in system:
+        write(root / "train" / name, b"")
+        write(root / "train" / "bird" / name, b"")
+    for name in ("labels.csv", "README.md", "sums.SHA256"):
+        write(root / "train" / name, b"about the images")
+    output = run(root)
+    assert len(ShardReader(output, "train")) == 6
+    tops = [name.split("/")[0] for name in system]
+    ignored = json.loads((output / "train.manifest.json").read_text())["ignored_files"]
+    assert ignored == sorted([*tops, *(f"bird/{name}" for name in tops), "labels.csv", "README.md", "sums.SHA256"])
+
+
+def test_jpegs_may_be_called_jfif_and_jpe(root: Path) -> None:
+    for ending in ("jfif", "JPE"):
+        write(root / "train" / "bird" / f"more.{ending}".replace("more", f"more-{ending}"), encoded(50))
+    output = run(root)
+    assert {"bird_more-jfif", "bird_more-JPE"} <= set(ShardReader(output, "train").keys)
+    assert json.loads((output / "train.manifest.json").read_text())["oddities"]["misnamed_format"]["count"] == 0
+
+
+def test_places_that_make_the_same_key_are_kept_apart(tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    files = {
+        "red/car_1.jpg": encoded(0),
+        "red_car/1.jpg": encoded(1),
+        "red/2.jpg": encoded(2),
+        "red_car/2.jpg": encoded(3),
+    }
+    for split in ("train", "test"):
+        for name, data in files.items():
+            write(root / split / name, data)
+    reader = ShardReader(run(root, num_classes=2), "train")
+    assert {reader.read(index): label for index, label in enumerate(reader.labels)} == {
+        files["red/car_1.jpg"]: 0, files["red/2.jpg"]: 0, files["red_car/1.jpg"]: 1, files["red_car/2.jpg"]: 1,
+    }  # fmt: skip
+    assert {"red_2", "red_car_2"} < set(reader.keys), "others keep their keys"
+    apart = set(reader.keys) - {"red_2", "red_car_2"}
+    assert all(re.fullmatch(r"red_car_1-[0-9a-f]{8}", key) for key in apart)
+    assert len(apart) == 2
+
+
+def test_all_files_that_do_not_belong_are_named_at_once(root: Path) -> None:
+    (root / "train" / "bird" / "gone.jpg").symlink_to(root / "nowhere.jpg")
+    (root / "train" / "airplane" / "circle.jpg").symlink_to("circle.jpg")
+    (root / "train" / "cat").symlink_to(root / "no folder")
+    write(root / "train" / "bird" / "list.txt", b"")
+    write(root / "train" / "airplane" / "photo.webp", encoded(1, "WEBP"))
+    write(root / "train" / "loose.jpg", encoded(1))
+    with pytest.raises(SourceError) as caught:
+        run(root)
+    message = str(caught.value)
+    assert message.startswith("6 files cannot be used:\n")
+    for words in (
+        f"bird/gone.jpg is a dangling link: {root}/nowhere.jpg does not exist; mend the link",
+        "airplane/circle.jpg is a dangling link: circle.jpg does not exist",
+        f"train/cat is a dangling link: {root}/no folder does not exist",
+        "bird/list.txt is no image by its name; allowed: .jpeg, .jpg, .jpe, .jfif, .png; convert it, or remove it",
+        "airplane/photo.webp is no image by its name",
+        "loose.jpg lies beside the classes' folders",
+    ):
+        assert words in message, words
+    assert message.count("(of data that you may not change, link the images into a folder of your own)") == 6
+    assert not (root.parent / "output" / "train.index.npz").exists()
+
+
+def break_class(root: Path, *names: str) -> None:
+    for name in names:
+        for file in (root / "train" / name).iterdir():
+            file.write_bytes(b"no image")
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (("bird",), r"1 class\(es\) have no training image left: bird; replace some of the 2 image\(s\)"),
+        (("bird", "airplane"), r"2 class\(es\) have no training image left: airplane, bird; replace some of the 4"),
+        (CLASSES, r"3 class\(es\) have no training image left: airplane, bird, zebra 2; .*\n  - train: airplane/0000"),
+    ],
+)
+def test_leaving_out_what_cannot_be_decoded_must_not_empty_a_class(
+    root: Path, broken: tuple[str, ...], words: str
+) -> None:
+    break_class(root, *broken)
+    with pytest.raises(SourceError, match=words):
+        run(root, allow_undecodable=50)
+    left = [path.name for path in (root.parent / "output").iterdir()]
+    assert not [name for name in left if "index" in name or "manifest" in name]
+
+
+def test_manifests_of_two_runs_are_the_same(root: Path) -> None:
+    write(root / "train" / "bird" / "bad.jpg", b"no image")
+    first = (run(root, allow_undecodable=1) / "train.manifest.json").read_bytes()
+    (root.parent / "output").rename(root.parent / "first")
+    assert (run(root, allow_undecodable=1) / "train.manifest.json").read_bytes() == first
+    assert b"UnidentifiedImageError: cannot identify image file" in first
+    assert b"0x" not in first
 
 
 def remove_birds(root: Path) -> None:

@@ -20,6 +20,11 @@ from titok.data.shard_file import KEY
         ("n01440764_10026_n01440764.JPEG", None, "n01440764_10026", "n01440764"),
         ("ILSVRC2012_val_00000293.JPEG", "n01440764", "ILSVRC2012_val_00000293", None),
         ("ILSVRC2012_val_00000293_n01440764.JPEG", None, "ILSVRC2012_val_00000293", "n01440764"),
+        ("n01443537_900000cmyk.JPEG", "n01443537", "n01443537_900000cmyk", None),
+        ("n01443537_900000cmyk.JPEG", None, "n01443537_900000cmyk", None),
+        ("n01443537_9.JPEG", "n01440764", "n01443537_9", "n01443537"),
+        ("n01443537x.JPEG", "n01440764", "n01440764_n01443537x", None),
+        ("cat_1.jpg", "cat", "cat_cat_1", None),
         ("0001.jpg", "airplane", "airplane_0001", None),
         ("photo.png", None, "photo", None),
     ],
@@ -52,6 +57,27 @@ def test_different_unsafe_names_have_different_keys():
 
 def test_a_name_of_nothing_safe_is_its_digest():
     assert re.fullmatch(r"[0-9a-f]{8}", name_sample("ä.jpg").key)
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        (".ipynb_checkpoints", True),
+        ("._a.jpg", True),
+        ("Thumbs.db", True),
+        ("cat/thumbs.DB", True),
+        ("DESKTOP.INI", True),
+        ("@eaDir", True),
+        ("n01440764/@eaDir/a.JPEG/SYNOPHOTO_THUMB_M.jpg", True),
+        ("__MACOSX/._a.JPEG", True),
+        ("./a.jpg", False),
+        ("../a.jpg", False),
+        ("thumbs.jpg", False),
+        ("desktop.ini.png", False),
+    ],
+)
+def test_names_of_operating_systems_are_known(name, hidden):
+    assert is_hidden(name) is hidden
 
 
 def test_hidden_files_and_image_names():

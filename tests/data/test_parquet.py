@@ -61,6 +61,49 @@ def test_rows_without_names_keep_their_order(tmp_path: Path) -> None:
     assert reader.class_names == ["0", "1"]
 
 
+def write_named(folder: Path, rows: list[tuple[str, bytes, int]], names: list[str] | None) -> None:
+    """Both splits, with the class names that the datasets library keeps."""
+    images = [{"bytes": data, "path": path} for path, data, _ in rows]
+    table = pyarrow.table({"image": images, "label": [label for _, _, label in rows]})
+    if names:
+        about = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
+    for split in ("train", "test"):
+        write_table(table, folder / f"{split}-0.parquet")
+
+
+@pytest.mark.parametrize("folders", [True, False])
+@pytest.mark.parametrize("names", [["cat", "dog"], None])
+def test_classes_may_share_file_names(tmp_path: Path, names: list[str] | None, folders: bool) -> None:
+    """As folders of classes do: train/cat/0000.jpg, train/dog/0000.jpg; some copies keep the base names only."""
+    called = names or ["0", "1"]
+    rows = [
+        (label, n, f"{called[label]}/{n:04d}.jpg" if folders else f"{n:04d}.jpg") for n in range(3) for label in (1, 0)
+    ]
+    write_named(tmp_path, [(path, encoded(10 * label + n), label) for label, n, path in rows], names)
+    prepare(config(tmp_path), tmp_path / "out")
+    reader = ShardReader(tmp_path / "out", "train")
+    assert reader.keys.tolist() == [f"{name}_{n:04d}" for name in called for n in range(3)]
+    assert reader.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert [reader.read(index) for index in range(6)] == [encoded(10 * label + n) for label in (0, 1) for n in range(3)]
+
+
+def test_the_same_names_in_subfolders_of_a_class_are_kept_apart(tmp_path: Path) -> None:
+    rows = [("a/0.jpg", 0), ("b/0.jpg", 0), ("a/0.jpg", 1), ("c.jpg", 1)]
+    write_named(tmp_path, [(path, encoded(n), label) for n, (path, label) in enumerate(rows)], ["cat", "dog"])
+    prepare(config(tmp_path), tmp_path / "out")
+    reader = ShardReader(tmp_path / "out", "train")
+    assert [key[:6] for key in reader.keys] == ["cat_0-", "cat_0-", "dog_0", "dog_c"]
+    assert {reader.read(index) for index in (0, 1)} == {encoded(0), encoded(1)}
+
+
+def test_a_path_twice_in_a_class_is_refused(tmp_path: Path) -> None:
+    rows = [("0.jpg", 0), ("0.jpg", 1), ("0.jpg", 1)]
+    write_named(tmp_path, [(path, encoded(n), label) for n, (path, label) in enumerate(rows)], ["cat", "dog"])
+    with pytest.raises(SourceError, match=r"1 image\(s\) share the key .* 'dog_0'.*see that no row is matched twice"):
+        plan_split(config(tmp_path), tmp_path / "out", "train")
+
+
 def test_class_names_of_the_datasets_library_are_kept(tmp_path: Path) -> None:
     names = {"info": {"features": {"digit": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
     table = pyarrow.table(

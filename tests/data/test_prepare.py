@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from data.miniature import (
     FORMS,
-    PHOTOGRAPHS,
     ROOT,
     Miniature,
     encoded,
@@ -100,7 +99,6 @@ def test_all_forms_of_the_same_images_are_identical(images: Miniature, tmp_path:
     check_forms(images, tmp_path)
 
 
-@pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason="the shared photographs are not here")
 def test_all_forms_of_photographs_are_identical(tmp_path: Path) -> None:
     check_forms(photographs(), tmp_path)
 

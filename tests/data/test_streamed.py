@@ -1,7 +1,4 @@
-"""Streamed images: official pixels through the shards, the same batches for any workers, processes and resumes.
-
-The golden photographs are tried where they are: in the file that TITOK_GOLDEN_PHOTOS names, or in ../shared.
-"""
+"""Streamed images: official pixels through the shards, the same batches for any workers, processes and resumes."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden.rule import load_golden
+from golden.rule import HERE, load_golden
 from PIL import Image
 
 from titok.config.data import Dataset
@@ -36,8 +33,6 @@ from titok.data.transforms import Crop, eval_transform, floats_on, to_uint8, tra
 from titok.data.views import views_of
 from titok.runtime.seed import generator
 
-ROOT = Path(__file__).parents[2]
-PHOTOS = Path(os.environ.get("TITOK_GOLDEN_PHOTOS", ROOT / "../shared/golden/preprocessing/inputs.npz"))
 GOLDEN = load_golden("preprocessing").extra["per_image"]
 SIZES = [(50, 37), (37, 50), (53, 80), (24, 31), (32, 32), (64, 32), (33, 30), (40, 90), (48, 48), (90, 31), (36, 36)]
 MODES = ["RGB", "L", "CMYK", "RGB"]
@@ -95,13 +90,11 @@ def test_training_equals_the_official_transform(directory):
             assert batch.labels[position] == index % 3
 
 
-@pytest.mark.skipif(not PHOTOS.exists(), reason=f"the golden photographs are not here: {PHOTOS}")
 @pytest.mark.parametrize("workers", [0, 1])
 def test_photographs_through_shards_are_golden(tmp_path, workers):
-    files = np.load(PHOTOS)
     with ShardWriter(tmp_path, "test") as writer:
         for number, name in enumerate(GOLDEN):
-            writer.write(name, files[f"{name}/jpeg_bytes"].tobytes(), number)
+            writer.write(name, (HERE / "preprocessing" / f"{name}.jpg").read_bytes(), number)
     official = StreamedSet(tmp_path, "test", 256, workers=workers)
     adm = StreamedSet(tmp_path, "test", 281, "adm", workers=workers)
     adm_256 = StreamedSet(tmp_path, "test", 256, "adm", workers=workers)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import os
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from golden.rule import load_golden
+from golden.rule import HERE, load_golden
 from PIL import Image
 
+from titok.data import pictures
+from titok.data.pictures import is_strip
 from titok.data.transforms import (
     Crop,
     TransformError,
@@ -31,8 +30,6 @@ from titok.data.transforms import (
 )
 
 GOLDEN = load_golden("preprocessing").extra["per_image"]
-SHARED = Path(__file__).parents[3] / "shared" / "golden" / "preprocessing" / "inputs.npz"
-PHOTOS = Path(os.environ.get("TITOK_GOLDEN_PHOTOS", SHARED))
 SEEDS = range(4)
 SIZES = [(500, 375), (375, 500), (533, 800), (183, 280), (256, 256), (640, 256), (257, 300), (18, 18)]
 
@@ -132,6 +129,42 @@ def test_by_adms_rule_crops_are_windows_of_a_square(size):
     np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 40, rule="adm"), square.transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("rule", ["official", "bilinear", "adm"])
+@pytest.mark.parametrize("size", [(2000, 15), (15, 2000), (3, 400), (400, 3), (7000, 60), (60, 7000)])
+def test_windows_of_strips_are_those_of_the_whole_image_resized(size, rule, monkeypatch):
+    draws, image = seeded(size[0]), picture(*size)
+    where = [draw_crop(*resized_size(*size, 32, rule), 24, draws) for _ in range(5)]
+    assert is_strip(*size)
+    found = [crop_pixels(image, 32, 24, crop, rule) for crop in [None, *where]]
+    monkeypatch.setattr(pictures, "STRIP", 10_000)
+    assert not is_strip(*size)
+    whole = [crop_pixels(image, 32, 24, crop, rule) for crop in [None, *where]]
+    apart = (torch.stack(found).int() - torch.stack(whole).int()).abs()
+    assert apart.max() <= 1, "more than a rounding"
+    assert apart.sum() <= 2e-3 * apart.numel(), "measured: 11 of 10368 values at most"
+
+
+def test_only_strips_are_not_resized_as_a_whole():
+    assert [is_strip(*size) for size in ((100, 1), (101, 1), (1, 101), (2000, 30), (256, 256))] == [
+        False, True, True, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", ["official", "bilinear", "adm"])
+@pytest.mark.parametrize("size", [(60_000, 1), (1, 60_000), (65_000, 30)])
+def test_memory_is_bounded_by_the_window_and_not_by_the_ratio(size, rule, monkeypatch):
+    made, resize = [], Image.Image.resize
+
+    def noted(image, size, *rest, **named):
+        made.append(size)
+        return resize(image, size, *rest, **named)
+
+    monkeypatch.setattr(Image.Image, "resize", noted)
+    found = crop_pixels(Image.new("RGB", size, (10, 20, 30)), 256, 256, rule=rule)
+    assert found.float().mean((1, 2)).tolist() == [10, 20, 30]
+    assert max(width * height for width, height in made) <= 256 * 640, "no more than the window and the rows it needs"
+
+
 def halved(values: np.ndarray) -> np.ndarray:
     """Means of 2 x 2 pixels as Pillow's box filter makes them: columns first, rounded, then rows, rounded."""
     across = (values[:, 0::2].astype(int) + values[:, 1::2] + 1) // 2
@@ -161,12 +194,11 @@ def test_adm_and_eval_differ_where_the_official_ones_do():
     )
 
 
-@pytest.mark.skipif(not PHOTOS.exists(), reason="the golden photographs are not here (TITOK_GOLDEN_PHOTOS)")
 @pytest.mark.parametrize("name", GOLDEN)
 def test_photographs_have_golden_checksums(name):
     golden = GOLDEN[name]
-    image = Image.open(io.BytesIO(np.load(PHOTOS)[f"{name}/decoded_png_bytes"].tobytes())).convert("RGB")
-    assert crc32(pixels(image)) == golden["decoded_rgb_crc32"]
+    image = Image.open(HERE / "preprocessing" / f"{name}.jpg").convert("RGB")
+    assert crc32(pixels(image)) == golden["decoded_rgb_crc32"], "this Pillow decodes JPEG differently"
     assert crc32(to_uint8(eval_transform(image, 256, 256), "round")) == golden["eval_crc32"]
     assert crc32(pixels(adm_centre_crop(image, 256))) == golden["adm_256_crc32"]
     assert crc32(pixels(adm_centre_crop(image, 281))) == golden["adm_281_crc32"]

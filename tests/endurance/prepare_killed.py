@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from data.miniature import PHOTOGRAPHS, Miniature, encoded, official, photographs  # noqa: E402
+from data.miniature import Miniature, encoded, official, photographs  # noqa: E402
 
 from titok.config.data import Preparation  # noqa: E402
 from titok.config.job_settings import DataJob  # noqa: E402
@@ -43,7 +43,7 @@ def main() -> None:
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = write_config(folder, noise() if options.synthetic or not PHOTOGRAPHS.exists() else photographs(100))
+        config = write_config(folder, noise() if options.synthetic else photographs(100))
         started = time.monotonic()
         run(config, folder / "expected", jobs=2)
         duration = time.monotonic() - started
@@ -73,12 +73,12 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="at least so many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
-    parser.add_argument("--synthetic", action="store_true", help="noise, even where photographs are at hand")
+    parser.add_argument("--synthetic", action="store_true", help="noise instead of photographs")
     return parser.parse_args()
 
 
 def noise() -> Miniature:
-    """As many images as the photographs, for machines without them."""
+    """As many images as the photographs."""
     wnids = [f"n{1440764 + 13 * number:08d}" for number in range(100)]
     train = {
         wnid: {f"{wnid}_{image}.JPEG": encoded(2 * number + image, size=(500, 375)) for image in range(2)}

@@ -107,6 +107,7 @@ def test_what_are_no_samples_is_never_removed(tmp_path: Path) -> None:
         SampleParts(tmp_path / "notes.txt", IDENTITY, COUNT)
     folder = tmp_path / "parts"
     SampleParts(folder, IDENTITY, COUNT).extend(batches(0))
+    (folder / ".DS_Store").write_bytes(b"")
     (folder / "part-000000.npz.old").write_text("kept aside by somebody")
     before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(SamplingError, match="nothing was removed"):

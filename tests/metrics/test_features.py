@@ -39,7 +39,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def images() -> torch.Tensor:
     """Noise, blocks and one photograph, uint8."""
     golden = load_golden("evaluator_inception")
-    batch = (standard_batch(golden.inputs["u8"]) * 255).to(torch.uint8)
+    batch = (standard_batch()[:3] * 255).to(torch.uint8)
     checksums = [zlib.crc32(image.permute(1, 2, 0).contiguous().numpy().tobytes()) for image in batch]
     channel_first = [zlib.crc32(image.numpy().tobytes()) for image in batch]
     assert golden.inputs["u8_crc32"].tolist() in (checksums, channel_first)

@@ -120,6 +120,7 @@ def test_a_bare_file_with_a_released_yaml(tmp_path: Path) -> None:
     with pytest.raises(PublishedFormatError, match=r"holds a tokenizer.*config=\.\.\."):
         titok.load(tmp_path / "tokenizer_toy.bin")
     shutil.copy(tmp_path / "elsewhere/toy.yaml", tmp_path / "toy.yaml")
+    (tmp_path / "._toy.yaml").write_bytes(b"\0\5\x16\7 of macOS")
     assert_same(titok.load(tmp_path / "tokenizer_toy.bin").state_dict(), named.state_dict())
     assert isinstance(titok.load(tmp_path / "generator_toy.bin"), MaskGITViT)
 

@@ -1,6 +1,6 @@
-"""Official-size models on all four images of their golden folders, photographs included, at the folders' tolerances.
+"""Official-size models on all four golden images, photographs included, at the golden folders' tolerances.
 
-The folders lie beside the project; the tests next door have the parts that travel with it.
+The tests next door look at one image more closely, and at single layers.
 
 Run: pytest tests/models/test_whole_golden_folders.py
 """
@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from golden.rule import SHARED as GOLDEN
-from golden.rule import rule_state_dict, standard_batch
+from golden.rule import HERE, load_golden, rule_state_dict, standard_batch
 from torch import Tensor, nn
 
 from titok.config.model import VQGANModel
@@ -22,54 +21,43 @@ from titok.models.published import config_from_published, from_published
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN, to_grid
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not GOLDEN.exists(), reason="the golden folders are not beside the project"),
-]
+pytestmark = pytest.mark.slow
 
 
 class Folder:
-    """One golden folder: weights by its rule, its inputs, and comparisons at its own tolerances."""
+    """One golden folder: weights by its rule, random tokens, and comparisons at its own tolerances."""
 
     def __init__(self, name: str) -> None:
-        self.path = GOLDEN / name
-        self.inputs, self.outputs = (dict(np.load(self.path / f"{part}.npz")) for part in ("inputs", "outputs"))
-        self.index = self.document("outputs_index.json")
+        self.golden = load_golden(name)
+        self.path = HERE / name
+        self.arrays = self.golden.outputs | dict(np.load(self.path / "four.npz"))
+        self.index = self.document("four.json")
 
     def document(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.path / name).read_text())
         return found
 
     def weights(self) -> dict[str, Tensor]:
-        shapes = {key: tuple(entry["shape"]) for key, entry in self.document("keys.json").items()}
-        return rule_state_dict(shapes, self.document("rule.json")["multipliers_by_suffix"])
+        shapes = {key: tuple(entry["shape"]) for key, entry in self.golden.keys.items()}
+        return rule_state_dict(shapes, self.golden.multipliers)
 
-    def images(self) -> Tensor:
-        block = json.loads((self.path / "extra.json").read_text()).get("block_side", 8)
-        return standard_batch(self.inputs["real_u8"], int(self.inputs["block_seed"]), block)
+    def random(self, name: str) -> Tensor:
+        """What was decoded besides what the encoder gave."""
+        return torch.from_numpy(self.arrays[name])
 
     def compare(self, name: str, whole: Tensor) -> None:
         """``whole`` in the released shape, cut as the folder's index says."""
         entry = self.index[name]
-        assert list(whole.shape) == entry["full_shape"], name
-        if entry["slice"] == "all":
-            part = whole
-        else:
+        assert list(whole.shape) == entry["shape"], name
+        part = whole
+        if entry["slice"] != "all":
             part = whole[tuple(_slice(text) for text in entry["slice"].strip("[]").split(","))]
         if not whole.is_floating_point():
-            np.testing.assert_array_equal(part, self.outputs[name], err_msg=name)
+            np.testing.assert_array_equal(part, self.arrays[name], err_msg=name)
             return
-        atol = entry["tolerance"]["recommended_atol"] if "tolerance" in entry else self.inherited(name)
         torch.testing.assert_close(
-            part, torch.from_numpy(self.outputs[name]), rtol=0, atol=atol, msg=lambda m: f"{name}: {m}"
+            part, torch.from_numpy(self.arrays[name]), rtol=0, atol=entry["atol"], msg=lambda m: f"{name}: {m}"
         )
-
-    def inherited(self, name: str) -> float:
-        """Crops are cut from the image of the same name."""
-        tolerance: float = self.index[name.removesuffix("_crop").removesuffix("_clamped")]["tolerance"][
-            "recommended_atol"
-        ]
-        return tolerance
 
 
 def _slice(text: str) -> slice:
@@ -101,7 +89,7 @@ def filled(build: Any, state: dict[str, Tensor]) -> Any:
 
 def test_titok_s128() -> None:
     folder = Folder("tokenizer_titok_s128")
-    model, images = titok_of(folder), folder.images()
+    model, images = titok_of(folder), standard_batch()
     z = model.encode(images)
     folder.compare("z", released(z))
     quantized = model.quantize(z)
@@ -113,14 +101,14 @@ def test_titok_s128() -> None:
     restored = model.detokenize(quantized.indices)
     folder.compare("image", restored)
     folder.compare("image_crop", restored)
-    random_tokens = torch.from_numpy(folder.inputs["random_ids"]).long().flatten(1)
+    random_tokens = folder.random("random_ids").long().flatten(1)
     folder.compare("logits_rand", as_map(model.proxy_logits(model.quantize.lookup(random_tokens))))
     folder.compare("image_rand", model.detokenize(random_tokens))
 
 
 def test_titok_bl64_vae() -> None:
     folder = Folder("tokenizer_titok_bl64_vae_c16")
-    model, images = titok_of(folder), folder.images()
+    model, images = titok_of(folder), standard_batch()
     folder.compare("z", released(model.encode(images)))
     posterior = model.posterior(images)
     folder.compare("posterior_mean", released(posterior.mean))
@@ -130,14 +118,14 @@ def test_titok_bl64_vae() -> None:
     restored = model.detokenize(posterior.mean)
     folder.compare("image", restored)
     folder.compare("image_crop", restored)
-    latents = torch.from_numpy(folder.inputs["random_ids"]).squeeze(2).transpose(1, 2)
+    latents = folder.random("random_ids").squeeze(2).transpose(1, 2)
     folder.compare("image_rand", model.detokenize(latents))
 
 
 def test_maskgit_vqgan() -> None:
     folder = Folder("maskgit_vqgan")
     model = filled(lambda: VQGAN(VQGANModel()), folder.weights())
-    images = standard_batch(folder.inputs["real_u8"], 1236, 16)
+    images = standard_batch(1236, 16)
     features = model.encode(images)
     folder.compare("encoder_out", to_grid(features))
     codes = model.quantize(features).indices
@@ -147,5 +135,5 @@ def test_maskgit_vqgan() -> None:
     folder.compare("image", restored)
     folder.compare("image_crop", restored)
     folder.compare("image_clamped", model.detokenize(codes))
-    random_codes = torch.from_numpy(folder.inputs["random_codes"]).long()
+    random_codes = folder.random("random_codes").long()
     folder.compare("image_rand", model.decode(model.quantize.lookup(random_codes)))

@@ -72,6 +72,9 @@ def test_measurements_are_found_by_device(tmp_path: Path) -> None:
     assert find_rates(tmp_path / "none", ASSUMED) is None
     (tmp_path / "other.json").write_text(json.dumps({"anything": 1}))
     report(tmp_path / "cpu" / "a.json", [], kind="cpu")
+    (tmp_path / "._other.json").write_bytes(b"\0\5\x16\7")  # what macOS leaves on foreign disks is no JSON
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "a.json").write_text("{half")
     report(tmp_path / "h100" / "a.json", [], device="NVIDIA H100 80GB HBM3")
     assert find_rates(tmp_path, ASSUMED) is None
     found = find_rates(tmp_path, PeakShare("H100", 0.3))

@@ -27,6 +27,14 @@ def finished(tree):
     return tree
 
 
+def test_files_of_operating_systems_stay_out(finished, tmp_path):
+    (finished.root / "scores" / "._seed0.json").write_bytes(b"\0\5\x16\7 of macOS")
+    (finished.root / "tokenizers" / "Thumbs.db").write_bytes(b"of Windows")
+    pack(finished, tmp_path / "study.zip")
+    with zipfile.ZipFile(tmp_path / "study.zip") as archive:
+        assert not [name for name in archive.namelist() if "._seed0" in name or "Thumbs" in name]
+
+
 def pack(tree, output, **options):
     options = {"title": "A study", "description": "small", "root": ROOT, **options}
     return write_crate(tree.root, ROOT / "config/digits.yaml", output, **options)

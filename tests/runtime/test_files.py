@@ -246,3 +246,24 @@ def test_sums(tmp_path):
     assert sha256_json({"a": 1}) != sha256_json({"a": 2})
     # `config` and `runtime` may not import each other, yet must name the same settings by the same sum.
     assert sha256_json({"b": 1, "a": "ä"}) == fingerprint({"b": 1, "a": "ä"})
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o027, 0o077])
+@pytest.mark.parametrize("made", [None, 0o600, 0o666])
+def test_files_are_as_readable_as_the_umask_says(tmp_path, umask, made):
+    """However their writer made them: safetensors gives none but the owner any rights."""
+    path, old = tmp_path / "a.safetensors", os.umask(umask)
+    try:
+        path.write_text("an old one")
+        path.chmod(0o600)
+        with atomic_path(path) as temporary:
+            assert not temporary.exists()
+            if made is None:
+                save_file({"a": torch.zeros(3)}, temporary)
+            else:
+                temporary.write_text("x")
+                temporary.chmod(made)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    only(tmp_path, "a.safetensors")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from golden.rule import SHARED, Golden, block_image, load_golden, noise_image, rule_state_dict, standard_batch
+from golden.rule import Golden, block_image, load_golden, noise_image, rule_state_dict, standard_batch
 
 from titok.config.model import TokenizerModel, VQGANModel
 from titok.config.training import ProxyCodeLosses, Schedule, Training
@@ -23,7 +22,7 @@ from titok.training.loop import Run
 from titok.training.stage1 import Stage1Task
 from titok.training.task import MODEL, Turn
 
-ALL_STEPS = SHARED / "train_steps_stage1_s128"
+FOLDER = "train_steps_stage1_s128"
 LOSSES = ("loss", "proxy_code_loss", "quantizer_loss", "commitment_loss", "codebook_loss")
 """In the order of the official log."""
 
@@ -37,7 +36,7 @@ def official_models() -> tuple[TiTok, VQGAN]:
     """S-128 and the MaskGIT-VQGAN with weights by rule."""
     config = TokenizerModel(latent_layout="interleaved", pixel_lookup="argmax")
     model, vqgan = TiTok(config), VQGAN(VQGANModel())
-    weights = rule_weights(load_golden("train_steps_stage1_s128"))
+    weights = rule_weights(load_golden(FOLDER))
     model.load_state_dict(from_published(weights, config), strict=False)  # no pixel decoder there
     vqgan.load_state_dict(rule_weights(load_golden("maskgit_vqgan")))
     return model, vqgan
@@ -92,28 +91,25 @@ def compare_parameters(model: TiTok, names: list[str], outputs: dict[str, np.nda
 
 @pytest.mark.slow
 def test_the_first_step_of_s128() -> None:
-    golden = load_golden("train_steps_stage1_s128")
+    golden = load_golden(FOLDER)
     model, vqgan = official_models()
     task = Stage1Task(model, vqgan, ProxyCodeLosses(), Training(schedule=Schedule(warmup_steps=2))).train()
     images = torch.from_numpy(np.stack([noise_image(1234), block_image(1235)]))
     batch = Batch(images, torch.zeros(2, dtype=torch.long))
 
-    np.testing.assert_array_equal(vqgan.tokenize(images), golden.outputs["proxy_codes"])
+    np.testing.assert_array_equal(vqgan.tokenize(images), golden.outputs["proxy_codes"][0])
     [(player, terms, _)] = task.updates(batch, 0, generator(0, "step", 0))
-    np.testing.assert_array_equal(terms["indices"], golden.outputs["ids"])
+    np.testing.assert_array_equal(terms["indices"], golden.outputs["ids"][0])
     found = [terms[name].item() for name in LOSSES]
-    np.testing.assert_allclose(found, golden.outputs["loss_log"], rtol=1e-5)
+    np.testing.assert_allclose(found, golden.outputs["loss_log"][0], rtol=1e-5)
     grad_norm = task.players[player].update(terms["loss"], 0)
     np.testing.assert_allclose(grad_norm.item(), golden.outputs["grad_norms"][0], rtol=1e-4)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not ALL_STEPS.exists(), reason="the photographs of ../shared/golden are not here")
 def test_all_four_steps_of_s128_through_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three of the steps see photographs, which this repository does not hold."""
-    inputs, outputs = (dict(np.load(ALL_STEPS / name)) for name in ("inputs.npz", "outputs.npz"))
-    facts = json.loads((ALL_STEPS / "extra.json").read_text())
-    images = standard_batch(inputs["real_u8"], int(inputs["block_seed"]))
+    golden = load_golden(FOLDER)
+    outputs, names, images = golden.outputs, list(golden.keys), standard_batch()
     training = Training(steps=4, batch_size=2, schedule=Schedule(warmup_steps=2))
     task = RecordingTask(*official_models(), ProxyCodeLosses(), training).train()
     take_step, norms = task.players[MODEL].step, []
@@ -125,14 +121,14 @@ def test_all_four_steps_of_s128_through_the_loop(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(task.players[MODEL], "step", recorded)
     run = Run(task, training, seed=0, config={})
     for _ in range(training.steps):
-        run.train_one_step(PickedImages(images, facts["batch_image_indices"]))
+        run.train_one_step(PickedImages(images, golden.extra["batch_image_indices"]))
 
     ids = torch.stack([terms["indices"] for terms in task.found])
-    np.testing.assert_array_equal(ids, outputs["ids"][:, :, 0])
+    np.testing.assert_array_equal(ids, outputs["ids"])
     np.testing.assert_array_equal(torch.stack(task.proxy_codes), outputs["proxy_codes"])
     losses = [[terms[name].item() for name in LOSSES] for terms in task.found]
     np.testing.assert_allclose(losses, outputs["loss_log"], rtol=1e-5)
     np.testing.assert_allclose(norms, outputs["grad_norms"], rtol=1e-4)
-    compare_parameters(task.model, facts["param_names"], outputs, "final")
+    compare_parameters(task.model, names, outputs, "final")
     with run.ema.averaged():
-        compare_parameters(task.model, facts["param_names"], outputs, "ema_final")
+        compare_parameters(task.model, names, outputs, "ema_final")

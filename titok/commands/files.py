@@ -32,7 +32,7 @@ def tokenize(options: argparse.Namespace) -> None:
     codes = []
     with inference(device, options.precision), progress(len(files), desc="tokenize", unit="image") as bar:
         for part in batches(len(files), options.batch_size):
-            codes.append(_codes(model, read_batch(files[part], side).to(device)).cpu())
+            codes.append(_codes(model, read_batch(files[part], side, files[part.stop :]).to(device)).cpu())
             bar.update(len(codes[-1]))
     TokenFile(stacked(codes), tuple(str(file) for file in files), settings_of(model)).save(options.output)
 
@@ -60,7 +60,7 @@ def reconstruct(options: argparse.Namespace) -> None:
     side = image_side(model, options.size)
     with inference(device, options.precision), progress(len(files), desc="reconstruct", unit="image") as bar:
         for part in batches(len(files), options.batch_size):
-            images = model.detokenize(_codes(model, read_batch(files[part], side).to(device)))
+            images = model.detokenize(_codes(model, read_batch(files[part], side, files[part.stop :]).to(device)))
             output.write(finished_pixels(images, options.rounding, model))
             bar.update(len(images))
     output.close()

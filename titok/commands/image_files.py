@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,16 +13,21 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from titok.data.messages import all_of
+from titok.data.pictures import PictureError, to_rgb
 from titok.data.transforms import Rounding, eval_transform, to_uint8
 from titok.models.hub import load
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import atomic_path, save_npz
+from titok.runtime.system_names import is_hidden, is_system_name
 from titok.runtime.weights import WeightsError
 
 Precision = Literal["fp32", "bf16"]
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-"""Endings that count as images inside a folder."""
+NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats of Pillow that it knows by their headers only, or reads with another program."""
+SHOWN = 5
+"""Names in a line about what is left out."""
 VQGAN_SIDE = 256
 """A VQGAN takes any size; the MaskGIT-VQGAN was trained on this one."""
 
@@ -31,35 +37,102 @@ class ImageFileError(Exception):
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
-    """The files among ``paths``, with every folder replaced by the images in it, sorted by name."""
-    files = []
+    """The files among ``paths``, with every folder replaced by the images in it, sorted by name.
+
+    Files of operating systems are passed over; what else a folder holds is said on standard error. Raises
+    `ImageFileError` for all files at once whose names or headers tell that they cannot be read.
+    """
+    files: list[Path] = []
+    refused: list[str] = []
     for path in paths:
-        if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-            if not found:
-                raise ImageFileError(f"{path} holds no images; endings looked for: {', '.join(sorted(SUFFIXES))}")
-            files += found
-        elif path.is_file():
+        if path.is_dir() and not is_system_name(path.name):
+            files += _images_in(path)
+        elif not is_system_name(path.name):
             files.append(path)
-        else:
-            raise ImageFileError(f"{path} is no file or folder; check the path")
+    if not files:
+        raise ImageFileError(f"{', '.join(map(str, paths))}: files of an operating system, and no images")
+    for file in files:
+        try:
+            _check_header(file)
+        except ImageFileError as error:
+            refused.append(str(error))
+    if refused:
+        raise ImageFileError(all_of(refused, "files cannot be read"))
     return files
 
 
-def read_batch(files: Sequence[Path], side: int) -> Tensor:
+def picture_suffixes() -> set[str]:
+    """Endings, in small letters, of the formats that this Pillow reads pixels from."""
+    Image.init()
+    return {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN.keys() - NO_PIXELS}
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Images of a folder by their names, sorted; says what else there is."""
+    entries = sorted(entry for entry in folder.iterdir() if not is_hidden(entry.name))
+    endings = picture_suffixes()
+    taken = {entry: entry.suffix.lower() in endings and not entry.is_dir() for entry in entries}
+    found = [entry for entry in entries if taken[entry]]
+    others = [entry.name + "/" * entry.is_dir() for entry in entries if not taken[entry]]
+    named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+    if not found:
+        raise ImageFileError(
+            f"{folder} holds no images{f', but {named}' if others else ''}; endings looked for: "
+            f"{', '.join(sorted(endings))}"
+        )
+    if others:
+        print(f"{folder}: left out what is no picture by its name: {named}", file=sys.stderr)
+    return found
+
+
+def _check_header(file: Path) -> None:
+    """Raises `ImageFileError` when a file cannot be an image that can be read, without decoding it."""
+    if file.is_symlink() and not file.exists():
+        raise ImageFileError(f"{file} is a dangling link: {file.readlink()} does not exist; mend or remove the link")
+    if not file.is_file():
+        raise ImageFileError(f"{file} is no file or folder; check the path")
+    with _as_image_error(file), Image.open(file) as image:
+        if image.mode in ("I", "F"):  # Few are; whether they can be used depends on what they hold.
+            to_rgb(image)
+
+
+def read_batch(files: Sequence[Path], side: int, later: Sequence[Path] = ()) -> Tensor:
     """(B, 3, side, side) in [0, 1]: the official evaluation transform of images of any size.
 
-    The orientation noted by cameras is ignored, as in ImageNet's protocol.
+    The orientation noted by cameras is ignored, as in ImageNet's protocol. Raises `ImageFileError` for all files that
+    cannot be decoded, those of ``later`` too, which the run would meet one by one.
     """
-    return torch.stack([eval_transform(read_image(file), side, side) for file in files])
+    try:
+        return torch.stack([eval_transform(read_image(file), side, side) for file in files])
+    except ImageFileError as error:
+        reasons = [reason for file in (*files, *later) if (reason := _why_unreadable(file))]
+        raise ImageFileError(all_of(reasons or [str(error)], "files cannot be read")) from error
 
 
 def read_image(file: Path) -> Image.Image:
     """An RGB image of any format; raises `ImageFileError` when it is none."""
+    with _as_image_error(file), Image.open(file) as image:
+        return to_rgb(image)
+
+
+def _why_unreadable(file: Path) -> str | None:
     try:
-        with Image.open(file) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        read_image(file)
+    except ImageFileError as error:
+        return str(error)
+    return None
+
+
+@contextlib.contextmanager
+def _as_image_error(file: Path) -> Iterator[None]:
+    """Damaged files fail in many ways inside Pillow: OSError, SyntaxError, struct.error, RuntimeError."""
+    try:
+        yield
+    except PictureError as error:
+        raise ImageFileError(f"{file} cannot be read as a picture: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:
         raise ImageFileError(f"{file} is no readable image ({error}); remove it or convert it to PNG") from error
 
 

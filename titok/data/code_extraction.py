@@ -19,7 +19,7 @@ from titok.data.code_parts import PartFolder
 from titok.data.code_store import CodeStore
 from titok.data.loading import batches_of, in_order
 from titok.data.shards import ShardReader
-from titok.data.transforms import crop_pixels, resized
+from titok.data.transforms import crop_pixels, resized, resized_size
 from titok.runtime.seed import derive_seed
 
 Encode = Callable[[Tensor], Tensor]
@@ -49,8 +49,9 @@ class ViewReader:
     def windows(self, image: Image.Image, index: int) -> Tensor:
         """(V, 3, S, S) uint8, the windows of an RGB image in the place of sample ``index``."""
         resize, rule, crop = self._facts.resize, self._facts.resize_rule, self._facts.crop
+        width, height = resized_size(*image.size, resize, rule)
         image = resized(image, resize, rule)
-        chosen = (view.crop_of(image.width, image.height, crop, index) for view in self.views)
+        chosen = (view.crop_of(width, height, crop, index) for view in self.views)
         # Resizing an image to the size it has changes nothing, so every window comes from the one way to cut them.
         return torch.stack([crop_pixels(image, resize, crop, where, rule) for where in chosen])
 

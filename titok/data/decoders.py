@@ -13,6 +13,7 @@ import torch
 
 from titok.config.data import ResizeRule
 from titok.config.training import Decoder
+from titok.data.pictures import is_strip
 from titok.data.shards import ShardReader
 from titok.data.transforms import Crop, crop_pixels, resized_size
 
@@ -40,6 +41,8 @@ def torchvision_window(
 
     if rule != "official":
         raise DecoderError(f"resize_rule is {rule!r}; decoder 'torchvision' knows 'official' only, use 'pillow'")
+    if is_strip(*reader.size(index)):  # which torch could only resize as a whole
+        return pillow_window(reader, index, resize, crop, where, rule)
     data = torch.from_numpy(np.frombuffer(reader.read(index), dtype=np.uint8).copy())
     image = decode_image(data, ImageReadMode.RGB)
     width, height = resized_size(image.shape[2], image.shape[1], resize)

@@ -7,19 +7,23 @@ found here is repaired; it is counted, listed and, where no pixels come out, ref
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from PIL import Image
 
+from titok.data.pictures import is_deep, is_strip, to_rgb
 from titok.data.shard_file import EXTENSIONS, ImageHeader, header_of
 from titok.data.shard_index import ShardError
 
 ODDITIES = {
     "greyscale": "one channel; becomes three equal ones",
     "cmyk": "four printing colours; Pillow's conversion to RGB",
-    "other_mode": "neither RGB nor grey nor CMYK (palette, alpha, 16 bit); Pillow's conversion to RGB",
+    "other_mode": "neither RGB nor grey nor CMYK (palette, alpha); Pillow's conversion to RGB",
+    "sixteen_bit": "more than 8 bits a channel; greys are scaled, 65535 to 255, colours lose their lower bits",
+    "strip": "one edge is more than a hundred times the other; windows show next to nothing of it",
     "misnamed_format": "the content is of another format than the name says, e.g. a PNG called .JPEG; read as it is",
     "several_pictures": "a JPEG with further pictures behind the first, which alone is read",
     "exif_orientation": "EXIF asks for a rotation, which is not done",
@@ -27,8 +31,10 @@ ODDITIES = {
 }
 """What is counted: name -> what it means and what happens to such images."""
 
+_ADDRESS = re.compile(r" ?<[^<>]* at 0x[0-9a-fA-F]+>")
+"""An object in the words of an error: where it lay in memory is different in every run."""
 _ORIENTATION = 0x0112
-_SUFFIXES = {"jpg": (".jpg", ".jpeg"), "png": (".png",)}
+_SUFFIXES = {"jpg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",)}
 
 
 class UndecodableError(Exception):
@@ -50,21 +56,20 @@ def examine(data: bytes, name: str) -> Examined:
         try:
             with Image.open(io.BytesIO(data)) as image:
                 header = header_of(name, image)
-                orientation = _orientation(image)
-                if image.mode == "RGB":
-                    image.load()
-                else:
-                    image.convert("RGB")
+                orientation, deep = _orientation(image), is_deep(image)
+                to_rgb(image)
         except ShardError as error:
             raise UndecodableError(str(error)) from error
         except MemoryError:
             raise
         except Exception as error:  # Damaged files fail in many ways inside Pillow: OSError, SyntaxError, struct.error.
-            raise UndecodableError(f"{type(error).__name__}: {error}") from error
+            raise UndecodableError(f"{type(error).__name__}: {_ADDRESS.sub('', str(error))}") from error
     found = {
         "greyscale": header.mode == "L",
         "cmyk": header.mode == "CMYK",
-        "other_mode": header.mode not in ("RGB", "L", "CMYK"),
+        "other_mode": header.mode not in ("RGB", "L", "CMYK") and not deep,
+        "sixteen_bit": deep,
+        "strip": is_strip(header.width, header.height),
         "misnamed_format": PurePosixPath(name).suffix.lower() not in ("", *_SUFFIXES[EXTENSIONS[header.format]]),
         "several_pictures": header.format == "MPO",
         "exif_orientation": orientation not in (None, 1),

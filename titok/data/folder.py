@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from titok.config.data import FolderSource
-from titok.data.names import IMAGE_SUFFIXES, is_hidden, is_image_name, name_sample
+from titok.data.names import IMAGE_SUFFIXES, is_image_name, is_side_file, name_sample
 from titok.data.plan import Listing, SourceError
 from titok.runtime.progress import progress
+from titok.runtime.system_names import is_hidden
+
+ELSEWHERE = "remove it (of data that you may not change, link the images into a folder of your own)"
+"""What to do about a file that does not belong where it is."""
 
 
 def list_folder(source: FolderSource, split: str) -> Listing:
@@ -21,11 +27,14 @@ def list_folder(source: FolderSource, split: str) -> Listing:
 
 def subfolders(folder: Path) -> list[str]:
     """Names of the folders in a folder, sorted; hidden ones are passed over."""
-    return sorted(entry.name for entry in _entries(folder) if entry.is_dir() and not is_hidden(entry.name))
+    return sorted(entry.name for entry in _entries(folder) if _kind(entry) == "folder" and not is_hidden(entry.name))
 
 
 def list_classes(folder: Path, class_names: list[str]) -> Listing:
-    """Every image of ``folder/<class>/``; raises ``SourceError`` for a folder that is no class."""
+    """Every image of ``folder/<class>/``; raises ``SourceError`` for a folder that is no class.
+
+    Files that do not belong there are noted in ``refused``, all of them.
+    """
     labels = {name: label for label, name in enumerate(class_names)}
     unknown = sorted(set(subfolders(folder)) - labels.keys())
     if unknown:
@@ -38,29 +47,53 @@ def list_classes(folder: Path, class_names: list[str]) -> Listing:
                     key = name_sample(file.name, name).key
                     listing.add(key, f"{name}/{file.name}", label, length=file.stat().st_size)
             bar.update()
-    _refuse_loose_files(folder, listing)
+    _note_loose_files(folder, listing)
     return listing
 
 
 def image_files(folder: Path, listing: Listing) -> Iterator[os.DirEntry[str]]:
-    """Files of one folder, sorted by name; hidden ones are noted as ignored, what is no image is an error."""
+    """Files of one folder, sorted by name; hidden ones are noted as ignored, what is no image is refused."""
     for entry in sorted(_entries(folder), key=lambda entry: entry.name):
+        kind = _kind(entry)
         if is_hidden(entry.name):
             listing.ignored.append(f"{folder.name}/{entry.name}")
-        elif not entry.is_file():
-            raise SourceError(f"{entry.path} is no file; a class's folder holds images and nothing else")
+        elif kind == "dangling":
+            listing.refuse(_dangling(entry))
+        elif kind != "file":
+            listing.refuse(f"{entry.path} is no file; a class's folder holds images and nothing else; {ELSEWHERE}")
         elif not is_image_name(entry.name):
-            raise SourceError(f"{entry.path} is no image by its name; allowed: {', '.join(IMAGE_SUFFIXES)}; remove it")
+            allowed = ", ".join(IMAGE_SUFFIXES)
+            listing.refuse(f"{entry.path} is no image by its name; allowed: {allowed}; convert it, or {ELSEWHERE}")
         else:
             yield entry
 
 
-def _refuse_loose_files(folder: Path, listing: Listing) -> None:
-    for entry in _entries(folder):
-        if is_hidden(entry.name):
+def _note_loose_files(folder: Path, listing: Listing) -> None:
+    """What lies beside the classes: lists and labels are ignored, an image would be lost without a word."""
+    for entry in sorted(_entries(folder), key=lambda entry: entry.name):
+        kind = _kind(entry)
+        if is_hidden(entry.name) or (kind == "file" and is_side_file(entry.name)):
             listing.ignored.append(entry.name)
-        elif not entry.is_dir():
-            raise SourceError(f"{entry.path} lies beside the classes' folders; move it into the one of its class")
+        elif kind == "dangling":
+            listing.refuse(_dangling(entry))
+        elif kind != "folder":
+            listing.refuse(
+                f"{entry.path} lies beside the classes' folders; move it into the one of its class, or {ELSEWHERE}"
+            )
+
+
+def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder", "dangling", "other"]:
+    """What a name stands for, links followed."""
+    with contextlib.suppress(OSError):  # Links in a circle.
+        if entry.is_file():
+            return "file"
+        if entry.is_dir():
+            return "folder"
+    return "dangling" if entry.is_symlink() else "other"
+
+
+def _dangling(entry: os.DirEntry[str]) -> str:
+    return f"{entry.path} is a dangling link: {os.readlink(entry.path)} does not exist; mend the link, or {ELSEWHERE}"
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -18,9 +18,10 @@ from titok.config.data import Archive, ImageNetSource
 from titok.data.archives import Member, Reader, scan_tar
 from titok.data.folder import image_files, list_classes, subfolders
 from titok.data.imagenet_devkit import devkit_labels
-from titok.data.names import is_hidden, is_image_name, name_sample
+from titok.data.names import is_image_name, name_sample
 from titok.data.plan import Listing, SourceError
 from titok.data.verified import Published, verified
+from titok.runtime.system_names import is_hidden
 
 OFFICIAL: dict[Archive, Published] = {
     "train": Published("ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e"),
@@ -69,6 +70,7 @@ def _list_val(source: ImageNetSource) -> Listing:
                 raise SourceError(f"{path}: {image.name} has no label; the devkit lists {len(truth)} images")
             _add(listing, image, int(truth[number - 1]))
             numbers.add(number)
+    listing.check()
     if len(numbers) != len(truth):
         missing = next(number for number in range(1, len(truth) + 1) if number not in numbers)
         raise SourceError(
@@ -89,8 +91,10 @@ def _list_kaggle(root: Path, split: str) -> Listing:
     for file in image_files(images / "val", listing):
         wnid = class_of.pop(PurePosixPath(file.name).stem, None)
         if wnid not in labels:
-            raise SourceError(f"{file.path} has the class {wnid!r} in {KAGGLE_LABELS}, which the training images lack")
+            listing.refuse(f"{file.path} has the class {wnid!r} in {KAGGLE_LABELS}, which the training images lack")
+            continue
         listing.add(name_sample(file.name).key, file.name, labels[wnid], length=file.stat().st_size)
+    listing.check()
     if class_of:
         raise SourceError(f"{images / 'val'} lacks {len(class_of)} images of {KAGGLE_LABELS}, such as {min(class_of)}")
     return listing
@@ -140,7 +144,7 @@ def _visible(members: Iterator[Member], listing: Listing, where: str = "") -> It
 def _add(listing: Listing, image: Member, label: int, where: str = "") -> None:
     name = f"{where}/{image.name}" if where else image.name
     if not is_image_name(image.name):
-        raise SourceError(f"{listing.files[0]}: member {name!r} is no image by its name")
+        listing.refuse(f"{listing.files[0]}: member {name!r} is no image by its name")
     key = name_sample(PurePosixPath(image.name).name).key
     listing.add(key, name, label, offset=image.offset, length=image.length)
 

@@ -19,7 +19,7 @@ from titok.data.loading import batches_of, in_order
 from titok.data.order import batch_indices, rank_slice
 from titok.data.shard_index import ShardError
 from titok.data.shards import ShardReader
-from titok.data.transforms import Crop, centre_of, centre_offset, from_uint8, pixels, resized
+from titok.data.transforms import Crop, centre_of, centre_offset, crop_pixels, from_uint8, resized_size
 from titok.runtime.seed import generator
 
 BATCH_SIZE = 256
@@ -131,13 +131,13 @@ def load_images(
 
 def _square(reader: ShardReader, resize: int, rule: ResizeRule, index: int) -> torch.Tensor:
     """(3, R, R) uint8."""
-    image = pixels(resized(reader.image(index), resize, rule))
-    if image.shape[1] != image.shape[2]:
+    width, height = resized_size(*reader.size(index), resize, rule)
+    if width != height:
         raise ShardError(
-            f"{reader.name(index)} is {image.shape[2]} x {image.shape[1]} pixels after resizing; only sets of square "
-            f"images can be held in memory as one array: set in_memory: false"
+            f"{reader.name(index)} is {width} x {height} pixels after resizing; only sets of square images can be held "
+            f"in memory as one array: set in_memory: false"
         )
-    return image
+    return crop_pixels(reader.image(index), resize, resize, rule=rule)
 
 
 class TrainingImages:

@@ -35,7 +35,7 @@ def list_parquet(source: ParquetSource, split: str, num_classes: int) -> Listing
                 for row, (name, label) in enumerate(_names_and_labels(table, source, group, path)):
                     # Without names, rows are called by their place, which sorts like the rows themselves.
                     name = name or f"row-{number:05d}-{group:05d}-{row:06d}"
-                    key, wnid = name_sample(name)
+                    key, wnid = name_sample(PurePosixPath(name).name)
                     listing.add(key, name, label, file=number, offset=group, length=row)
                     if wnid is not None:
                         wnids.setdefault(label, set()).add(wnid)
@@ -97,7 +97,7 @@ def _check_columns(table: ParquetFile, source: ParquetSource, path: Path) -> Non
 def _names_and_labels(
     table: ParquetFile, source: ParquetSource, group: int, path: Path
 ) -> list[tuple[str | None, int]]:
-    """(base name or None, label) of every row of a row group."""
+    """(path or None, label) of every row of a row group."""
     part = table.read_row_group(group, columns=[f"{source.image_column}.path", source.label_column])
     labels = part.column(source.label_column).to_pylist()
     if source.image_column in part.column_names:
@@ -107,7 +107,7 @@ def _names_and_labels(
         names = [None] * len(labels)
     if not all(isinstance(label, int) for label in labels):
         raise SourceError(f"{path}: column {source.label_column} holds something else than whole numbers")
-    return [(PurePosixPath(name).name if name else None, label) for name, label in zip(names, labels, strict=True)]
+    return list(zip(names, labels, strict=True))
 
 
 def _class_names(table: ParquetFile, label_column: str) -> list[str] | None:

@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 
 from titok.config.data import Preparation
+from titok.data.keys import keep_apart
+from titok.data.messages import all_of
 from titok.runtime.files import atomic_path, existing_file, read_json, sha256_json, write_json
 
 FORMAT = "titok-plan-1"
@@ -42,7 +44,9 @@ class Listing:
     sources: list[dict[str, Any]] = field(default_factory=list)
     """What the manifest says about the files."""
     ignored: list[str] = field(default_factory=list)
-    """Hidden files of operating systems."""
+    """Files of operating systems, and lists beside the classes' folders."""
+    refused: list[str] = field(default_factory=list)
+    """Why files cannot be used, a sentence each."""
     _chunks: list[np.ndarray] = field(default_factory=list)
     _waiting: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -55,6 +59,15 @@ class Listing:
         self._waiting.append((key.encode(), name.encode("utf-8", "surrogateescape"), label, file, offset, length))
         if len(self._waiting) >= _CHUNK:
             self._pack()
+
+    def refuse(self, reason: str) -> None:
+        """Notes a file that cannot be used; ``check`` raises for all of them at once."""
+        self.refused.append(reason)
+
+    def check(self) -> None:
+        """Raises ``SourceError`` if anything was refused."""
+        if self.refused:
+            raise SourceError(all_of(self.refused, "files cannot be used"))
 
     def rows(self) -> np.ndarray:
         """(N,) records with the fields key, name, label, file, offset, length, in the order they were added."""
@@ -143,7 +156,10 @@ def make_plan(listing: Listing, config: Preparation, split: str) -> Plan:
     Images are in the order of their keys, except those of Parquet files, whose rows are shuffled and would cost a
     pass over all files for every job; there the index brings the keys into order.
     """
+    listing.check()
     rows = listing.rows()
+    if listing.form in ("files", "parquet"):
+        rows = keep_apart(rows, listing.class_names, by_class=listing.form == "parquet")
     order = np.argsort(rows["key"], kind="stable")
     _check_unique(rows, order, listing.files)
     if listing.form != "parquet":
@@ -219,7 +235,7 @@ def _check_unique(rows: np.ndarray, order: np.ndarray, files: Sequence[str]) -> 
         raise SourceError(
             f"{len(repeated)} image(s) share the key of another one, such as {first['key'].decode()!r}: "
             f"{files[first['file']]}: {name_of(first)} and {files[second['file']]}: {name_of(second)}; "
-            f"keep one of them or rename it"
+            f"keep one of them or rename it (of Parquet files, see that no row is matched twice)"
         )
 
 

@@ -19,6 +19,7 @@ from titok.data.dataset_manifest import dataset_manifest, manifest_path
 from titok.data.digits import prepare_digits
 from titok.data.folder import list_folder
 from titok.data.imagenet import list_imagenet
+from titok.data.messages import listed
 from titok.data.parquet import list_parquet
 from titok.data.plan import Listing, Plan, SourceError, load_plan, make_plan, plan_paths, plan_settings, save_plan
 from titok.data.shard_file import shard_name
@@ -28,8 +29,6 @@ from titok.data.shard_workers import write_shards
 from titok.runtime.files import write_json
 
 SPLITS = ("train", "test")
-_SHOWN = 20
-"""Undecodable images named in a message."""
 
 
 class UndecodableImagesError(Exception):
@@ -87,6 +86,7 @@ def merge_split(config: Preparation, output: Path, split: str) -> None:
     abouts = [shard.about for shard in _finished(output, plan, range(plan.num_shards))]
     _refuse_excess(config, split, abouts)
     columns = _columns_in_key_order(output, plan)
+    _refuse_emptied(plan, columns, abouts)
     shards = [
         {"name": shard_name(split, number), "bytes": about["bytes"], "samples": about["samples"]}
         for number, about in enumerate(abouts)
@@ -147,17 +147,32 @@ def _refuse_excess(config: Preparation, split: str, abouts: list[dict[str, Any]]
     found = _excess(config, split, abouts)
     if not found:
         return
-    lines = [f"\n  - {image['file']}: {image['name']}: {image['reason']}" for image in found[:_SHOWN]]
-    more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    lines = listed([_told(image) for image in found])
     remedy = (
         f"replace them, or leave them out by setting dataset.allow_undecodable (now {config.allow_undecodable}) to the "
         f"number you accept"
         if split == "train"
         else "replace them: scores are not comparable when test images are left out"
     )
-    raise UndecodableImagesError(
-        f"{len(found)} image(s) of split {split!r} cannot be decoded; {remedy}:{''.join(lines)}{more}"
-    )
+    raise UndecodableImagesError(f"{len(found)} image(s) of split {split!r} cannot be decoded; {remedy}:{lines}")
+
+
+def _refuse_emptied(plan: Plan, columns: dict[str, np.ndarray], abouts: list[dict[str, Any]]) -> None:
+    """A class must not vanish because its images were left out; the plan has refused those that had none."""
+    classes = len(plan.class_names)
+    planned, left = (np.bincount(labels, minlength=classes) for labels in (plan.rows["label"], columns["label"]))
+    emptied = [plan.class_names[label] for label in np.flatnonzero((planned > 0) & (left == 0))]
+    if emptied:
+        kind = "training image" if plan.split == "train" else f"image of split {plan.split!r}"
+        bad = [_told(image) for about in abouts for image in about["undecodable"]]
+        raise SourceError(
+            f"{len(emptied)} class(es) have no {kind} left: {', '.join(emptied[:5])}{', ...' if emptied[5:] else ''}; "
+            f"replace some of the {len(bad)} image(s) that cannot be decoded:{listed(bad)}"
+        )
+
+
+def _told(image: dict[str, str]) -> str:
+    return f"{image['file']}: {image['name']}: {image['reason']}"
 
 
 def _columns_in_key_order(output: Path, plan: Plan) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from titok.data.shard_file import ShardFile, shard_name
 from titok.data.shard_index import Record, columns_of
 from titok.runtime.files import FileError, load_npz, save_npz
 
-FORMAT = "titok-records-1"
+FORMAT = "titok-records-2"
 
 
 class Finished(NamedTuple):

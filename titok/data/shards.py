@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from titok.data.pictures import to_rgb
 from titok.data.shard_file import KEY, ShardFile, read_header, shard_name
 from titok.data.shard_index import MAX_KEY_LENGTH, REPAIR, Record, ShardError, columns_of, read_index, write_index
 
@@ -178,10 +179,7 @@ class ShardReader:
         """Sample ``index`` decoded by Pillow and converted to RGB; EXIF orientation is ignored (spec section 9)."""
         try:
             with Image.open(io.BytesIO(self.read(index))) as image:
-                if image.mode != "RGB":
-                    return image.convert("RGB")
-                image.load()  # most are RGB: spares them a copy
-                return image
+                return to_rgb(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise ShardError(
                 f"{self.name(index)}: cannot be decoded ({error}); the original file is damaged: "

@@ -5,12 +5,14 @@ Letters: B batch, H W pixels. Sources: spec section 9, pitfall 24. Pixel values 
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
 from PIL import Image
 
 from titok.config.data import ResizeRule
+from titok.data.pictures import is_strip
 
 Rounding = Literal["round", "truncate"]
 
@@ -46,10 +48,13 @@ def resized_size(width: int, height: int, size: int, rule: ResizeRule = "officia
 
 
 def resized(image: Image.Image, size: int, rule: ResizeRule = "official") -> Image.Image:
-    """What crops are windows of: the whole image with a shorter edge of ``size``, or ADM's central square."""
+    """What crops are windows of, for who cuts several of one image: ``crop_pixels`` need not resize it again.
+
+    The whole image with a shorter edge of ``size``, or ADM's central square; a strip stays as it is.
+    """
     if rule == "adm":
         return adm_centre_crop(image, size)
-    return resize_shorter_edge(image, size, Image.Resampling.BILINEAR if rule == "bilinear" else BICUBIC)
+    return image if is_strip(*image.size) else resize_shorter_edge(image, size, _RESAMPLING[rule])
 
 
 def resize_shorter_edge(image: Image.Image, size: int, resampling: Image.Resampling = BICUBIC) -> Image.Image:
@@ -80,14 +85,17 @@ def crop_pixels(
     ``where`` is in pixels after the resize (``resized_size`` knows how many there are); ``None`` is the centre, not
     mirrored.
     """
-    image = resized(image, resize, rule)
-    top, left, flip = where if where is not None else centre_of(*image.size, crop)
-    if not (0 <= top <= image.height - crop and 0 <= left <= image.width - crop):
+    width, height = resized_size(*image.size, resize, rule)
+    top, left, flip = where if where is not None else centre_of(width, height, crop)
+    if not (0 <= top <= height - crop and 0 <= left <= width - crop):
         raise TransformError(
-            f"a crop of {crop} pixels at top {top}, left {left} leaves the image, which is {image.width} x "
-            f"{image.height} after resizing to {resize}"
+            f"a crop of {crop} pixels at top {top}, left {left} leaves the image, which is {width} x {height} after "
+            f"resizing to {resize}"
         )
-    window = _window(image, top, left, crop)
+    if rule == "adm":
+        window = _window(adm_centre_crop(image, resize), top, left, crop)
+    else:
+        window = _resized_window(image, (width, height), top, left, crop, _RESAMPLING[rule])
     return pixels(window.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else window)
 
 
@@ -141,8 +149,8 @@ def adm_centre_crop(image: Image.Image, size: int) -> Image.Image:
     while min(image.size) >= 2 * size:
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
     scale = size / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
-    return _window(image, (image.height - size) // 2, (image.width - size) // 2, size)
+    width, height = round(image.width * scale), round(image.height * scale)
+    return _resized_window(image, (width, height), (height - size) // 2, (width - size) // 2, size, BICUBIC)
 
 
 def pixels(image: Image.Image) -> torch.Tensor:
@@ -177,6 +185,37 @@ def floats_on(images: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Images as float32 in [0, 1] on ``device``; 8-bit ones are moved first, as a quarter of the bytes."""
     moved = images.to(device, non_blocking=True)
     return from_uint8(moved) if moved.dtype == torch.uint8 else moved
+
+
+_RESAMPLING: dict[ResizeRule, Image.Resampling] = {"official": BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+def _resized_window(
+    image: Image.Image, wanted: tuple[int, int], top: int, left: int, size: int, resampling: Image.Resampling
+) -> Image.Image:
+    """``size`` x ``size`` pixels of the image resized to ``wanted`` (width, height)."""
+    if not is_strip(*image.size):
+        return _window(image if image.size == wanted else image.resize(wanted, resampling), top, left, size)
+    axes = [_source(*axis, size) for axis in zip(image.size, wanted, (left, top), strict=True)]
+    (near_x, far_x, left_edge, right_edge), (near_y, far_y, upper_edge, lower_edge) = axes
+    # Pillow keeps the edges of a box in single precision: they are counted from pixels close by.
+    nearby = image.crop((near_x, near_y, far_x, far_y))
+    width, height = nearby.size
+    # One axis after the other, in the order in which Pillow resizes the whole image: each rounds to whole grey levels.
+    if image.height > image.width and image.height > wanted[1]:
+        rows = nearby.resize((width, size), resampling, box=(0, upper_edge, width, lower_edge))
+        return rows.resize((size, size), resampling, box=(left_edge, 0, right_edge, size))
+    columns = nearby.resize((size, height), resampling, box=(left_edge, 0, right_edge, height))
+    return columns.resize((size, size), resampling, box=(0, upper_edge, size, lower_edge))
+
+
+def _source(pixels: int, wanted: int, first: int, size: int) -> tuple[int, int, float, float]:
+    """Along one axis: the pixels from (to) which a window is made, and its edges counted from the first of them."""
+    scale = pixels / wanted
+    margin = math.ceil(2 * max(scale, 1)) + 1  # a bicubic filter reaches two pixels, of the coarser of both sides
+    near = max(math.floor(first * scale) - margin, 0)
+    far = min(math.ceil((first + size) * scale) + margin, pixels)
+    return near, far, first * scale - near, min((first + size) * scale - near, far - near)
 
 
 def _window(image: Image.Image, top: int, left: int, size: int) -> Image.Image:

@@ -19,6 +19,7 @@ from titok.generation.sample import SampleBatch, SamplingError
 from titok.runtime.files import atomic_path, load_npz, read_json, save_npz, sha256_file, write_json
 from titok.runtime.npz_rows import read_shape
 from titok.runtime.progress import progress
+from titok.runtime.system_names import is_hidden
 
 IMAGES = "arr_0"
 """The name ADM's evaluator gives to the images of a sample file."""
@@ -159,6 +160,11 @@ def finish_samples(parts: SampleParts, missing: Callable[[int], Iterable[SampleB
     return parts.images_per_second
 
 
+def _is_passing(name: str) -> bool:
+    """Half-written files of killed jobs, and what operating systems leave everywhere."""
+    return ".partial" in name or is_hidden(name)
+
+
 def _clear(folder: Path) -> None:
     """Removes the samples of a folder, in an order after which what is left of them is never taken for others."""
     if not folder.exists():
@@ -166,7 +172,7 @@ def _clear(folder: Path) -> None:
     if not folder.is_dir():
         raise SamplingError(f"{folder} is a file; name a folder for the samples, or a file that ends in .npz")
     ours = [folder / INDEX, *sorted(folder.glob("part-*.npz"), reverse=True), folder / "identity.json"]
-    others = sorted(path.name for path in folder.iterdir() if path not in ours and ".partial" not in path.name)
+    others = sorted(path.name for path in folder.iterdir() if path not in ours and not _is_passing(path.name))
     if others:
         shown = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
         raise SamplingError(

@@ -26,6 +26,7 @@ from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.download import DownloadError, download
 from titok.runtime.files import FileError, atomic_path, read_json, sha256_file, write_json
+from titok.runtime.system_names import is_hidden
 from titok.runtime.weights import (
     CONFIG_FILE,
     PICKLE_FILE,
@@ -177,6 +178,8 @@ def _config_beside(weights: Path) -> dict[str, Any] | None:
     if (weights.parent / CONFIG_FILE).is_file():
         return _read_config(weights.parent / CONFIG_FILE)
     for path in sorted(weights.parent.glob("*.yaml")):
+        if is_hidden(path.name):
+            continue
         document = _read_config(path)
         experiment = document.get("experiment")
         if isinstance(experiment, dict) and weights.name in experiment.values():

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from titok.planning.graph import PlanError
 from titok.planning.work import Work
 from titok.runtime.files import FileError, read_json
+from titok.runtime.system_names import is_hidden
 from titok.training.utilisation import PEAKS
 
 DEVICES = tuple(PEAKS)
@@ -121,6 +122,8 @@ def read_rates(path: Path, otherwise: PeakShare) -> Measured:
 def find_rates(folder: Path, otherwise: PeakShare) -> Measured | None:
     """The first report in ``folder`` from a GPU whose name contains the device asked for; None without one."""
     for path in sorted(folder.glob("**/*.json")):
+        if is_hidden(path.relative_to(folder)):
+            continue
         report = read_json(path)
         if is_benchmark(report) and otherwise.device in str(report["device"].get("name")):
             return read_rates(path, otherwise)

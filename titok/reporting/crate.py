@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from titok.runtime.files import atomic_path, read_json
+from titok.runtime.system_names import is_hidden
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
@@ -110,7 +111,8 @@ def _results(crate: ROCrate, results: Path, with_models: bool) -> Iterator[Any]:
 
 
 def _files(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    return [path for path in found if not is_hidden(path.relative_to(folder))]
 
 
 def _run_facts(results: Path) -> dict[str, Any]:

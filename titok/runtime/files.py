@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -37,7 +38,8 @@ def atomic_path(path: str | Path, expected_bytes: int | None = None) -> Iterator
     """Yields a temporary path beside ``path``; when the block ends well, the file takes the name ``path``.
 
     On any error, ``KeyboardInterrupt`` included, the temporary file is removed and an old ``path`` stays as it was.
-    The temporary name keeps the suffix, for writers that look at it. Parent folders are made.
+    The temporary name keeps the suffix, for writers that look at it. Parent folders are made. The file gets
+    the permissions of any new file (the umask's), whatever its writer gave it (safetensors: none for others).
 
     ``expected_bytes`` is the size about to be written, if known: only the message about a full disk uses it.
     Raises ``FileError`` when there is no room left; other errors pass through unchanged.
@@ -46,7 +48,9 @@ def atomic_path(path: str | Path, expected_bytes: int | None = None) -> Iterator
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
     try:
+        mode = _usual_mode(temporary)
         yield temporary
+        _make_readable(temporary, mode)
         _flush(temporary)
         os.replace(temporary, path)
     except BaseException as error:
@@ -138,6 +142,22 @@ def existing_file(path: str | Path) -> Path:
         "its folder is there but empty of it" if path.parent.is_dir() else f"its folder {path.parent} is missing too"
     )
     raise FileError(f"{path} does not exist ({where}); run the step that writes it, or correct the path")
+
+
+def _usual_mode(path: Path) -> int:
+    """The permissions of a file that is simply opened at ``path``: those of the umask, or of the folder's ACL."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        path.unlink()
+
+
+def _make_readable(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        with contextlib.suppress(PermissionError):  # On file systems without permissions; the file itself is whole.
+            path.chmod(mode)
 
 
 def _flush(path: Path) -> None:
