@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from titok import __version__
 from titok.commands.claims_parser import add_claims
 from titok.commands.code_verbs import add_code_verbs
+from titok.commands.compare_parser import add_compare
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
 from titok.commands.plan_parser import add_plan
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_score(verbs)
     _add_report_verbs(verbs)
     add_claims(verbs, _lazy)
+    add_compare(verbs, _lazy)
     add_code_verbs(verbs, _lazy)
     add_file_verbs(verbs, _lazy)
     return parser
