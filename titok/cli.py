@@ -34,6 +34,7 @@ examples:
   titok train stage1 --config results/digits/configs/stage1/l2.yaml --data results/digits/data/train.index.npz \\
       --vqgan results/digits/vqgan/model.safetensors --seed 0 --state /tmp/state --output /tmp/l2/model.safetensors
   titok reconstruct photo.jpg --model tokenizer_titok_l32 --output reconstructions
+  titok compare results/digits other/results/digits --output compare.html
   titok doctor
 
 Each verb's own help has more: titok train --help. Snakemake prints the verb it runs with --printshellcmds.
