@@ -117,7 +117,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 
 
 def test_settings_reporting_and_their_verbs_never_load_torch() -> None:
-    verbs = ("study", "report", "doctor", "file_verbs")
+    verbs = ("study", "report", "compare", "doctor", "file_verbs")
     light = "titok.config", "titok.reporting", "titok.cli", *(f"titok.commands.{verb}" for verb in verbs)
     assert loaded_by(ALL_OF, *light) == set()
 

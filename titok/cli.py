@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from titok import __version__
 from titok.commands.claims_parser import add_claims
 from titok.commands.code_verbs import add_code_verbs
+from titok.commands.compare_parser import add_compare
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
 from titok.commands.plan_parser import add_plan
@@ -34,6 +35,7 @@ examples:
   titok train stage1 --config results/digits/configs/stage1/l2.yaml --data results/digits/data/train.index.npz \\
       --vqgan results/digits/vqgan/model.safetensors --seed 0 --state /tmp/state --output /tmp/l2/model.safetensors
   titok reconstruct photo.jpg --model tokenizer_titok_l32 --output reconstructions
+  titok compare results/digits other/results/digits --output compare.html
   titok doctor
 
 Each verb's own help has more: titok train --help. Snakemake prints the verb it runs with --printshellcmds.
@@ -73,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_score(verbs)
     _add_report_verbs(verbs)
     add_claims(verbs, _lazy)
+    add_compare(verbs, _lazy)
     add_code_verbs(verbs, _lazy)
     add_file_verbs(verbs, _lazy)
     return parser

@@ -10,11 +10,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from titok.config.section import fingerprint
-from titok.metrics.bootstrap import Interval
 from titok.runtime.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from titok.metrics.bootstrap import Interval
 
 Kind = Literal["reconstruction", "linear_probe", "generation", "throughput"]
 PROTOCOL_ID_DIGITS = 12
@@ -34,6 +36,9 @@ class Metric:
     unit: str = ""
     of_features: bool = False
     """Its size depends on the extractor, so that its label says whose it is."""
+    follows: Literal["training", "settings", "machine"] = "training"
+    """What another value comes from: another training (so seeds spread it), other settings alone (an exact count), or
+    another machine or moment (a speed), whose numbers nobody gets again."""
 
 
 METRICS: dict[str, Metric] = {
@@ -61,14 +66,14 @@ METRICS: dict[str, Metric] = {
     "duplicate_fraction": Metric("duplicate samples", "lower", "fraction"),
     "constant_fraction": Metric("constant samples", "lower", "fraction"),
     "linear_probe_top1": Metric("linear probe top-1", "higher", "fraction"),
-    "bits_per_image": Metric("bits per image", "lower"),
-    "parameters": Metric("parameters", "neither"),
-    "encoder_parameters": Metric("encoder parameters", "neither"),
-    "decoder_parameters": Metric("decoder parameters", "neither"),
-    "generator_parameters": Metric("generator parameters", "neither"),
-    "sampling_images_per_second": Metric("sampling speed", "higher", "images/s"),
-    "sampling_gflop": Metric("operations per sample", "lower", "GFLOP"),
-    "training_images_per_second": Metric("training speed", "higher", "images/s"),
+    "bits_per_image": Metric("bits per image", "lower", follows="settings"),
+    "parameters": Metric("parameters", "neither", follows="settings"),
+    "encoder_parameters": Metric("encoder parameters", "neither", follows="settings"),
+    "decoder_parameters": Metric("decoder parameters", "neither", follows="settings"),
+    "generator_parameters": Metric("generator parameters", "neither", follows="settings"),
+    "sampling_images_per_second": Metric("sampling speed", "higher", "images/s", follows="machine"),
+    "sampling_gflop": Metric("operations per sample", "lower", "GFLOP", follows="settings"),
+    "training_images_per_second": Metric("training speed", "higher", "images/s", follows="machine"),
 }
 """Every metric a record may hold."""
 

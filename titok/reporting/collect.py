@@ -187,7 +187,7 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
     provenance: dict[str, dict[str, Any]] = {}
     non_finite: list[NonFinite] = []
     for path in map(Path, paths):
-        record = _read_record(path)
+        record = read_score(path)
         metrics = {name: _number(entry) for name, entry in record["metrics"].items()}
         non_finite += [NonFinite(str(path), name, value) for name, value in metrics.items() if not _finite(value)]
         intervals |= {(str(path), name): found for name, found in _intervals(record["metrics"]).items()}
@@ -200,7 +200,8 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
     return Scores(pd.DataFrame(rows), intervals, labels, protocols, provenance, non_finite)
 
 
-def _read_record(path: Path) -> dict[str, Any]:
+def read_score(path: Path) -> dict[str, Any]:
+    """One score record as it stands; raises ``ScoreError`` when it lacks a part."""
     record = read_json(path)
     parts = ("kind", "subject", "metrics", "protocol", "protocol_id")
     missing = [part for part in parts if not isinstance(record, dict) or part not in record]
