@@ -7,7 +7,10 @@ before a verb needs it: ``titok resolve`` and ``titok --help`` never load torch.
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -19,6 +22,7 @@ from titok.commands.claims_parser import add_claims
 from titok.commands.code_verbs import add_code_verbs
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
+from titok.commands.option_types import Parser, number, subject, whole
 from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
 
@@ -44,6 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(128 + signal.SIGPIPE)
+    except KeyboardInterrupt:
+        sys.stderr.write("titok: stopped by Ctrl-C\n")
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         # Our own exceptions are written for people; anything else is a bug and keeps its traceback.
         if not type(error).__module__.startswith("titok."):
@@ -52,9 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"titok: {type(error).__name__}: {error}{notes}")
 
 
+def _nobody_reads() -> bool:
+    """Whether the reader of standard output has gone, as in `titok schema | head -1`, which is no mistake."""
+    poll = select.poll()
+    with contextlib.suppress(OSError):  # not every standard output is a file
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+    is_broken = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if is_broken:  # What is still to be written goes nowhere, else Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_broken
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="titok",
         description="TiTok from a dataset to the paper's tables, one step at a time.",
         epilog=EXAMPLES,
@@ -128,9 +151,9 @@ def _add_data_verbs(verbs: Verbs) -> None:
     _add_paths(parity, data="index of the shards", output="report (.json) to write")
     parity.add_argument("--split", default="train", help="split of the index (default: %(default)s)")
     parity.add_argument("--decoder", choices=("torchvision",), default="torchvision")
-    parity.add_argument("--resize", type=int, default=256, help="pixels of the shorter edge (default: %(default)s)")
-    parity.add_argument("--crop", type=int, default=256, help="side of the centre crop (default: %(default)s)")
-    parity.add_argument("--images", type=int, default=256, help="how many to compare (default: %(default)s)")
+    parity.add_argument("--resize", type=whole(), default=256, help="pixels of the shorter edge (default: %(default)s)")
+    parity.add_argument("--crop", type=whole(), default=256, help="side of the centre crop (default: %(default)s)")
+    parity.add_argument("--images", type=whole(), default=256, help="how many to compare (default: %(default)s)")
     _add_workers(parity)
     parity.set_defaults(run=_lazy("data", "parity"))
 
@@ -157,7 +180,7 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--tensorboard", action="store_true", help="TensorBoard events at once, not after a minute")
     train.add_argument(
         "--process-timeout",
-        type=float,
+        type=number(0, above=True),
         metavar="SECONDS",
         help="how long several processes (torchrun) wait for a silent one (default: 600; 7200 while one scores "
         "milestones)",
@@ -208,7 +231,7 @@ def _add_score(verbs: Verbs) -> None:
 
     codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
     codec.add_argument("--codec", choices=("jpeg", "webp"), required=True)
-    codec.add_argument("--quality", type=int, required=True, help="1 to 100")
+    codec.add_argument("--quality", type=whole(1, 100), required=True, help="1 to 100")
     _add_paths(codec, data="index of the test shards")
     codec.set_defaults(run=_lazy("score", "codec"))
 
@@ -221,7 +244,7 @@ def _add_score(verbs: Verbs) -> None:
     throughput = kinds.add_parser("throughput", help="images per second of one device, and operations per image")
     _add_paths(throughput, generator="its model file", tokenizer="its model file")
     _add_paths(throughput, config="resolved settings: sampler and throughput", output="score record (.json) to write")
-    throughput.add_argument("--subject", type=json.loads, required=True, help="what is timed: names and seed, as JSON")
+    _add_subject(throughput, "generator")
     _add_device(throughput)
     throughput.set_defaults(run=_lazy("score_throughput", "throughput"))
 
@@ -229,8 +252,9 @@ def _add_score(verbs: Verbs) -> None:
         _add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         _add_device(kind)
         _add_workers(kind)
-    for kind in (reconstruction, probe, generation):
-        kind.add_argument("--subject", type=json.loads, required=True, help="what is scored: names and seed, as JSON")
+    for kind in (reconstruction, probe):
+        _add_subject(kind, "tokenizer")
+    _add_subject(generation, "generator")
     for kind in (reconstruction, codec, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")
 
@@ -272,6 +296,15 @@ def _add_paths(parser: argparse.ArgumentParser, **paths: str) -> None:
         parser.add_argument(f"--{name}", type=Path, required=True, help=description)
 
 
+def _add_subject(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(
+        "--subject",
+        type=subject(name),
+        required=True,
+        help=f"what is measured, as JSON: {name}, seed and whatever else tables shall tell it by",
+    )
+
+
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
 
@@ -279,7 +312,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
-        type=int,
+        type=whole(0),
         default=0,
         help="processes that read and decode images; 0 reads in this one. Results do not depend on it "
         "(default: %(default)s)",
