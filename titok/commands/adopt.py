@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from titok.commands.outputs import check_places
 from titok.config.job_settings import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
 from titok.config.load import load_job
 from titok.models.generator import MaskGIT
@@ -48,6 +49,7 @@ def adopt(options: argparse.Namespace) -> None:
     job_type, model_type = _KINDS[options.kind]
     job = load_job(options.config, job_type)
     weights, _ = find(job.source)
+    check_places(options, [weights])
     model = load(job.source)
     if not isinstance(model, model_type):
         raise WeightsError(f"{job.source} is a {type(model).__name__}; the study wants a {options.kind}: name another")

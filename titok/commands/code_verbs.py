@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from titok.commands.option_types import whole
+from titok.commands.outputs import add_overwrite, output_and
 
 if TYPE_CHECKING:
     from titok.commands.file_verbs import Lazy, Verbs
@@ -74,6 +75,7 @@ def add_code_verbs(verbs: Verbs, lazy: Lazy) -> None:
     )
     _add_inputs(audit, config=True)
     audit.add_argument("--output", type=Path, required=True, help="JSON to write; the table is printed")
+    add_overwrite(audit, output_and())
     audit.add_argument("--samples", type=whole(), default=64, help="images to look at (default: %(default)s)")
     audit.add_argument("--seed", type=int, default=0, help="which images (default: %(default)s)")
     audit.add_argument("--variants", nargs="+", default=VARIANTS, help="(default: all of them); jpeg-1 to -100")

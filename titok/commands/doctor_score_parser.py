@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.option_types import number, whole
+from titok.commands.outputs import add_overwrite, output_and
 from titok.evaluation.mistakes import STEPS
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def add_doctor_score(verbs: Verbs, run: Callable[[argparse.Namespace], None]) ->
     parser.add_argument("--batch-size", type=whole(), default=64, help="(default: %(default)s)")
     parser.add_argument("--scratch", type=Path, help="folder for features, 0.6 GB per 50,000 images and kind")
     parser.add_argument("--output", type=Path, help="also write the report there, as JSON")
+    add_overwrite(parser, output_and(), folders=["scratch"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
     parser.add_argument("--workers", type=whole(0), default=0, help="that decode originals (default: %(default)s)")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.doctor_score_parser import add_doctor_score
-from titok.commands.option_types import ending, whole
+from titok.commands.option_types import ending, folder_or, whole
+from titok.commands.outputs import add_overwrite, output_and
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -17,7 +18,7 @@ Lazy: TypeAlias = Callable[[str, str], Callable[[argparse.Namespace], None]]
 """(module of `titok.commands`, function) -> a command that is imported when it is run."""
 
 _SOURCE = "a folder, a file of weights, a name in config/sources.yaml, or a Hub repository"
-_PICTURES = "folder for PNG files, or an .npz file"
+_PICTURES = "folder for PNG files, an .npz file, or a .png file for a single picture"
 
 
 def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
@@ -25,21 +26,23 @@ def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
     tokenize = verbs.add_parser("tokenize", help="image files to token ids, with any checkpoint")
     _add_images(tokenize)
     tokenize.add_argument("--output", type=ending(".json", ".npz"), required=True, help=".json or .npz to write")
+    add_overwrite(tokenize, output_and())
     tokenize.set_defaults(run=lazy("files", "tokenize"))
 
     detokenize = verbs.add_parser("detokenize", help="token ids of `titok tokenize` to image files")
     detokenize.add_argument("tokens", type=ending(".json", ".npz"), help="what `titok tokenize` wrote")
-    detokenize.add_argument("--output", type=Path, required=True, help=_PICTURES)
+    detokenize.add_argument("--output", type=folder_or(".npz", ".png"), required=True, help=_PICTURES)
     detokenize.set_defaults(run=lazy("files", "detokenize"))
 
     reconstruct = verbs.add_parser("reconstruct", help="image files through a tokenizer and back")
     _add_images(reconstruct)
-    reconstruct.add_argument("--output", type=Path, required=True, help=_PICTURES)
+    reconstruct.add_argument("--output", type=folder_or(".npz", ".png"), required=True, help=_PICTURES)
     reconstruct.set_defaults(run=lazy("files", "reconstruct"))
 
     for parser in (tokenize, detokenize, reconstruct):
         parser.add_argument("--model", required=True, help=f"tokenizer or VQGAN: {_SOURCE}")
     for parser in (detokenize, reconstruct):
+        add_overwrite(parser, _archive)
         parser.add_argument(
             "--rounding",
             choices=("truncate", "round"),
@@ -73,7 +76,13 @@ def _add_generate(verbs: Verbs) -> argparse.ArgumentParser:
     generate.add_argument("--sampler", help="titok-l-32, titok-b-64, titok-s-128 or a YAML file (default: its own)")
     generate.add_argument("--per-class", type=whole(), default=1, help="images of each class (default: %(default)s)")
     generate.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    generate.add_argument("--output", type=Path, required=True, help=f"{_PICTURES}, or a .json file for tokens alone")
+    generate.add_argument(
+        "--output",
+        type=folder_or(".npz", ".png", ".json"),
+        required=True,
+        help=f"{_PICTURES}, or a .json file for tokens alone",
+    )
+    add_overwrite(generate, _archive)
     return generate
 
 
@@ -105,6 +114,11 @@ def _add_doctor(verbs: Verbs) -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return doctor
+
+
+def _archive(options: argparse.Namespace) -> list[Path]:
+    """The one file that is written, if it is one; the names of pictures are known to the verb alone."""
+    return [options.output] if options.output.suffix in (".npz", ".json") else []
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from torch import Tensor
 
 from titok.commands.image_files import (
-    ImageOutput,
     batches,
     finished_pixels,
     image_files,
@@ -16,6 +16,7 @@ from titok.commands.image_files import (
     open_tokenizer,
     read_batch,
 )
+from titok.commands.image_output import ImageOutput
 from titok.commands.token_files import TokenFile, settings_of, stacked
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
@@ -40,9 +41,11 @@ def tokenize(options: argparse.Namespace) -> None:
 def detokenize(options: argparse.Namespace) -> None:
     """Writes the images of tokens."""
     tokens = TokenFile.open(options.tokens)
+    originals = [options.tokens, *map(Path, tokens.names)]
+    stems = [_stem(name) for name in tokens.names]
+    output = ImageOutput(options.output, stems, inputs=originals, overwrite=options.overwrite)
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
-    output = ImageOutput(options.output, [_stem(name) for name in tokens.names])
     with inference(device, options.precision), progress(len(tokens.names), desc="detokenize", unit="image") as bar:
         for part in batches(len(tokens.names), options.batch_size):
             images = model.detokenize(tokens.tensor(model, part, options.tokens).to(device))
@@ -54,7 +57,7 @@ def detokenize(options: argparse.Namespace) -> None:
 def reconstruct(options: argparse.Namespace) -> None:
     """Writes what is left of images after going through the tokenizer."""
     files = image_files(options.images)
-    output = ImageOutput(options.output, [file.stem for file in files])
+    output = ImageOutput(options.output, [file.stem for file in files], inputs=files, overwrite=options.overwrite)
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
     side = image_side(model, options.size)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titok.commands.image_files import ImageOutput, batches, finished_pixels, inference, open_tokenizer
+from titok.commands.image_files import batches, finished_pixels, inference, open_tokenizer
+from titok.commands.image_output import ImageOutput
 from titok.config.load import load_job
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.generation.generate import generate, named_sampler
@@ -30,24 +31,25 @@ class GenerateError(ValueError):
 
 def generate_images(options: argparse.Namespace) -> None:
     """Writes PNG files, an ``.npz`` (images, labels, tokens) or the tokens alone as ``.json``."""
-    device = select_device(options.device)
-    generator = _generator(options.generator, options.config, device)
-    sampler = _sampler(options.sampler, generator)
-    tokenizer = None if options.output.suffix == ".json" else _tokenizer(options, generator, device)
     labels = np.repeat(np.array(options.classes, dtype=np.int64), options.per_class)
     copies = np.tile(np.arange(options.per_class), len(options.classes))
     names = [f"class{label:04d}_seed{options.seed}_{copy:03d}" for label, copy in zip(labels, copies, strict=True)]
-    output = ImageOutput(options.output, names)
+    only_tokens = options.output.suffix == ".json"
+    output = None if only_tokens else ImageOutput(options.output, names, overwrite=options.overwrite)
+    device = select_device(options.device)
+    generator = _generator(options.generator, options.config, device)
+    sampler = _sampler(options.sampler, generator)
+    tokenizer = None if only_tokens else _tokenizer(options, generator, device)
     tokens: list[Tensor] = []
     with inference(device, options.precision), progress(len(labels), desc="generate", unit="image") as bar:
         for part in batches(len(labels), options.batch_size):
             places = np.arange(part.start, part.stop)
             tokens.append(generate(generator, labels[part], sampler, seed=options.seed, indices=places))
-            if tokenizer is not None:
+            if tokenizer is not None and output is not None:
                 output.write(finished_pixels(tokenizer.detokenize(tokens[-1]), "truncate", tokenizer))
             bar.update(len(places))
     codes = torch.cat(tokens).cpu().numpy()
-    if tokenizer is not None:
+    if output is not None:
         output.close(labels=labels, tokens=codes)
         return
     samples = [{"class": int(label), "tokens": code} for label, code in zip(labels, codes.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""What the verbs on image files share: reading, writing, batches, the model and its precision."""
+"""What the verbs on image files share: reading, batches, the model and its precision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from titok.data.transforms import Rounding, eval_transform, to_uint8
 from titok.models.hub import load
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
-from titok.runtime.files import atomic_path, save_npz
 from titok.runtime.weights import WeightsError
 
 Precision = Literal["fp32", "bf16"]
@@ -59,7 +58,13 @@ def read_image(file: Path) -> Image.Image:
     try:
         with Image.open(file) as image:
             return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        RuntimeError,
+        Image.DecompressionBombError,
+    ) as error:  # AVIF: RuntimeError
         raise ImageFileError(f"{file} is no readable image ({error}); remove it or convert it to PNG") from error
 
 
@@ -97,36 +102,3 @@ def finished_pixels(images: Tensor, rounding: Rounding, model: nn.Module) -> np.
     if not torch.isfinite(images).all():
         raise WeightsError(f"{type(model).__name__} gave images that are no finite numbers; try --precision fp32")
     return to_uint8(images, rounding).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-
-class ImageOutput:
-    """Where images go: PNG files in a folder, one as soon as it is there, or all as one ``.npz`` (``arr_0``)."""
-
-    def __init__(self, output: Path, names: Sequence[str]) -> None:
-        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if repeated and output.suffix != ".npz":
-            raise ImageFileError(
-                f"{len(repeated)} names stand for several images ({', '.join(repeated[:4])}) and would overwrite each "
-                f"other in {output}; rename the files or write an .npz"
-            )
-        self._output = output
-        self._names = names
-        self._kept: list[np.ndarray] = []
-        self._done = 0
-
-    def write(self, pixels: np.ndarray) -> None:
-        """Takes the next images (B, H, W, 3) uint8."""
-        names = self._names[self._done : self._done + len(pixels)]
-        self._done += len(pixels)
-        if self._output.suffix == ".npz":
-            self._kept.append(pixels)
-            return
-        for name, image in zip(names, pixels, strict=True):
-            with atomic_path(self._output / f"{name}.png") as temporary:
-                Image.fromarray(image).save(temporary)
-
-    def close(self, **arrays: np.ndarray) -> None:
-        """Writes the archive, if it is one, with ``arrays`` beside the images."""
-        if self._output.suffix == ".npz":
-            names = np.array(list(self._names))
-            save_npz(self._output, arr_0=np.concatenate(self._kept), names=names, **arrays)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -98,7 +99,7 @@ def folder_or(*allowed: str) -> Callable[[str], Path]:
     def path(text: str) -> Path:
         found = Path(text)
         ends_like_a_file = found.suffix[1:].lower() in _FILES
-        if found.suffix not in allowed and ends_like_a_file and not found.is_dir():
+        if found.suffix not in allowed and ends_like_a_file and not os.path.isdir(found):
             raise argparse.ArgumentTypeError(
                 f"{text!r} ends in {found.suffix}, which is not written here; give a folder or a name that ends in "
                 f"{' or '.join(allowed)}"
@@ -122,7 +123,7 @@ def weights_name(text: str) -> Path:
     """``FOLDER/model.safetensors``: other files beside it have fixed names, so that the folder is one model's."""
     path = Path(text)
     if path.name != WEIGHTS_NAME:
-        folder = path if not path.suffix or path.is_dir() else path.with_suffix("")
+        folder = path if not path.suffix or os.path.isdir(path) else path.with_suffix("")
         raise argparse.ArgumentTypeError(
             f"{text!r} must be called {WEIGHTS_NAME}, in a folder of its own; write {folder / WEIGHTS_NAME}"
         )

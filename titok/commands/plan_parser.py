@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.option_types import number, whole
+from titok.commands.outputs import add_overwrite, paths_of
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -47,4 +48,5 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
     plan.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
     plan.add_argument("--output", type=Path, help="Markdown file to write")
     plan.add_argument("--json", type=Path, help="JSON file to write")
+    add_overwrite(plan, paths_of("output", "json"), ours="plan")
     plan.set_defaults(run=run)

@@ -182,7 +182,7 @@ class ShardReader:
                     return image.convert("RGB")
                 image.load()  # most are RGB: spares them a copy
                 return image
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
             raise ShardError(
                 f"{self.name(index)}: cannot be decoded ({error}); the original file is damaged: "
                 f"replace it or leave it out, then prepare the dataset again"

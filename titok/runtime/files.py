@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import zipfile
 import zlib
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from titok.runtime.outputs import temporary_beside
 
 _NO_ROOM = {
     errno.ENOSPC: "the disk is full",
@@ -40,19 +41,23 @@ def atomic_path(path: str | Path, expected_bytes: int | None = None) -> Iterator
     The temporary name keeps the suffix, for writers that look at it. Parent folders are made.
 
     ``expected_bytes`` is the size about to be written, if known: only the message about a full disk uses it.
-    Raises ``FileError`` when there is no room left; other errors pass through unchanged.
+    Raises ``FileError`` when there is no room left or the place cannot be written; other errors pass through unchanged.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
+    temporary = temporary_beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     try:
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
     except BaseException as error:
-        written = temporary.stat().st_size if temporary.exists() else 0
-        temporary.unlink(missing_ok=True)
+        written = _size_of_removed(temporary)
         reason = _no_room(error)
+        if reason is None and _is_about(error, temporary):
+            raise _unwritable(path, error) from error
         if reason is None:
             raise
         raise FileError(_no_room_message(path, reason, written, expected_bytes)) from error
@@ -147,6 +152,27 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _size_of_removed(temporary: Path) -> int:
+    """Bytes of a half-written file, which is there no longer; its folder may not even allow to look."""
+    try:
+        size = temporary.stat().st_size
+        temporary.unlink()
+    except OSError:
+        return 0
+    return size
+
+
+def _is_about(error: BaseException, temporary: Path) -> bool:
+    """Whether the system refused the temporary file itself; a missing one was never made."""
+    names = (getattr(error, "filename", None), getattr(error, "filename2", None))
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError) and str(temporary) in map(str, names)
+
+
+def _unwritable(path: Path, error: BaseException) -> FileError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return FileError(f"cannot write {path}: {reason}; the old file, if there was one, is untouched: name another place")
 
 
 def _no_room(error: BaseException) -> str | None:
