@@ -155,7 +155,6 @@ def _add_data_verbs(verbs: Verbs) -> None:
         epilog="example: titok parity --data results/imagenet256/data/train.index.npz --output parity.json",
     )
     add_paths(parity, data="index of the shards", output="report (.json) to write")
-    parity.add_argument("--split", default="train", help="split of the index (default: %(default)s)")
     parity.add_argument("--decoder", choices=("torchvision",), default="torchvision")
     parity.add_argument("--resize", type=whole(), default=256, help="pixels of the shorter edge (default: %(default)s)")
     parity.add_argument("--crop", type=whole(), default=256, help="side of the centre crop (default: %(default)s)")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from titok.data.loading import batches_of, in_order
+from titok.data.shard_index import split_of
 from titok.data.shards import ShardReader
 from titok.data.streamed import StreamedSet
 from titok.data.transforms import pixels, to_uint8
@@ -36,7 +37,7 @@ class ShardOriginals:
     rules: tuple[Rule, ...] = ("official", "adm", "bilinear", "uncropped")
 
     def __init__(self, index: Path, size: int, batch_size: int, workers: int) -> None:
-        self._folder, self._split = index.parent, index.name.removesuffix(".index.npz")
+        self._folder, self._split = split_of(index)
         self._size, self._batch_size, self._workers = size, batch_size, workers
         self._count = len(ShardReader(self._folder, self._split))
 

@@ -40,7 +40,7 @@ def milestone_scores(options: argparse.Namespace, job: ReconstructingJob, device
         return lambda model: {}  # the first process scores
     if options.test is None:
         raise ConfigError(f"training.milestone_images is {count}: give the index of the test images with --test")
-    images = open_images(options.test, "test", job.dataset, workers=options.workers)
+    images = open_images(options.test, job.dataset, workers=options.workers)
     chosen = evenly_spaced(count, len(images)).tolist()
     extractor = open_extractor(settings.extractor, options.judge, device)
     refuse(rank_findings(len(chosen), extractor.feature_dim, "images"), settings.checks.allow)

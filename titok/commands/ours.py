@@ -41,7 +41,8 @@ def training(options: argparse.Namespace, path: Path) -> bool:
     if not manifest.exists():
         return _document(path.with_name("config.json")).get("model", settings["model"]) == settings["model"]
     found = _document(manifest)
-    return (found.get("task"), found.get("seed"), found.get("config")) == (options.task, options.seed, settings)
+    is_same_run = (found.get("task"), found.get("seed")) == (options.task, options.seed)
+    return is_same_run and _agree(found.get("config"), settings)
 
 
 def adopted(options: argparse.Namespace, path: Path) -> bool:
@@ -109,6 +110,13 @@ def plan(options: argparse.Namespace, path: Path) -> bool:
     if path == options.json:
         return {"format", "gpu_hours", "storage"} <= _document(path).keys()
     return path.read_text(encoding="utf-8", errors="replace").startswith("Study ")
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Whether all settings that both name are equal; what decides no result may be left out of one, sums be unknown."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_agree(one[key], other[key]) for key in one.keys() & other.keys())
+    return one == other or one is None or other is None
 
 
 def _document(path: Path) -> dict[str, Any]:

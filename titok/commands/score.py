@@ -50,7 +50,7 @@ def reconstruction(options: argparse.Namespace) -> None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
     metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
-    inputs = {"model": options.model, **_judge_of(options)}
+    inputs = {"model": options.model, **_named(options)}
     write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
@@ -62,7 +62,7 @@ def codec(options: argparse.Namespace) -> None:
     scores = _score_outputs(options, job, round_trip, device)
     options.subject = {"tokenizer": options.codec, "stage": f"q{options.quality}", "seed": 0, "recipe": "codec"}
     metrics = {**scores.metrics, "bits_per_image": round_trip.bits_per_image}
-    inputs = _judge_of(options)
+    inputs = _named(options)
     write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
@@ -75,7 +75,7 @@ def _score_outputs(
     num_examples: int = 0,
 ) -> ReconstructionScores:
     """Scores what becomes of the test images; the protocol also names them."""
-    images = open_images(options.data, "test", job.dataset, workers=options.workers)
+    images = open_images(options.data, job.dataset, workers=options.workers)
     scores = score_reconstructions(
         reconstruct,
         pixels_of(images, job.dataset, job.evaluation.batch_size),
@@ -89,13 +89,14 @@ def _score_outputs(
         device=device,
     )
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
-    protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset, "test")}
+    protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset)}
     return replace(scores, protocol=protocol)
 
 
-def _judge_of(options: argparse.Namespace) -> dict[str, Path]:
-    """The classifier among the inputs, where one judges."""
-    return {"judge": options.judge} if options.judge else {}
+def _named(options: argparse.Namespace) -> dict[str, Path]:
+    """Images and judge among the inputs, where they are named."""
+    paths = {name: getattr(options, name) for name in ("data", "judge")}
+    return {name: path for name, path in paths.items() if path is not None}
 
 
 def generation(options: argparse.Namespace) -> None:
@@ -119,7 +120,7 @@ def generation(options: argparse.Namespace) -> None:
     metrics |= _training_speed(options.training)
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
-    inputs = {"samples": samples, **_judge_of(options)}
+    inputs = {"samples": samples, **_named(options)}
     write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
@@ -139,13 +140,13 @@ def _reference(
         )
     if options.data is None:
         raise ConfigError("the settings name no evaluation.reference, so the training images are: give their --data")
-    images = open_images(options.data, "train", job.dataset, workers=options.workers)
+    images = open_images(options.data, job.dataset, workers=options.workers)
     return collect_reference(
         pixels_of(images, job.dataset, settings.batch_size),
         len(images),
         extractor,
         max_features=settings.precision_recall_references,
-        source=image_source(images, job.dataset, "train"),
+        source=image_source(images, job.dataset),
         device=device,
     )
 

@@ -140,6 +140,11 @@ class ShardReader:
         return str(self._about["fingerprint"])
 
     @property
+    def split(self) -> str:
+        """The split that was written, whatever its index is called now."""
+        return str(self._about["split"])
+
+    @property
     def class_names(self) -> list[str]:
         return list(self._about["class_names"])
 

@@ -14,6 +14,7 @@ from titok.models.classifier import Classifier
 from titok.models.generator import MaskGIT, build_generator
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
+from titok.runtime.files import existing_file
 from titok.runtime.weights import WeightsError, load_model, load_state
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -51,7 +52,7 @@ def load_folder(
         FileError: a file is missing or damaged.
         WeightsError: the weights do not fit, or it is another kind of model than ``expected``.
     """
-    state, config = load_model(Path(file).parent)
+    state, config = load_model(existing_file(file))
     model = build_model(config, file)
     if not isinstance(model, expected):
         kinds = expected if isinstance(expected, tuple) else (expected,)

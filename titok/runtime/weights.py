@@ -45,16 +45,15 @@ def save_model(directory: str | Path, state_dict: Mapping[str, torch.Tensor], co
     write_json(directory / CONFIG_FILE, config)
 
 
-def load_model(directory: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """``(state_dict on the CPU, config)`` of a model folder.
+def load_model(source: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """``(state_dict on the CPU, config)`` of a model folder, or of this very file of weights in one.
 
     Raises ``FileError`` when a file is missing or damaged and ``WeightsError`` when the two files are no pair.
     """
-    directory = Path(directory)
-    config = read_json(directory / CONFIG_FILE)
+    weights = weights_file(source) if Path(source).is_dir() else existing_file(source)
+    config = read_json(weights.with_name(CONFIG_FILE))
     if not isinstance(config, dict):
-        raise WeightsError(f"{directory / CONFIG_FILE} holds {type(config).__name__}, expected sections by name")
-    weights = weights_file(directory)
+        raise WeightsError(f"{weights.with_name(CONFIG_FILE)} holds {type(config).__name__}, expected sections by name")
     state_dict, config_sum = read_weights(weights)
     check_pair(weights, config_sum, config)
     return state_dict, config
