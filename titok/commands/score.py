@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeGuard, cast
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from titok.commands.outputs import facts_beside
 from titok.commands.score_records import image_source, pixels_of, write_score
 from titok.config.evaluation import Extractor, Lpips
 from titok.config.job_settings import ScoreJob
@@ -30,7 +32,7 @@ from titok.models.parameters import count_parameters
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
-from titok.runtime.files import read_json, save_npz, sha256_file
+from titok.runtime.files import existing_file, read_json, save_npz, sha256_file
 from titok.runtime.seed import generator
 
 LATENTS = {"latents": "as they come; those of a vae sampled, with noise of the image's place"}
@@ -44,12 +46,12 @@ def reconstruction(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
-    size = codebook_size_of(model)
+    size, speed = codebook_size_of(model), _training_speed(options.model.parent / "manifest.json")
     scores = _score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
     if options.examples is not None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
-    metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
+    metrics = {**scores.metrics, **_parameter_counts(model), **speed}
     inputs = {"model": options.model, **_named(options)}
     write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
@@ -103,6 +105,8 @@ def generation(options: argparse.Namespace) -> None:
     """Scores samples against the training images or a reference file, as ADM's evaluator does."""
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
+    made = _facts_of(options.samples)
+    speed = _training_speed(existing_file(options.training)) if options.training else {}
     extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     scores = score_samples(
         Samples.open(options.samples),
@@ -113,15 +117,27 @@ def generation(options: argparse.Namespace) -> None:
         scratch=options.output.parent,
         device=device,
     )
-    made = read_json(options.samples.with_suffix(".json"))
-    metrics = {**scores.metrics, "generator_parameters": made["generator_parameters"]}
-    if made["images_per_second"] is not None:
-        metrics["sampling_images_per_second"] = made["images_per_second"]
-    metrics |= _training_speed(options.training)
+    metrics = {**scores.metrics, **made, **speed}
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
     inputs = {"samples": samples, **_named(options)}
     write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
+
+
+def _facts_of(samples: Path) -> dict[str, float]:
+    """What `titok sample` noted beside its samples; those of others come without."""
+    path = facts_beside(samples)
+    facts = read_json(path) if path.exists() else {}
+    names = {"generator_parameters": "generator_parameters", "images_per_second": "sampling_images_per_second"}
+    found = facts if isinstance(facts, dict) else {}
+    known = {metric: found[name] for name, metric in names.items() if found.get(name) is not None}
+    if not known:
+        print(
+            f"{samples} was not made by `titok sample` (no facts in {path.name}): speed and size of its generator "
+            f"stay unknown",
+            file=sys.stderr,
+        )
+    return known
 
 
 def _reference(

@@ -39,7 +39,9 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
     add_paths(generation, samples="sample file (.npz), or a folder of parts")
     generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
-    add_paths(generation, training="manifest.json of the generator's training")
+    generation.add_argument(
+        "--training", type=Path, help="manifest.json of the generator's training, where it is known"
+    )
     generation.set_defaults(run=lazy("score", "generation"))
 
     throughput = kinds.add_parser("throughput", help="images per second of one device, and operations per image")

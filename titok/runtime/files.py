@@ -29,6 +29,10 @@ _NO_ROOM = {
 }
 
 
+_NPY = b"\x93NUMPY"
+"""How files of single arrays begin."""
+
+
 class FileError(Exception):
     """A file is missing, damaged or cannot be written; the message names it and says what to do."""
 
@@ -110,7 +114,7 @@ def load_npz(path: str | Path, skip: Collection[str] = ()) -> dict[str, np.ndarr
 
     Raises ``FileError`` when it is missing, truncated or altered.
     """
-    path = existing_file(path)
+    path = existing_archive(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name not in skip}
@@ -143,6 +147,21 @@ def existing_file(path: str | Path) -> Path:
         "its folder is there but empty of it" if path.parent.is_dir() else f"its folder {path.parent} is missing too"
     )
     raise FileError(f"{path} does not exist ({where}); run the step that writes it, or correct the path")
+
+
+def existing_archive(path: str | Path) -> Path:
+    """``path`` as a Path; raises ``FileError`` when there is no such file, or one that is plainly no ``.npz``."""
+    path = existing_file(path)
+    with path.open("rb") as stream:
+        start = stream.read(len(_NPY))
+    if not start:
+        raise FileError(f"{path} is empty (0 bytes), as an interrupted download leaves it; fetch or write it again")
+    if start == _NPY:
+        raise FileError(
+            f"{path} is a single .npy array, an .npz with named arrays is needed; save it with "
+            f"numpy.savez(path, arr_0=array) (arr_0 is the name of images)"
+        )
+    return path
 
 
 def _flush(path: Path) -> None:
