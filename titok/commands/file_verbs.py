@@ -29,8 +29,10 @@ def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
     add_overwrite(tokenize, output_and())
     tokenize.set_defaults(run=lazy("files", "tokenize"))
 
-    detokenize = verbs.add_parser("detokenize", help="token ids of `titok tokenize` to image files")
-    detokenize.add_argument("tokens", type=ending(".json", ".npz"), help="what `titok tokenize` wrote")
+    detokenize = verbs.add_parser("detokenize", help="token ids of `titok tokenize` or `generate` to image files")
+    detokenize.add_argument(
+        "tokens", type=ending(".json", ".npz"), help="what `titok tokenize` or `titok generate` wrote"
+    )
     detokenize.add_argument("--output", type=folder_or(".npz", ".png"), required=True, help=_PICTURES)
     detokenize.set_defaults(run=lazy("files", "detokenize"))
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from titok.commands.image_files import batches, finished_pixels, inference, open_tokenizer
 from titok.commands.image_output import ImageOutput
+from titok.commands.token_files import generated_names
 from titok.config.load import load_job
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.generation.generate import generate, named_sampler
@@ -32,8 +33,7 @@ class GenerateError(ValueError):
 def generate_images(options: argparse.Namespace) -> None:
     """Writes PNG files, an ``.npz`` (images, labels, tokens) or the tokens alone as ``.json``."""
     labels = np.repeat(np.array(options.classes, dtype=np.int64), options.per_class)
-    copies = np.tile(np.arange(options.per_class), len(options.classes))
-    names = [f"class{label:04d}_seed{options.seed}_{copy:03d}" for label, copy in zip(labels, copies, strict=True)]
+    names = generated_names(labels.tolist(), options.seed)
     only_tokens = options.output.suffix == ".json"
     output = None if only_tokens else ImageOutput(options.output, names, overwrite=options.overwrite)
     device = select_device(options.device)

@@ -21,6 +21,7 @@ from titok.models.published import PublishedFormatError
 from titok.models.published_generators import config_to_published, generator_model
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
+from titok.runtime.weight_names import shared_beginning
 from titok.runtime.weights import WeightsError, check_fit, load_state
 
 Model = TiTok | MaskGIT | VQGAN
@@ -49,6 +50,8 @@ def kind_of(state: Mapping[str, Tensor], where: str | Path) -> Kind:
         if any(key.startswith(mark) for key in state):
             return kind
     shown = ", ".join(sorted(state)[:4]) or "none at all"
+    wrapper = shared_beginning(state)
+    shown += f", all beginning with {wrapper!r}: save the state_dict of the model inside" if wrapper else ""
     raise WeightsError(
         f"{where} holds the weights of no released tokenizer, generator or MaskGIT-VQGAN (keys: {shown}, ...); "
         f"check that it is the right file"
