@@ -18,8 +18,7 @@ from titok.commands.image_files import (
 )
 from titok.commands.image_output import ImageOutput
 from titok.commands.token_files import TokenFile, settings_of, stacked
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
+from titok.models.image_tokenizer import ImageTokenizer, is_vae
 from titok.runtime.device import select_device
 from titok.runtime.progress import progress
 
@@ -69,9 +68,9 @@ def reconstruct(options: argparse.Namespace) -> None:
     output.close()
 
 
-def _codes(model: TiTok | VQGAN, images: Tensor) -> Tensor:
+def _codes(model: ImageTokenizer, images: Tensor) -> Tensor:
     """Images to tokens (B, K), or to the mean latents (B, K, E) of a vae."""
-    if isinstance(model, TiTok) and model.config.kind == "vae":
+    if is_vae(model):
         return model.posterior(images).mean
     return model.tokenize(images)
 

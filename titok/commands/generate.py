@@ -17,9 +17,8 @@ from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.generation.generate import generate, named_sampler
 from titok.models.generator import MaskGIT
 from titok.models.hub import load
+from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
 from titok.models.published_generators import PUBLISHED_GENERATORS
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
 from titok.runtime.files import write_json
 from titok.runtime.progress import progress
@@ -63,13 +62,13 @@ def _generator(source: str, config: Path | None, device: torch.device) -> MaskGI
     return model
 
 
-def _tokenizer(options: argparse.Namespace, generator: MaskGIT, device: torch.device) -> TiTok | VQGAN:
+def _tokenizer(options: argparse.Namespace, generator: MaskGIT, device: torch.device) -> ImageTokenizer:
     if options.tokenizer is None:
         raise GenerateError("images need --tokenizer; without one, write tokens: --output tokens.json")
     tokenizer = open_tokenizer(options.tokenizer, options.config, device)
     wanted = (generator.config.num_tokens, generator.config.codebook_size)
-    found = (getattr(tokenizer.config, "num_latent_tokens", wanted[0]), tokenizer.config.codebook_size)
-    if wanted != found or getattr(tokenizer.config, "kind", "vq") != "vq":
+    found = (getattr(tokenizer.config, "num_latent_tokens", wanted[0]), codebook_size_of(tokenizer) or wanted[1])
+    if wanted != found or is_vae(tokenizer):
         raise GenerateError(
             f"the generator makes {wanted[0]} tokens of {wanted[1]} codes, {options.tokenizer} reads {found[0]} of "
             f"{found[1]}; use the tokenizer it was trained with"

@@ -10,12 +10,11 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from titok.data.transforms import Rounding, eval_transform, to_uint8
 from titok.models.hub import load
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.weights import WeightsError
 
 Precision = Literal["fp32", "bf16"]
@@ -58,13 +57,7 @@ def read_image(file: Path) -> Image.Image:
     try:
         with Image.open(file) as image:
             return image.convert("RGB")
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        RuntimeError,
-        Image.DecompressionBombError,
-    ) as error:  # AVIF: RuntimeError
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         raise ImageFileError(f"{file} is no readable image ({error}); remove it or convert it to PNG") from error
 
 
@@ -73,21 +66,22 @@ def batches(count: int, batch_size: int) -> Iterator[slice]:
     return (slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size))
 
 
-def open_tokenizer(source: str, config: Path | None, device: torch.device) -> TiTok | VQGAN:
+def open_tokenizer(source: str, config: Path | None, device: torch.device) -> ImageTokenizer:
     """The tokenizer or VQGAN in ``source``; see `titok.models.hub.load`."""
     model = load(source, config=config, device=device)
-    if not isinstance(model, TiTok | VQGAN):
+    if not isinstance(model, ImageTokenizer):
         raise WeightsError(f"{source} holds a {type(model).__name__}; a tokenizer or a VQGAN is needed")
     return model
 
 
-def image_side(model: TiTok | VQGAN, wanted: int | None) -> int:
-    """Side of the images that ``model`` takes; ``wanted`` counts for a VQGAN only."""
-    if isinstance(model, VQGAN):
+def image_side(model: ImageTokenizer, wanted: int | None) -> int:
+    """Side of the images that ``model`` takes; ``wanted`` counts for those that take any, as a VQGAN does."""
+    only: int | None = getattr(model.config, "image_size", None)
+    if only is None:
         return wanted or VQGAN_SIDE
-    if wanted not in (None, model.config.image_size):
-        raise ImageFileError(f"--size is {wanted}, but this tokenizer takes {model.config.image_size} pixels; leave it")
-    return model.config.image_size
+    if wanted not in (None, only):
+        raise ImageFileError(f"--size is {wanted}, but this tokenizer takes {only} pixels; leave it")
+    return only
 
 
 @contextlib.contextmanager
@@ -97,7 +91,7 @@ def inference(device: torch.device, precision: Precision) -> Iterator[None]:
         yield
 
 
-def finished_pixels(images: Tensor, rounding: Rounding, model: nn.Module) -> np.ndarray:
+def finished_pixels(images: Tensor, rounding: Rounding, model: object) -> np.ndarray:
     """(B, H, W, 3) uint8 of decoded images (B, 3, H, W); raises when they are no finite numbers."""
     if not torch.isfinite(images).all():
         raise WeightsError(f"{type(model).__name__} gave images that are no finite numbers; try --precision fp32")

@@ -53,13 +53,13 @@ def whole(lowest: int = 1, highest: int | None = None) -> Callable[[str], int]:
     """An integer from ``lowest`` to ``highest``."""
 
     def parse(text: str) -> int:
+        allowed = f"allowed: {lowest} " + ("or more" if highest is None else f"to {highest}")
         try:
             value = int(text)
-        except ValueError:
-            value = None
-        if value is None or value < lowest or (highest is not None and value > highest):
-            upper = "or more" if highest is None else f"to {highest}"
-            raise argparse.ArgumentTypeError(f"is {text}; allowed: whole numbers, {lowest} {upper}")
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"is {text}, which is no whole number; {allowed}") from error
+        if value < lowest or (highest is not None and value > highest):
+            raise argparse.ArgumentTypeError(f"is {value}; {allowed}")
         return value
 
     return parse

@@ -6,11 +6,11 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeGuard, cast
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from titok.commands.outputs import facts_beside
 from titok.commands.score_records import image_source, pixels_of, write_score
@@ -28,6 +28,7 @@ from titok.evaluation.samples import INDEX, Samples
 from titok.losses.perceptual import LPIPS, build_perceptual_loss
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import load_classifier, load_image_tokenizer
+from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
 from titok.models.parameters import count_parameters
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
@@ -167,18 +168,21 @@ def _reference(
     )
 
 
-def reconstruct_with(model: TiTok | VQGAN) -> Reconstruct:
+def reconstruct_with(model: ImageTokenizer) -> Reconstruct:
     """Images through the model, as the scores want it.
 
     A vae's latents are sampled, as the released evaluator does it; here with noise of the image's place in the set, so
     that batches change nothing.
     """
-    if _is_vae(model):
+    if is_vae(model):
         return _SampledLatents(model)
 
     def reconstruct(images: Tensor) -> tuple[Tensor, Tensor | None]:
-        output, bottleneck = model(images)
-        return output, bottleneck.indices
+        if isinstance(model, TiTok | VQGAN):
+            output, bottleneck = model(images)
+            return output, bottleneck.indices
+        tokens = model.tokenize(images)
+        return model.detokenize(tokens), tokens
 
     return reconstruct
 
@@ -199,18 +203,11 @@ class _SampledLatents:
         return self._model(images, noise.to(images.device))[0], None
 
 
-def _is_vae(model: TiTok | VQGAN) -> TypeGuard[TiTok]:
-    return isinstance(model, TiTok) and model.config.kind == "vae"
-
-
-def codebook_size_of(model: TiTok | VQGAN) -> int | None:
-    """V; None for continuous latents."""
-    return None if _is_vae(model) else model.config.codebook_size
-
-
-def _parameter_counts(model: TiTok | VQGAN) -> dict[str, float]:
-    parts = {"parameters": model, "encoder_parameters": model.encoder, "decoder_parameters": model.decoder}
-    return {name: float(count_parameters(part)) for name, part in parts.items()}
+def _parameter_counts(model: ImageTokenizer) -> dict[str, float]:
+    """Of the whole model and, where it has such parts, of encoder and decoder."""
+    parts = {"parameters": model, "encoder_parameters": getattr(model, "encoder", None)}
+    parts["decoder_parameters"] = getattr(model, "decoder", None)
+    return {name: float(count_parameters(part)) for name, part in parts.items() if isinstance(part, nn.Module)}
 
 
 def _training_speed(manifest: Path) -> dict[str, float]:

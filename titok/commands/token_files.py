@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
+from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
 from titok.runtime.files import load_npz, read_json, save_npz, write_json
 
 
@@ -59,7 +58,7 @@ class TokenFile:
             )
         return found
 
-    def tensor(self, model: TiTok | VQGAN, part: slice, where: Path) -> torch.Tensor:
+    def tensor(self, model: ImageTokenizer, part: slice, where: Path) -> torch.Tensor:
         """The codes of some images as ``model`` wants them; raises `TokenFileError` unless they are its own."""
         if self.settings is None:
             self._require_shape(model, where)
@@ -72,20 +71,19 @@ class TokenFile:
             )
         if self.codes.ndim == 3:
             return torch.from_numpy(self.codes[part].astype(np.float32))
-        size = int(model.config.codebook_size)
+        size = codebook_size_of(model) or np.iinfo(np.int64).max
         lowest, highest = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
         if lowest < 0 or highest >= size:
             raise TokenFileError(f"{where} has tokens from {lowest} to {highest}; allowed: 0 to {size - 1}")
         return torch.from_numpy(self.codes[part].astype(np.int64))
 
-    def _require_shape(self, model: TiTok | VQGAN, where: Path) -> None:
+    def _require_shape(self, model: ImageTokenizer, where: Path) -> None:
         """Generated tokens name no tokenizer; their number and kind must at least be those of ``model``."""
         wanted = getattr(model.config, "num_latent_tokens", self.codes.shape[1])
-        kind = getattr(model.config, "kind", "vq")
-        if kind != "vq" or self.codes.ndim != 2 or self.codes.shape[1] != wanted:
+        if is_vae(model) or self.codes.ndim != 2 or self.codes.shape[1] != wanted:
             raise TokenFileError(
                 f"{where} has generated tokens of shape {self.codes.shape}; this {type(model).__name__} reads {wanted} "
-                f"per image ({kind}): use the tokenizer that the generator was trained with"
+                f"{'latents' if is_vae(model) else 'tokens'}: use the tokenizer that the generator was trained with"
             )
 
 
@@ -115,7 +113,7 @@ def generated_names(classes: Sequence[int], seed: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def settings_of(model: TiTok | VQGAN) -> dict[str, Any]:
+def settings_of(model: ImageTokenizer) -> dict[str, Any]:
     """The settings of a tokenizer that make its codes what they are."""
     return {"model": type(model).__name__, **model.config.resolved()}
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from titok.config.model import TokenizerModel, VQGANModel
 from titok.models import published, published_generators
@@ -101,7 +101,7 @@ def empty_model(kind: Kind, config: Mapping[str, Any] | None, where: str | Path)
         return TiTok(settings) if isinstance(settings, TokenizerModel) else build_generator(settings)
 
 
-def released_form(model: Model) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def released_form(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """``(state_dict, config)`` as the released class of ``model`` reads them: the inverse of `build_released`.
 
     A stage-1 tokenizer (``pixel_lookup: argmax``) has no pixel decoder there. The VQGAN has no released config; it
@@ -116,8 +116,10 @@ def released_form(model: Model) -> tuple[dict[str, Tensor], dict[str, Any]]:
         vqgan = model.config.vqgan if model.config.head == "proxy_codes" else None
     elif isinstance(model, MaskGIT):
         config, vqgan = config_to_published(model.config), None
-    else:
+    elif isinstance(model, VQGAN):
         config, vqgan = {"kind": "vqgan", "model": model.config.resolved()}, model.config
+    else:
+        raise PublishedFormatError(f"the released code has no {type(model).__name__}")
     if vqgan not in (None, VQGANModel()):
         raise PublishedFormatError(f"the VQGAN is {vqgan!r}; all released models have the MaskGIT-VQGAN's sizes")
     state = to_released(model)
