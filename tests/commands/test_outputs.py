@@ -30,7 +30,7 @@ def verbs(parser: argparse.ArgumentParser, words: str = "") -> dict[str, argpars
 
 
 def test_every_verb_that_writes_says_what() -> None:
-    own_checks = {"codes extract", "fetch"}  # resume and keep what is theirs, and never replace anything else
+    own_checks = {"fetch"}  # keeps what is there
     for name, parser in verbs(build_parser()).items():
         options = {action.dest for action in parser._actions if action.option_strings}
         if "output" in options and name not in own_checks:
@@ -254,3 +254,31 @@ def test_tables_are_made_again_but_not_over_other_files(bench: Workbench, tmp_pa
     message = bench.refusal("table", "table1", **{**line, "output": tmp_path / "notes.csv"})
     assert "notes.md is there already" in message
     assert theirs.read_text() == "mine"
+
+
+def test_an_array_of_somebody_else_is_no_place_for_codes(bench: Workbench, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.zeros(3))
+    line = {"config": bench.config("score"), "data": bench.train_data, "vqgan": bench.model("vqgan")}
+    assert "mine.npy is there already" in bench.refusal("codes", "extract", output=tmp_path / "mine.npy", **line)
+    assert np.load(tmp_path / "mine.npy").shape == (3,)
+
+
+def test_shards_of_somebody_else_stay(bench: Workbench, tmp_path: Path) -> None:
+    theirs = tmp_path / "data" / "train-000000.tar"
+    theirs.parent.mkdir()
+    theirs.write_text("a WebDataset")
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            for number in range(2):
+                pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / split / name / f"{split}{name}{number}.png")
+    settings = yaml.safe_load(bench.config("data").read_text())
+    settings["dataset"] |= {"kind": "folder", "folder": {"root": str(tmp_path / "images")}, "num_classes": 2}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    line = {"config": tmp_path / "config.yaml", "output": theirs.parent}
+    assert "train-000000.tar is there already" in bench.refusal("prepare", **line)
+    assert theirs.read_text() == "a WebDataset"
+    theirs.unlink()
+    for _ in range(2):
+        bench.run("prepare", **line)

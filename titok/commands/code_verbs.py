@@ -48,6 +48,7 @@ def add_code_verbs(verbs: Verbs, lazy: Lazy) -> None:
     )
     _add_inputs(extract, config=True)
     extract.add_argument("--output", type=Path, required=True, help="array (.npy) to write; parts are kept beside it")
+    add_overwrite(extract, output_and(".json"), ours="codes")
     which = extract.add_mutually_exclusive_group()
     which.add_argument("--part", type=_share, metavar="I/N", help="only the I-th of N equal shares, e.g. 3/16")
     which.add_argument("--range", type=_range, metavar="FIRST:END", help="only these images, in whole parts")

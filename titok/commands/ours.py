@@ -60,6 +60,23 @@ def tokens(options: argparse.Namespace, path: Path) -> bool:
     return bool(json.loads(str(about)).get("source", {}).get("tokenizer_sha256") == sha256_file(options.tokenizer))
 
 
+def codes(options: argparse.Namespace, path: Path) -> bool:
+    """Codes, which the verb itself compares with its settings, or what a kill left of them."""
+    from titok.data.code_parts import parts_beside
+
+    return "facts" in _document(options.output.with_suffix(".json")) or parts_beside(options.output).is_dir()
+
+
+def shards(options: argparse.Namespace, path: Path) -> bool:
+    """Shards of an earlier preparation: its plan or index lies beside them. Digits are written at once, unplanned."""
+    from titok.config.load import read_yaml
+
+    folder: Path = options.output
+    is_planned = dict(read_yaml(options.config).get("dataset") or {}).get("kind") != "digits"
+    indices = (str(_arrays(index).get("about", "")) for index in folder.glob("*.index.npz"))
+    return not is_planned or (folder / "preparation").is_dir() or any("titok-shards" in about for about in indices)
+
+
 def samples(options: argparse.Namespace, path: Path) -> bool:
     """Samples of the same models and seed; their facts lie beside them."""
     made = _document(facts_beside(options.output)).get("provenance", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -65,6 +66,13 @@ def sample_files(options: argparse.Namespace) -> list[Path]:
 def facts_beside(samples: Path) -> Path:
     """Where the facts about a sample file or a folder of parts are; a dot in a folder's name begins no ending."""
     return samples.with_suffix(".json") if samples.suffix == ".npz" else samples.with_name(f"{samples.name}.json")
+
+
+def shards_there(options: argparse.Namespace) -> list[Path]:
+    """Files in a folder of shards that have the names of what will be written; which, only the plan knows."""
+    output: Path = options.output
+    named = (path for split in ("train", "test") for path in output.glob(f"{split}*") if path.is_file())
+    return [path for path in named if re.fullmatch(r"\w+(-\d+\.tar|\.index\.npz|\.manifest\.json)", path.name)]
 
 
 def check_places(options: argparse.Namespace, more_inputs: Sequence[Path] = ()) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from titok.commands.option_types import whole
+from titok.commands.outputs import add_overwrite, shards_there
 
 EXAMPLES = """\
 examples:
@@ -42,5 +43,5 @@ def add_prepare(
     prepare.add_argument("--split", choices=("train", "test"), help="for single steps: which split")
     prepare.add_argument("--part", metavar="I/N", help="for the step part: which of how many, from 1")
     prepare.add_argument("--jobs", type=whole(), default=1, help="processes that decode (default: %(default)s)")
-    prepare.set_defaults(places=(None, "", ("output",)))
+    add_overwrite(prepare, shards_there, ours="shards", folders=["output"])
     prepare.set_defaults(run=run)
