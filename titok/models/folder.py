@@ -81,7 +81,7 @@ def load_folder(file: str | Path, expected: type[AnyModule], device: torch.devic
     state, config = load_model(existing_file(file))
     model = build_model(config, file)
     if not isinstance(model, expected):
-        _refuse(file, config, model, expected.__name__)
+        _refuse(file, config, model, f"{expected.__name__} is needed")
     load_state(model, state, file)
     return model.to(device).eval().requires_grad_(False)
 
@@ -106,12 +106,14 @@ def load_image_tokenizer(file: str | Path, device: torch.device | str = "cpu") -
     model = load_folder(file, nn.Module, device)
     if not isinstance(model, ImageTokenizer):
         _, config = load_model(existing_file(file))
-        _refuse(file, config, model, "TiTok or VQGAN (or another model that can encode, tokenize and detokenize)")
+        _refuse(
+            file, config, model, "TiTok or VQGAN is needed, or another model that can encode, tokenize and detokenize"
+        )
     return model
 
 
 def _refuse(file: str | Path, config: dict[str, Any], model: nn.Module, needed: str) -> NoReturn:
-    raise WeightsError(f"{file} is a {config['kind']} ({type(model).__name__}), a {needed} is needed; check the path")
+    raise WeightsError(f"{file} is a {config['kind']} ({type(model).__name__}), a {needed}; check the path")
 
 
 def load_generator(file: str | Path, device: torch.device | str = "cpu") -> MaskGIT:

@@ -155,7 +155,10 @@ def existing_archive(path: str | Path) -> Path:
     with path.open("rb") as stream:
         start = stream.read(len(_NPY))
     if not start:
-        raise FileError(f"{path} is empty (0 bytes), as an interrupted download leaves it; fetch or write it again")
+        raise FileError(
+            f"{path} is no readable array archive: it is empty (0 bytes), as an interrupted download leaves it; "
+            f"fetch or write it again"
+        )
     if start == _NPY:
         raise FileError(
             f"{path} is a single .npy array, an .npz with named arrays is needed; save it with "
