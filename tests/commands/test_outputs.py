@@ -241,6 +241,10 @@ def test_samples_of_another_seed_in_a_folder_stay(bench: Workbench, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v0.5", "v0.5.json"]
     files = {path: path.read_bytes() for path in (tmp_path / "v0.5").iterdir()}
     assert "are there already" in bench.refusal("sample", seed=1, **line)
+    for name in (tmp_path / "v0.5" / "index.json", tmp_path / "v0.5.json"):  # as a kill leaves it
+        name.unlink()
+    assert "identity.json is there already" in bench.refusal("sample", seed=1, **line)
+    bench.run("sample", seed=0, **line)
     assert {path: path.read_bytes() for path in (tmp_path / "v0.5").iterdir()} == files
 
 

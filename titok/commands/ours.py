@@ -46,12 +46,14 @@ def training(options: argparse.Namespace, path: Path) -> bool:
 
 
 def adopted(options: argparse.Namespace, path: Path) -> bool:
-    """The same released weights."""
+    """The same released weights, or what a kill left of them."""
     from titok.config.load import read_yaml
 
-    found = _document(path.with_name("manifest.json"))
-    source = read_yaml(options.config).get("source")
-    return found.get("task") == "released" and found.get("source") == source
+    settings, manifest = read_yaml(options.config), path.with_name("manifest.json")
+    if not manifest.exists():
+        return _agree(_document(path.with_name("config.json")).get("model"), settings.get("model"))
+    found = _document(manifest)
+    return found.get("task") == "released" and found.get("source") == settings.get("source")
 
 
 def tokens(options: argparse.Namespace, path: Path) -> bool:
@@ -78,9 +80,14 @@ def shards(options: argparse.Namespace, path: Path) -> bool:
 
 
 def samples(options: argparse.Namespace, path: Path) -> bool:
-    """Samples of the same models and seed; their facts lie beside them."""
-    made = _document(facts_beside(options.output)).get("provenance", {})
+    """Samples of the same models and seed, finished (their facts lie beside them) or not (their parts are there)."""
+    output: Path = options.output
     models = {name: sha256_file(getattr(options, name)) for name in ("generator", "tokenizer")}
+    made = _document(facts_beside(output)).get("provenance")
+    if made is None:
+        parts = output.with_suffix(".parts") if output.suffix == ".npz" else output
+        begun = _document(parts / "identity.json")
+        return (begun.get("seed"), begun.get("models")) == (options.seed, models)
     found = {name: made.get("inputs", {}).get(name, {}).get("sha256") for name in models}
     return made.get("seed") == options.seed and found == models
 

@@ -58,9 +58,10 @@ def model_files(*others: str) -> Written:
 
 
 def sample_files(options: argparse.Namespace) -> list[Path]:
-    """One ``.npz``, or the index that completes a folder of parts; facts beside it."""
+    """One ``.npz``, or what tells whose parts are in a folder, and completes it; facts beside it."""
     output: Path = options.output
-    return [output if output.suffix == ".npz" else output / "index.json", facts_beside(output)]
+    files = [output] if output.suffix == ".npz" else [output / "identity.json", output / "index.json"]
+    return [*files, facts_beside(output)]
 
 
 def facts_beside(samples: Path) -> Path:
