@@ -68,7 +68,7 @@ def test_wrong_usage_ends_with_status_2(line: list[str], capsys: pytest.CaptureF
     assert "usage: titok" in capsys.readouterr().err
 
 
-def raising(error: Exception) -> argparse.ArgumentParser:
+def raising(error: BaseException) -> argparse.ArgumentParser:
     """A command line whose only verb fails."""
     parser = argparse.ArgumentParser()
 
@@ -100,3 +100,27 @@ def test_python_m_titok_prints_the_message_and_exits_with_1() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("titok: ConfigError: nowhere.yaml: no such file")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["schema", "claims"])
+def test_a_reader_that_stops_reading_is_no_mistake(verb: str) -> None:
+    shell = f"set -o pipefail; {{ {sys.executable} -m titok {verb}; echo status $? >&2; }} | head -1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
+    assert len(done.stdout.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+    assert "status 141" in done.stderr
+
+
+def test_ctrl_c_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cli, "build_parser", lambda: raising(KeyboardInterrupt()))
+    with pytest.raises(SystemExit) as caught:
+        cli.main([])
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "titok: stopped by Ctrl-C\n"
+
+
+def test_a_pipe_that_breaks_elsewhere_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "build_parser", lambda: raising(BrokenPipeError("a worker is gone")))
+    with pytest.raises(BrokenPipeError, match="a worker is gone"):
+        cli.main([])

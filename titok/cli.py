@@ -7,7 +7,10 @@ before a verb needs it: ``titok resolve`` and ``titok --help`` never load torch.
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -20,8 +23,12 @@ from titok.commands.code_verbs import add_code_verbs
 from titok.commands.compare_parser import add_compare
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
+from titok.commands.option_types import Parser, ending, folder_or, number, weights_name, whole
+from titok.commands.outputs import add_overwrite, check_places, model_files, output_and, sample_files
 from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
+from titok.commands.score_parser import add_score
+from titok.commands.shared_options import add_device, add_paths, add_workers
 from titok.runtime.arithmetic import asked_for, use
 
 if TYPE_CHECKING:
@@ -48,7 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         # Before anything that computes is imported.
         use(asked_for(getattr(options, name, None) for name in ("config", "study")))
+        check_places(options)
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(128 + signal.SIGPIPE)
+    except KeyboardInterrupt:
+        sys.stderr.write("titok: stopped by Ctrl-C\n")
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         # Our own exceptions are written for people; anything else is a bug and keeps its traceback.
         if not type(error).__module__.startswith("titok."):
@@ -57,9 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"titok: {type(error).__name__}: {error}{notes}")
 
 
+def _nobody_reads() -> bool:
+    """Whether the reader of standard output has gone, as in `titok schema | head -1`, which is no mistake."""
+    poll = select.poll()
+    with contextlib.suppress(OSError):  # not every standard output is a file
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+    is_broken = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if is_broken:  # What is still to be written goes nowhere, else Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_broken
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="titok",
         description="TiTok from a dataset to the paper's tables, one step at a time.",
         epilog=EXAMPLES,
@@ -72,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(verbs)
     add_launch(verbs, _lazy)
     _add_sample(verbs)
-    _add_score(verbs)
+    add_score(verbs, _lazy)
     _add_report_verbs(verbs)
     add_claims(verbs, _lazy)
     add_compare(verbs, _lazy)
@@ -96,6 +123,7 @@ def _add_study_verbs(verbs: Verbs) -> None:
     resolve.add_argument("kind", help="data, classifier, vqgan, stage1, stage2, single_stage, tokens, generator, ...")
     resolve.add_argument("name", help="which one, `all` where there is only one")
     resolve.add_argument("--output", type=Path, help="file to write (default: print)")
+    add_overwrite(resolve, output_and(), ours="resolved")
     resolve.set_defaults(run=_lazy("study", "resolve"))
 
     add_plan(verbs, _lazy("plan", "plan"))
@@ -118,10 +146,11 @@ def _add_data_verbs(verbs: Verbs) -> None:
     add_prepare(verbs, _lazy("prepare", "run"))
 
     tokens = verbs.add_parser("tokens", help="turn a dataset's images into token ids")
-    _add_paths(tokens, config="resolved settings", data="index of the training shards", tokenizer="its model file")
-    _add_paths(tokens, output="token file (.npz) to write")
-    _add_device(tokens)
-    _add_workers(tokens)
+    add_paths(tokens, config="resolved settings", data="index of the training shards", tokenizer="its model file")
+    tokens.add_argument("--output", type=ending(".npz"), required=True, help="token file (.npz) to write")
+    add_overwrite(tokens, output_and(), ours="tokens")
+    add_device(tokens)
+    add_workers(tokens)
     tokens.set_defaults(run=_lazy("data", "extract_tokens"))
 
     parity = verbs.add_parser(
@@ -131,13 +160,13 @@ def _add_data_verbs(verbs: Verbs) -> None:
         "`training.decoder` names it.",
         epilog="example: titok parity --data results/imagenet256/data/train.index.npz --output parity.json",
     )
-    _add_paths(parity, data="index of the shards", output="report (.json) to write")
-    parity.add_argument("--split", default="train", help="split of the index (default: %(default)s)")
+    add_paths(parity, data="index of the shards", output="report (.json) to write")
     parity.add_argument("--decoder", choices=("torchvision",), default="torchvision")
-    parity.add_argument("--resize", type=int, default=256, help="pixels of the shorter edge (default: %(default)s)")
-    parity.add_argument("--crop", type=int, default=256, help="side of the centre crop (default: %(default)s)")
-    parity.add_argument("--images", type=int, default=256, help="how many to compare (default: %(default)s)")
-    _add_workers(parity)
+    parity.add_argument("--resize", type=whole(), default=256, help="pixels of the shorter edge (default: %(default)s)")
+    parity.add_argument("--crop", type=whole(), default=256, help="side of the centre crop (default: %(default)s)")
+    parity.add_argument("--images", type=whole(), default=256, help="how many to compare (default: %(default)s)")
+    add_workers(parity)
+    add_overwrite(parity, output_and())
     parity.set_defaults(run=_lazy("data", "parity"))
 
 
@@ -149,7 +178,9 @@ def _add_train(verbs: Verbs) -> None:
         "a finished run is only exported again. Several processes: torchrun --nproc-per-node 4 -m titok train ...",
     )
     train.add_argument("task", choices=("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator"))
-    _add_paths(train, config="resolved settings of this run", output="model.safetensors to write")
+    add_paths(train, config="resolved settings of this run")
+    train.add_argument("--output", type=weights_name, required=True, help="FOLDER/model.safetensors to write")
+    add_overwrite(train, model_files("metrics.jsonl", "manifest.json"), ours="training", folders=["state"])
     train.add_argument("--state", type=Path, required=True, help="folder for checkpoints and the running log")
     train.add_argument("--seed", type=int, required=True)
     train.add_argument("--data", type=Path, help="index of the training shards (all tasks but generator)")
@@ -163,13 +194,13 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--tensorboard", action="store_true", help="TensorBoard events at once, not after a minute")
     train.add_argument(
         "--process-timeout",
-        type=float,
+        type=number(0, above=True),
         metavar="SECONDS",
         help="how long several processes (torchrun) wait for a silent one (default: 600; 7200 while one scores "
         "milestones)",
     )
-    _add_device(train)
-    _add_workers(train)
+    add_device(train)
+    add_workers(train)
     train.set_defaults(run=_lazy("train", "train_task"))
 
     adopt = verbs.add_parser(
@@ -179,66 +210,26 @@ def _add_train(verbs: Verbs) -> None:
         "model that the settings describe, and writes them as a model folder of the study.",
     )
     adopt.add_argument("kind", choices=("tokenizer", "generator", "vqgan"))
-    _add_paths(adopt, config="resolved settings: source and model", output="model.safetensors to write")
+    add_paths(adopt, config="resolved settings: source and model")
+    adopt.add_argument("--output", type=weights_name, required=True, help="FOLDER/model.safetensors to write")
+    add_overwrite(adopt, model_files("manifest.json"), ours="adopted")
     adopt.set_defaults(run=_lazy("adopt", "adopt"))
 
 
 def _add_sample(verbs: Verbs) -> None:
     sample = verbs.add_parser("sample", help="generate class-conditional images and time it")
-    _add_paths(sample, config="resolved sampler", generator="its model file", tokenizer="its model file")
+    add_paths(sample, config="resolved sampler", generator="its model file", tokenizer="its model file")
     sample.add_argument(
         "--output",
-        type=Path,
+        type=folder_or(".npz"),
         required=True,
         help="sample file (.npz) to write, or a folder for parts of 128 MiB and their index.json; facts about it go "
         "beside it as .json. Stopped, the same command goes on",
     )
     sample.add_argument("--seed", type=int, required=True)
-    _add_device(sample)
+    add_device(sample)
+    add_overwrite(sample, sample_files, ours="samples")
     sample.set_defaults(run=_lazy("sample", "sample"))
-
-
-def _add_score(verbs: Verbs) -> None:
-    score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
-    kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
-
-    reconstruction = kinds.add_parser("reconstruction", help="rFID, PSNR, SSIM, codebook use of a tokenizer")
-    _add_paths(reconstruction, data="index of the test shards", model="model file of the tokenizer or VQGAN")
-    reconstruction.add_argument("--examples", type=Path, help="file (.npz) for some originals and reconstructions")
-    reconstruction.set_defaults(run=_lazy("score", "reconstruction"))
-
-    probe = kinds.add_parser("probe", help="accuracy of a linear classifier on frozen latents")
-    _add_paths(probe, train="index of the training shards", test="index of the test shards", model="tokenizer")
-    probe.add_argument("--state", type=Path, required=True, help="folder for the probe's training state")
-    probe.set_defaults(run=_lazy("score_probe", "linear_probe"))
-
-    codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
-    codec.add_argument("--codec", choices=("jpeg", "webp"), required=True)
-    codec.add_argument("--quality", type=int, required=True, help="1 to 100")
-    _add_paths(codec, data="index of the test shards")
-    codec.set_defaults(run=_lazy("score", "codec"))
-
-    generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
-    _add_paths(generation, samples="sample file (.npz), or a folder of parts")
-    generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
-    _add_paths(generation, training="manifest.json of the generator's training")
-    generation.set_defaults(run=_lazy("score", "generation"))
-
-    throughput = kinds.add_parser("throughput", help="images per second of one device, and operations per image")
-    _add_paths(throughput, generator="its model file", tokenizer="its model file")
-    _add_paths(throughput, config="resolved settings: sampler and throughput", output="score record (.json) to write")
-    throughput.add_argument("--subject", type=json.loads, required=True, help="what is timed: names and seed, as JSON")
-    _add_device(throughput)
-    throughput.set_defaults(run=_lazy("score_throughput", "throughput"))
-
-    for kind in (reconstruction, probe, codec, generation):
-        _add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
-        _add_device(kind)
-        _add_workers(kind)
-    for kind in (reconstruction, probe, generation):
-        kind.add_argument("--subject", type=json.loads, required=True, help="what is scored: names and seed, as JSON")
-    for kind in (reconstruction, codec, generation):
-        kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")
 
 
 def _add_report_verbs(verbs: Verbs) -> None:
@@ -247,10 +238,20 @@ def _add_report_verbs(verbs: Verbs) -> None:
     checks = verbs.add_parser("checks", help="judge whether a study's models work, and the paper's trends")
     report = verbs.add_parser("report", help="write the HTML page")
     verdict = verbs.add_parser("verdict", help="fail if a working check failed, naming it")
-    for parser, function in ((table, "table"), (figure, "figure"), (checks, "checks"), (report, "report")):
+    for parser, function, endings in (
+        (table, "table", (".csv", ".md", ".tex")),
+        (figure, "figure", (".svg", ".png", ".csv")),
+        (checks, "checks", (".json", ".md")),
+        (report, "report", (".html", ".htm")),
+    ):
         parser.add_argument("--study", type=Path, required=True, help="e.g. config/digits.yaml")
         parser.add_argument("--scores", type=Path, nargs="*", default=[], help="score records")
-        parser.add_argument("--output", type=Path, required=True, help="file to write; its siblings get other endings")
+        named = endings[:1] if function == "checks" else endings
+        parser.add_argument("--output", type=ending(*named), required=True, help=f"to write: {', '.join(endings)}")
+        if function == "report":
+            add_overwrite(parser, output_and(), ours="page")
+        else:
+            add_overwrite(parser, output_and(*endings), ours="written_together")
         parser.set_defaults(run=_lazy("report", function))
     for parser in (table, figure):
         parser.add_argument("name", help="e.g. table1, figure4")
@@ -265,29 +266,10 @@ def _add_report_verbs(verbs: Verbs) -> None:
     report.add_argument("--claims", type=Path, help="claims.json")
     crate = verbs.add_parser("crate", help="pack a finished study as an RO-Crate (.zip) for an archive")
     crate.add_argument("--study", type=Path, required=True, help="e.g. config/digits.yaml")
-    crate.add_argument("--output", type=Path, required=True, help="zip file to write")
+    crate.add_argument("--output", type=ending(".zip"), required=True, help="zip file to write")
+    add_overwrite(crate, output_and(), ours="crate")
     crate.add_argument("--with-models", action="store_true", help="also every model's weights")
     crate.set_defaults(run=_lazy("report", "crate"))
     verdict.add_argument("checks", type=Path, help="checks.json")
     verdict.add_argument("--strict", action="store_true", help="fail also if a trend of the paper does not hold")
     verdict.set_defaults(run=_lazy("report", "verdict"))
-
-
-def _add_paths(parser: argparse.ArgumentParser, **paths: str) -> None:
-    """Required path options, `name="what it is"`."""
-    for name, description in paths.items():
-        parser.add_argument(f"--{name}", type=Path, required=True, help=description)
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
-
-
-def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=0,
-        help="processes that read and decode images; 0 reads in this one. Results do not depend on it "
-        "(default: %(default)s)",
-    )

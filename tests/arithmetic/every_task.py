@@ -2,8 +2,8 @@
 
     python tests/arithmetic/every_task.py FOLDER
 
-makes FOLDER as `snakemake` would make results/ten-steps, at sizes that an emulated processor can bear (qemu-user: half an
-hour of its time is half a minute of ours). Everything goes through the verbs that the workflow's rules call.
+makes FOLDER as `snakemake` would make results/ten-steps, at sizes that an emulated processor can bear. Everything goes
+through the verbs that the workflow's rules call.
 """
 
 from __future__ import annotations

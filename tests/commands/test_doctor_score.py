@@ -57,7 +57,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def doctor(files: dict[str, Path], *options: object) -> None:
-    line = ["doctor", "score", files["first"], files["second"], "--weights", files["weights"], "--device", "cpu"]
+    weights = [] if "--weights" in options else ["--weights", files["weights"]]
+    line = ["doctor", "score", files["first"], files["second"], *weights, "--device", "cpu"]
     main([str(word) for word in (*line, *options)])
 
 

@@ -150,7 +150,7 @@ MISTAKES = {
     "size": ("reconstruct {photos} --model {model} --output {out} --size 64", "--size is 64, but this tokenizer"),
     "twice": ("reconstruct {photos} {photos} --model {model} --output {out}", "5 names stand for several images"),
     "other codes": ("detokenize {codes} --model {vae} --output {out}", "written by another tokenizer (differing: "),
-    "no codes": ("detokenize {photos}/codes.json --model {model} --output {out}", "is no file of `titok tokenize`"),
+    "no codes": ("detokenize {photos}/codes.json --model {model} --output {out}", "is no file of `titok tokenize` or"),
     "no tokenizer": ("generate --class 1 --generator {generator} --sampler titok-l-32 --output {out}", "--tokenizer"),
     "misfit": (
         "generate --class 1 --generator {generator} --tokenizer {model} --sampler titok-l-32 --output {out}",
@@ -328,3 +328,41 @@ def test_damage_of_any_kind_is_a_plain_message(
     output = photos.parent / "t.json"
     said = message_of(capsys, "tokenize", photos / "fits.webp", "--model", tokenizer, "--output", output)
     assert f"fits.webp is no readable image ({error}); remove it or convert it to PNG" in said
+
+
+@pytest.fixture
+def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a generator, its tokenizer and what they made: tokens.json, all.npz and pngs."""
+    write_release(tmp_path / "generator", "vit")
+    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "codebook_size", 64)
+    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "num_latent_tokens", 16)
+    write_release(tmp_path / "tokenizer", "two_stage")
+    shared = ["--generator", tmp_path / "generator", "--class", 7, 1, "--per-class", 2, "--seed", 3]
+    shared += ["--sampler", write_sampler(tmp_path / "sampler.yaml"), "--tokenizer", tmp_path / "tokenizer"]
+    for name in ("tokens.json", "all.npz", "pngs"):
+        run("generate", *shared, "--output", tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["tokens.json", "all.npz"])
+def test_generated_tokens_are_decoded_to_the_generated_images(generated: Path, name: str) -> None:
+    run("detokenize", generated / name, "--model", generated / "tokenizer", "--output", generated / "again")
+    pictures = sorted((generated / "pngs").iterdir())
+    assert [path.name for path in sorted((generated / "again").iterdir())] == [path.name for path in pictures]
+    for path in pictures:
+        found, expected = (np.asarray(Image.open(generated / folder / path.name)) for folder in ("again", "pngs"))
+        assert abs(found.astype(int) - expected).max() <= 1
+
+
+def test_generated_tokens_need_a_tokenizer_of_their_kind(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "num_latent_tokens", 4)
+    write_release(generated / "other", "two_stage")
+    write_release(generated / "vae", "vae")
+    for name in ("other", "vae"):
+        with pytest.raises(SystemExit, match=r"has generated tokens of shape \(4, 16\); this TiTok reads 4 "):
+            run("detokenize", generated / "tokens.json", "--model", generated / name, "--output", generated / "no")
+    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "num_latent_tokens", 16)
+    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "codebook_size", 32)
+    write_release(generated / "small", "two_stage")
+    with pytest.raises(SystemExit, match="allowed: 0 to 31"):
+        run("detokenize", generated / "tokens.json", "--model", generated / "small", "--output", generated / "no")

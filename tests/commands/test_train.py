@@ -253,7 +253,8 @@ def test_a_full_disk_leaves_no_half_file(bench: Workbench, tmp_path: Path) -> No
 
 
 def test_tensorboard_events_on_request(bench: Workbench, tmp_path: Path) -> None:
-    config, paths = bench.config("generator", "g"), {"state": tmp_path / "state", "output": tmp_path / "m.safetensors"}
+    config, output = bench.config("generator", "g"), tmp_path / "m" / "model.safetensors"
+    paths = {"state": tmp_path / "state", "output": output}
     line = command("train", "generator", config=config, tokens=bench.root / "tokens.npz", seed=0, **paths)
     bench.run(*line, "--tensorboard")
     assert list(tmp_path.rglob("events.out.tfevents.*"))

@@ -199,7 +199,7 @@ def test_in_memory_and_streamed_are_the_same_images(directory, tmp_path, rule, w
     folder = square_shards(tmp_path) if rule == "official" else directory
     settings = {"kind": "digits", "resize": RESIZE, "image_size": CROP, "resize_rule": rule}
     kept, streamed = (
-        open_images(folder / "train.index.npz", "train", Dataset(**settings, in_memory=choice), workers=workers)
+        open_images(folder / "train.index.npz", Dataset(**settings, in_memory=choice), workers=workers)
         for choice in (True, False)
     )
     assert (type(kept), type(streamed)) == (ImageSet, StreamedSet)
@@ -273,7 +273,7 @@ def test_a_report_says_how_pixels_differ(directory, monkeypatch):
 
 def test_another_decoder_needs_streamed_images_and_the_official_resize(tmp_path, directory):
     faster = ImageTraining(batch_size=4, decoder="torchvision")
-    kept = open_images(square_shards(tmp_path) / "train.index.npz", "train", Dataset(resize=RESIZE, image_size=CROP))
+    kept = open_images(square_shards(tmp_path) / "train.index.npz", Dataset(resize=RESIZE, image_size=CROP))
     with pytest.raises(DecoderError, match="are kept in memory and decoded only once; remove it, or set"):
         training_images(kept, CROP, faster, seed=0)
     with pytest.raises(SampleError, match="resize_rule is 'adm'; decoder 'torchvision' knows 'official' only"):

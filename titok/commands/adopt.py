@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from titok.commands.outputs import check_places
 from titok.config.job_settings import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
 from titok.config.load import load_job
 from titok.models.generator import MaskGIT
@@ -14,7 +15,7 @@ from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import sha256_file, write_json
 from titok.runtime.manifest import provenance
-from titok.runtime.weights import WeightsError
+from titok.runtime.weights import WeightsError, files_of
 
 Job = ReleasedTokenizerJob | ReleasedGeneratorJob | ReleasedVQGANJob
 Adopted = TiTok | MaskGIT | VQGAN
@@ -48,6 +49,7 @@ def adopt(options: argparse.Namespace) -> None:
     job_type, model_type = _KINDS[options.kind]
     job = load_job(options.config, job_type)
     weights, _ = find(job.source)
+    check_places(options, files_of(weights))
     model = load(job.source)
     if not isinstance(model, model_type):
         raise WeightsError(f"{job.source} is a {type(model).__name__}; the study wants a {options.kind}: name another")
@@ -57,13 +59,15 @@ def adopt(options: argparse.Namespace) -> None:
             f"{job.source} is not what the study says: {'; '.join(found)}. Correct the study's entry, or its source"
         )
     save(model, options.output.parent, layout="own")
+    first, *parts = files_of(weights)
+    inputs = {"weights": first, **{f"weights, part {number}": part for number, part in enumerate(parts, 1)}}
     manifest = {
         "task": "released",
         "source": job.source,
         "sha256": sha256_file(weights),
         "parameters": count_parameters(model),
         "config": job.resolved(),
-        "provenance": provenance(seed=None, config=job.resolved(), inputs={"weights": weights}),
+        "provenance": provenance(seed=None, config=job.resolved(), inputs=inputs),
     }
     write_json(options.output.parent / "manifest.json", manifest)
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from titok.commands.option_types import ending
+from titok.commands.outputs import add_overwrite, output_and
+
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -42,9 +45,13 @@ def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Names
     claims.add_argument("--study", type=Path, help="whose scores are given, e.g. config/digits.yaml")
     claims.add_argument("--scores", type=Path, nargs="*", default=[], help="score records")
     claims.add_argument("--facts", type=Path, help="what `titok facts` wrote; without it, models are measured now")
-    claims.add_argument("--output", type=Path, help="JSON to write, with a .md beside it; without it, they are printed")
+    claims.add_argument(
+        "--output", type=ending(".json"), help="JSON to write, with a .md beside it; without it, they are printed"
+    )
+    add_overwrite(claims, output_and(".md"), ours="written_together")
     claims.set_defaults(run=lazy("claims", "claims"))
 
     facts = verbs.add_parser("facts", help="measure the full-size models: tokens, bits, compression, parameters")
-    facts.add_argument("--output", type=Path, required=True, help="JSON to write")
+    facts.add_argument("--output", type=ending(".json"), required=True, help="JSON to write")
+    add_overwrite(facts, output_and(), ours="facts")
     facts.set_defaults(run=lazy("claims", "facts"))

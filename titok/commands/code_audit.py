@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from titok.commands.codes import facts_of, split_of
+from titok.commands.codes import facts_of
 from titok.commands.proxy_encoder import ProxyEncoder
 from titok.data.code_extraction import ViewReader, encode_views, random_samples
 from titok.data.code_facts import CodesError, Precision
 from titok.data.loading import batches_of, in_order
+from titok.data.shard_index import split_of
 from titok.runtime.device import select_device
 from titok.runtime.files import write_json
 from titok.runtime.manifest import provenance

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from titok.commands.option_types import whole
+from titok.commands.outputs import add_overwrite, output_and
+
 if TYPE_CHECKING:
     from titok.commands.file_verbs import Lazy, Verbs
 
@@ -45,6 +48,7 @@ def add_code_verbs(verbs: Verbs, lazy: Lazy) -> None:
     )
     _add_inputs(extract, config=True)
     extract.add_argument("--output", type=Path, required=True, help="array (.npy) to write; parts are kept beside it")
+    add_overwrite(extract, output_and(".json"), ours="codes")
     which = extract.add_mutually_exclusive_group()
     which.add_argument("--part", type=_share, metavar="I/N", help="only the I-th of N equal shares, e.g. 3/16")
     which.add_argument("--range", type=_range, metavar="FIRST:END", help="only these images, in whole parts")
@@ -59,7 +63,7 @@ def add_code_verbs(verbs: Verbs, lazy: Lazy) -> None:
     verify = kinds.add_parser("verify", help="check every hash, and some images by encoding them again")
     verify.add_argument("file", type=Path, metavar="FILE", help="what `titok codes extract` wrote")
     _add_inputs(verify)
-    verify.add_argument("--samples", type=_count, default=256, help="images to encode again (default: %(default)s)")
+    verify.add_argument("--samples", type=whole(), default=256, help="images to encode again (default: %(default)s)")
     verify.add_argument("--seed", type=int, default=0, help="which images (default: %(default)s)")
     verify.set_defaults(run=lazy("codes", "verify"))
 
@@ -72,9 +76,10 @@ def add_code_verbs(verbs: Verbs, lazy: Lazy) -> None:
     )
     _add_inputs(audit, config=True)
     audit.add_argument("--output", type=Path, required=True, help="JSON to write; the table is printed")
-    audit.add_argument("--samples", type=_count, default=64, help="images to look at (default: %(default)s)")
+    add_overwrite(audit, output_and())
+    audit.add_argument("--samples", type=whole(), default=64, help="images to look at (default: %(default)s)")
     audit.add_argument("--seed", type=int, default=0, help="which images (default: %(default)s)")
-    audit.add_argument("--variants", nargs="+", default=list(VARIANTS), help="(default: %(default)s); jpeg-1 to -100")
+    audit.add_argument("--variants", nargs="+", default=VARIANTS, help="(default: all of them); jpeg-1 to -100")
     audit.set_defaults(run=lazy("code_audit", "audit"))
 
     for parser in (extract, verify, audit):
@@ -98,15 +103,8 @@ def _add_inputs(parser: argparse.ArgumentParser, *, config: bool = False) -> Non
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
-    parser.add_argument("--batch-size", type=_count, default=32, help="windows at once (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=0, help="processes that decode images (default: %(default)s)")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"is {value}; allowed: 1 or more")
-    return value
+    parser.add_argument("--batch-size", type=whole(), default=32, help="windows at once (default: %(default)s)")
+    parser.add_argument("--workers", type=whole(0), default=0, help="that decode images (default: %(default)s)")
 
 
 def _share(text: str) -> tuple[int, int]:

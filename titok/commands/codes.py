@@ -16,7 +16,7 @@ from titok.data.code_extraction import ViewReader, extract_parts, verify_sample
 from titok.data.code_facts import CodeFacts, CodesError, Precision
 from titok.data.code_parts import PartFolder, covering, share
 from titok.data.code_store import CodeStore, facts_beside, merge
-from titok.data.shard_index import read_index
+from titok.data.shard_index import read_index, split_of
 from titok.runtime.files import sha256_file
 from titok.runtime.manifest import provenance
 from titok.runtime.progress import progress
@@ -118,13 +118,6 @@ def facts_of(options: argparse.Namespace, encoder: ProxyEncoder) -> CodeFacts:
         images=about["samples"],
         precision=encoder.precision,
     )
-
-
-def split_of(index: Path) -> tuple[Path, str]:
-    """Folder and name of the split whose index a path is."""
-    if not index.name.endswith(".index.npz"):
-        raise CodesError(f"--data is {index}; give the index of the shards, <split>.index.npz")
-    return index.parent, index.name.removesuffix(".index.npz")
 
 
 def array_path(path: Path) -> Path:

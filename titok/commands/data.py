@@ -18,15 +18,16 @@ def extract_tokens(options: argparse.Namespace) -> None:
     from titok.data.view_rows import remove_rows, rows_of_views
     from titok.data.views import views_of
     from titok.models.folder import load_image_tokenizer
+    from titok.models.image_tokenizer import codebook_size_of
     from titok.runtime.device import select_device
     from titok.runtime.files import sha256_file
 
     job = load_job(options.config, TokensJob)
     device = select_device(options.device)
     model = load_image_tokenizer(options.tokenizer, device)
-    images = open_images(options.data, "train", job.dataset, workers=options.workers)
+    images = open_images(options.data, job.dataset, workers=options.workers)
     declared = views_of(job.views)
-    require_16_bits(model.config.codebook_size)
+    require_16_bits(codebook_size_of(model) or 1)
     source = {
         "tokenizer_sha256": sha256_file(options.tokenizer),
         "views": [view.spec() for view in declared],
@@ -58,10 +59,11 @@ def extract_tokens(options: argparse.Namespace) -> None:
 def parity(options: argparse.Namespace) -> None:
     """Writes how another decoder's pixels differ from Pillow's, and prints it."""
     from titok.data.parity import compare_decoders
+    from titok.data.shard_index import split_of
     from titok.data.streamed import StreamedSet
     from titok.runtime.files import write_json
 
-    images = StreamedSet(options.data.parent, options.split, options.resize, workers=options.workers)
+    images = StreamedSet(*split_of(options.data), options.resize, workers=options.workers)
     report = compare_decoders(images, options.crop, options.decoder, options.images)
     write_json(options.output, report)
     for name, value in report.items():

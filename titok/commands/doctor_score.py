@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from titok.data.loading import batches_of, in_order
+from titok.data.shard_index import split_of
 from titok.data.shards import ShardReader
 from titok.data.streamed import StreamedSet
 from titok.data.transforms import pixels, to_uint8
@@ -36,7 +38,7 @@ class ShardOriginals:
     rules: tuple[Rule, ...] = ("official", "adm", "bilinear", "uncropped")
 
     def __init__(self, index: Path, size: int, batch_size: int, workers: int) -> None:
-        self._folder, self._split = index.parent, index.name.removesuffix(".index.npz")
+        self._folder, self._split = split_of(index)
         self._size, self._batch_size, self._workers = size, batch_size, workers
         self._count = len(ShardReader(self._folder, self._split))
 
@@ -207,11 +209,21 @@ def _originals(options: argparse.Namespace, samples: Samples) -> ShardOriginals 
         return None
     if path.name.endswith(".index.npz"):
         return ShardOriginals(path, samples.shape[1], options.batch_size, options.workers)
-    return ArrayOriginals(Samples.open(path), options.batch_size)
+    originals = Samples.open(path)
+    if originals.shape[1:3] != samples.shape[1:3]:
+        raise ScoreError(
+            f"{path} is of images of {originals.shape[1]} x {originals.shape[2]} pixels, the samples have "
+            f"{samples.shape[1]} x {samples.shape[2]}; name the originals of this size"
+        )
+    return ArrayOriginals(originals, options.batch_size)
 
 
 def _references(paths: list[Path], samples: Samples) -> dict[str, Reference]:
     """The files by name; moments of another network or of images of another size are refused."""
+    repeated = sorted(name for name, count in Counter(path.name for path in paths).items() if count > 1)
+    if repeated:
+        same = ", ".join(str(path) for path in paths if path.name == repeated[0])
+        raise ScoreError(f"{same}: rows are told by the file's name, and these have the same; rename or leave out one")
     found = {path.name: load_reference(path) for path in paths}
     for name, reference in found.items():
         if len(reference.mean) != InceptionExtractor.feature_dim:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from titok.commands.option_types import number, whole
+from titok.commands.outputs import add_overwrite, output_and
 from titok.evaluation.mistakes import STEPS
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def add_doctor_score(verbs: Verbs, run: Callable[[argparse.Namespace], None]) ->
     parser.add_argument("--reference", type=Path, nargs="*", default=[], help="files with mu and sigma (.npz)")
     parser.add_argument("--weights", type=Path, required=True, help="pt_inception-2015-12-05-6726825d.pth")
     parser.add_argument("--sha256", help="what the SHA-256 of the weights must be")
-    parser.add_argument("--my-number", type=float, help="the number to explain")
+    parser.add_argument("--my-number", type=number(), help="the number to explain")
     parser.add_argument(
         "--metric",
         choices=("rfid", "gfid", "fid", "sfid", "inception_score"),
@@ -60,10 +62,11 @@ def add_doctor_score(verbs: Verbs, run: Callable[[argparse.Namespace], None]) ->
         help="how the images became 8-bit (default: %(default)s)",
     )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="(default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, help="(default: %(default)s)")
+    parser.add_argument("--batch-size", type=whole(), default=64, help="(default: %(default)s)")
     parser.add_argument("--scratch", type=Path, help="folder for features, 0.6 GB per 50,000 images and kind")
     parser.add_argument("--output", type=Path, help="also write the report there, as JSON")
+    add_overwrite(parser, output_and(), folders=["scratch"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=0, help="processes that decode originals (default: %(default)s)")
+    parser.add_argument("--workers", type=whole(0), default=0, help="that decode originals (default: %(default)s)")
     parser.set_defaults(run=run)

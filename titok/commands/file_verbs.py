@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.doctor_score_parser import add_doctor_score
+from titok.commands.option_types import ending, folder_or, whole
+from titok.commands.outputs import add_overwrite, output_and
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -16,29 +18,33 @@ Lazy: TypeAlias = Callable[[str, str], Callable[[argparse.Namespace], None]]
 """(module of `titok.commands`, function) -> a command that is imported when it is run."""
 
 _SOURCE = "a folder, a file of weights, a name in config/sources.yaml, or a Hub repository"
-_PICTURES = "folder for PNG files, or an .npz file"
+_PICTURES = "folder for PNG files, an .npz file, or a .png file for a single picture"
 
 
 def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
     """Adds tokenize, detokenize, reconstruct, generate, fetch and doctor."""
     tokenize = verbs.add_parser("tokenize", help="image files to token ids, with any checkpoint")
     _add_images(tokenize)
-    tokenize.add_argument("--output", type=_ending(".json", ".npz"), required=True, help=".json or .npz to write")
+    tokenize.add_argument("--output", type=ending(".json", ".npz"), required=True, help=".json or .npz to write")
+    add_overwrite(tokenize, output_and())
     tokenize.set_defaults(run=lazy("files", "tokenize"))
 
-    detokenize = verbs.add_parser("detokenize", help="token ids of `titok tokenize` to image files")
-    detokenize.add_argument("tokens", type=_ending(".json", ".npz"), help="what `titok tokenize` wrote")
-    detokenize.add_argument("--output", type=Path, required=True, help=_PICTURES)
+    detokenize = verbs.add_parser("detokenize", help="token ids of `titok tokenize` or `generate` to image files")
+    detokenize.add_argument(
+        "tokens", type=ending(".json", ".npz"), help="what `titok tokenize` or `titok generate` wrote"
+    )
+    detokenize.add_argument("--output", type=folder_or(".npz", ".png"), required=True, help=_PICTURES)
     detokenize.set_defaults(run=lazy("files", "detokenize"))
 
     reconstruct = verbs.add_parser("reconstruct", help="image files through a tokenizer and back")
     _add_images(reconstruct)
-    reconstruct.add_argument("--output", type=Path, required=True, help=_PICTURES)
+    reconstruct.add_argument("--output", type=folder_or(".npz", ".png"), required=True, help=_PICTURES)
     reconstruct.set_defaults(run=lazy("files", "reconstruct"))
 
     for parser in (tokenize, detokenize, reconstruct):
         parser.add_argument("--model", required=True, help=f"tokenizer or VQGAN: {_SOURCE}")
     for parser in (detokenize, reconstruct):
+        add_overwrite(parser, _archive)
         parser.add_argument(
             "--rounding",
             choices=("truncate", "round"),
@@ -61,7 +67,7 @@ def _add_generate(verbs: Verbs) -> argparse.ArgumentParser:
     generate.add_argument(
         "--class",
         dest="classes",
-        type=int,
+        type=whole(0),
         nargs="+",
         required=True,
         metavar="CLASS",
@@ -70,9 +76,15 @@ def _add_generate(verbs: Verbs) -> argparse.ArgumentParser:
     generate.add_argument("--generator", required=True, help=_SOURCE)
     generate.add_argument("--tokenizer", help=f"{_SOURCE}; not needed for .json")
     generate.add_argument("--sampler", help="titok-l-32, titok-b-64, titok-s-128 or a YAML file (default: its own)")
-    generate.add_argument("--per-class", type=_positive, default=1, help="images of each class (default: %(default)s)")
+    generate.add_argument("--per-class", type=whole(), default=1, help="images of each class (default: %(default)s)")
     generate.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    generate.add_argument("--output", type=Path, required=True, help=f"{_PICTURES}, or a .json file for tokens alone")
+    generate.add_argument(
+        "--output",
+        type=folder_or(".npz", ".png", ".json"),
+        required=True,
+        help=f"{_PICTURES}, or a .json file for tokens alone",
+    )
+    add_overwrite(generate, _archive)
     return generate
 
 
@@ -106,31 +118,18 @@ def _add_doctor(verbs: Verbs) -> argparse.ArgumentParser:
     return doctor
 
 
+def _archive(options: argparse.Namespace) -> list[Path]:
+    """The one file that is written, if it is one; the names of pictures are known to the verb alone."""
+    return [options.output] if options.output.suffix in (".npz", ".json") else []
+
+
 def _add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size, or folders")
-    parser.add_argument("--size", type=_positive, help="side of the images for a VQGAN (default: 256)")
+    parser.add_argument("--size", type=whole(), help="side of the images for a VQGAN (default: 256)")
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="released config (.yaml, .json) of a bare file of weights")
-    parser.add_argument("--batch-size", type=_positive, default=16, help="(default: %(default)s)")
+    parser.add_argument("--batch-size", type=whole(), default=16, help="(default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="(default: %(default)s)")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"is {value}; allowed: 1 or more")
-    return value
-
-
-def _ending(*allowed: str) -> Callable[[str], Path]:
-    """A path with one of these endings."""
-
-    def path(text: str) -> Path:
-        if Path(text).suffix not in allowed:
-            raise argparse.ArgumentTypeError(f"{text!r} must end in {' or '.join(allowed)}")
-        return Path(text)
-
-    return path

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from torch import Tensor
 
 from titok.commands.image_files import (
-    ImageOutput,
     batches,
     finished_pixels,
     image_files,
@@ -16,9 +16,9 @@ from titok.commands.image_files import (
     open_tokenizer,
     read_batch,
 )
+from titok.commands.image_output import ImageOutput
 from titok.commands.token_files import TokenFile, settings_of, stacked
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
+from titok.models.image_tokenizer import ImageTokenizer, is_vae
 from titok.runtime.device import select_device
 from titok.runtime.progress import progress
 
@@ -40,9 +40,11 @@ def tokenize(options: argparse.Namespace) -> None:
 def detokenize(options: argparse.Namespace) -> None:
     """Writes the images of tokens."""
     tokens = TokenFile.open(options.tokens)
+    originals = [options.tokens, *map(Path, tokens.names)]
+    stems = [_stem(name) for name in tokens.names]
+    output = ImageOutput(options.output, stems, inputs=originals, overwrite=options.overwrite)
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
-    output = ImageOutput(options.output, [_stem(name) for name in tokens.names])
     with inference(device, options.precision), progress(len(tokens.names), desc="detokenize", unit="image") as bar:
         for part in batches(len(tokens.names), options.batch_size):
             images = model.detokenize(tokens.tensor(model, part, options.tokens).to(device))
@@ -54,7 +56,7 @@ def detokenize(options: argparse.Namespace) -> None:
 def reconstruct(options: argparse.Namespace) -> None:
     """Writes what is left of images after going through the tokenizer."""
     files = image_files(options.images)
-    output = ImageOutput(options.output, [file.stem for file in files])
+    output = ImageOutput(options.output, [file.stem for file in files], inputs=files, overwrite=options.overwrite)
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
     side = image_side(model, options.size)
@@ -66,9 +68,9 @@ def reconstruct(options: argparse.Namespace) -> None:
     output.close()
 
 
-def _codes(model: TiTok | VQGAN, images: Tensor) -> Tensor:
+def _codes(model: ImageTokenizer, images: Tensor) -> Tensor:
     """Images to tokens (B, K), or to the mean latents (B, K, E) of a vae."""
-    if isinstance(model, TiTok) and model.config.kind == "vae":
+    if is_vae(model):
         return model.posterior(images).mean
     return model.tokenize(images)
 

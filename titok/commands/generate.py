@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titok.commands.image_files import ImageOutput, batches, finished_pixels, inference, open_tokenizer
+from titok.commands.image_files import batches, finished_pixels, inference, open_tokenizer
+from titok.commands.image_output import ImageOutput
+from titok.commands.token_files import generated_names
 from titok.config.load import load_job
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.generation.generate import generate, named_sampler
 from titok.models.generator import MaskGIT
 from titok.models.hub import load
+from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
 from titok.models.published_generators import PUBLISHED_GENERATORS
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
 from titok.runtime.files import write_json
 from titok.runtime.progress import progress
@@ -30,24 +31,24 @@ class GenerateError(ValueError):
 
 def generate_images(options: argparse.Namespace) -> None:
     """Writes PNG files, an ``.npz`` (images, labels, tokens) or the tokens alone as ``.json``."""
+    labels = np.repeat(np.array(options.classes, dtype=np.int64), options.per_class)
+    names = generated_names(labels.tolist(), options.seed)
+    only_tokens = options.output.suffix == ".json"
+    output = None if only_tokens else ImageOutput(options.output, names, overwrite=options.overwrite)
     device = select_device(options.device)
     generator = _generator(options.generator, options.config, device)
     sampler = _sampler(options.sampler, generator)
-    tokenizer = None if options.output.suffix == ".json" else _tokenizer(options, generator, device)
-    labels = np.repeat(np.array(options.classes, dtype=np.int64), options.per_class)
-    copies = np.tile(np.arange(options.per_class), len(options.classes))
-    names = [f"class{label:04d}_seed{options.seed}_{copy:03d}" for label, copy in zip(labels, copies, strict=True)]
-    output = ImageOutput(options.output, names)
+    tokenizer = None if only_tokens else _tokenizer(options, generator, device)
     tokens: list[Tensor] = []
     with inference(device, options.precision), progress(len(labels), desc="generate", unit="image") as bar:
         for part in batches(len(labels), options.batch_size):
             places = np.arange(part.start, part.stop)
             tokens.append(generate(generator, labels[part], sampler, seed=options.seed, indices=places))
-            if tokenizer is not None:
+            if tokenizer is not None and output is not None:
                 output.write(finished_pixels(tokenizer.detokenize(tokens[-1]), "truncate", tokenizer))
             bar.update(len(places))
     codes = torch.cat(tokens).cpu().numpy()
-    if tokenizer is not None:
+    if output is not None:
         output.close(labels=labels, tokens=codes)
         return
     samples = [{"class": int(label), "tokens": code} for label, code in zip(labels, codes.tolist(), strict=True)]
@@ -61,13 +62,13 @@ def _generator(source: str, config: Path | None, device: torch.device) -> MaskGI
     return model
 
 
-def _tokenizer(options: argparse.Namespace, generator: MaskGIT, device: torch.device) -> TiTok | VQGAN:
+def _tokenizer(options: argparse.Namespace, generator: MaskGIT, device: torch.device) -> ImageTokenizer:
     if options.tokenizer is None:
         raise GenerateError("images need --tokenizer; without one, write tokens: --output tokens.json")
     tokenizer = open_tokenizer(options.tokenizer, options.config, device)
     wanted = (generator.config.num_tokens, generator.config.codebook_size)
-    found = (getattr(tokenizer.config, "num_latent_tokens", wanted[0]), tokenizer.config.codebook_size)
-    if wanted != found or getattr(tokenizer.config, "kind", "vq") != "vq":
+    found = (getattr(tokenizer.config, "num_latent_tokens", wanted[0]), codebook_size_of(tokenizer) or wanted[1])
+    if wanted != found or is_vae(tokenizer):
         raise GenerateError(
             f"the generator makes {wanted[0]} tokens of {wanted[1]} codes, {options.tokenizer} reads {found[0]} of "
             f"{found[1]}; use the tokenizer it was trained with"

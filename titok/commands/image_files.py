@@ -1,4 +1,4 @@
-"""What the verbs on image files share: reading, writing, batches, the model and its precision."""
+"""What the verbs on image files share: reading, batches, the model and its precision."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from titok.data.messages import all_of
 from titok.data.pictures import PictureError, to_rgb
 from titok.data.transforms import Rounding, eval_transform, to_uint8
 from titok.models.hub import load
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
-from titok.runtime.files import atomic_path, save_npz
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.system_names import is_hidden, is_system_name
 from titok.runtime.weights import WeightsError
 
@@ -141,21 +139,22 @@ def batches(count: int, batch_size: int) -> Iterator[slice]:
     return (slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size))
 
 
-def open_tokenizer(source: str, config: Path | None, device: torch.device) -> TiTok | VQGAN:
+def open_tokenizer(source: str, config: Path | None, device: torch.device) -> ImageTokenizer:
     """The tokenizer or VQGAN in ``source``; see `titok.models.hub.load`."""
     model = load(source, config=config, device=device)
-    if not isinstance(model, TiTok | VQGAN):
+    if not isinstance(model, ImageTokenizer):
         raise WeightsError(f"{source} holds a {type(model).__name__}; a tokenizer or a VQGAN is needed")
     return model
 
 
-def image_side(model: TiTok | VQGAN, wanted: int | None) -> int:
-    """Side of the images that ``model`` takes; ``wanted`` counts for a VQGAN only."""
-    if isinstance(model, VQGAN):
+def image_side(model: ImageTokenizer, wanted: int | None) -> int:
+    """Side of the images that ``model`` takes; ``wanted`` counts for those that take any, as a VQGAN does."""
+    only: int | None = getattr(model.config, "image_size", None)
+    if only is None:
         return wanted or VQGAN_SIDE
-    if wanted not in (None, model.config.image_size):
-        raise ImageFileError(f"--size is {wanted}, but this tokenizer takes {model.config.image_size} pixels; leave it")
-    return model.config.image_size
+    if wanted not in (None, only):
+        raise ImageFileError(f"--size is {wanted}, but this tokenizer takes {only} pixels; leave it")
+    return only
 
 
 @contextlib.contextmanager
@@ -165,41 +164,8 @@ def inference(device: torch.device, precision: Precision) -> Iterator[None]:
         yield
 
 
-def finished_pixels(images: Tensor, rounding: Rounding, model: nn.Module) -> np.ndarray:
+def finished_pixels(images: Tensor, rounding: Rounding, model: object) -> np.ndarray:
     """(B, H, W, 3) uint8 of decoded images (B, 3, H, W); raises when they are no finite numbers."""
     if not torch.isfinite(images).all():
         raise WeightsError(f"{type(model).__name__} gave images that are no finite numbers; try --precision fp32")
     return to_uint8(images, rounding).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-
-class ImageOutput:
-    """Where images go: PNG files in a folder, one as soon as it is there, or all as one ``.npz`` (``arr_0``)."""
-
-    def __init__(self, output: Path, names: Sequence[str]) -> None:
-        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if repeated and output.suffix != ".npz":
-            raise ImageFileError(
-                f"{len(repeated)} names stand for several images ({', '.join(repeated[:4])}) and would overwrite each "
-                f"other in {output}; rename the files or write an .npz"
-            )
-        self._output = output
-        self._names = names
-        self._kept: list[np.ndarray] = []
-        self._done = 0
-
-    def write(self, pixels: np.ndarray) -> None:
-        """Takes the next images (B, H, W, 3) uint8."""
-        names = self._names[self._done : self._done + len(pixels)]
-        self._done += len(pixels)
-        if self._output.suffix == ".npz":
-            self._kept.append(pixels)
-            return
-        for name, image in zip(names, pixels, strict=True):
-            with atomic_path(self._output / f"{name}.png") as temporary:
-                Image.fromarray(image).save(temporary)
-
-    def close(self, **arrays: np.ndarray) -> None:
-        """Writes the archive, if it is one, with ``arrays`` beside the images."""
-        if self._output.suffix == ".npz":
-            names = np.array(list(self._names))
-            save_npz(self._output, arr_0=np.concatenate(self._kept), names=names, **arrays)

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from titok.commands.score import codebook_size_of, open_extractor, reconstruct_with
+from titok.commands.score import open_extractor, reconstruct_with
 from titok.config.job_settings import ReconstructingJob
 from titok.config.load import ConfigError
 from titok.data.opening import open_images
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import evenly_spaced
 from titok.evaluation.reconstruction import score_reconstructions
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
+from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of
 from titok.runtime.processes import place
 from titok.training.loop import Evaluate
 
@@ -40,13 +39,13 @@ def milestone_scores(options: argparse.Namespace, job: ReconstructingJob, device
         return lambda model: {}  # the first process scores
     if options.test is None:
         raise ConfigError(f"training.milestone_images is {count}: give the index of the test images with --test")
-    images = open_images(options.test, "test", job.dataset, workers=options.workers)
+    images = open_images(options.test, job.dataset, workers=options.workers)
     chosen = evenly_spaced(count, len(images)).tolist()
     extractor = open_extractor(settings.extractor, options.judge, device)
     refuse(rank_findings(len(chosen), extractor.feature_dim, "images"), settings.checks.allow)
 
     def scores(model: nn.Module) -> Mapping[str, float]:
-        if not isinstance(model, TiTok | VQGAN):
+        if not isinstance(model, ImageTokenizer):
             raise TypeError(f"a {type(model).__name__} reconstructs no images")
         found = score_reconstructions(
             reconstruct_with(model),

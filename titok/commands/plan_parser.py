@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from titok.commands.option_types import number, whole
+from titok.commands.outputs import add_overwrite, paths_of
+
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -24,30 +27,26 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
     plan.add_argument(
         "target", nargs="?", default="paper", help="what is wanted, e.g. table3b, figure4 (default: %(default)s)"
     )
-    plan.add_argument("--gpus", type=_positive, default=8, help="of the cluster (default: %(default)s)")
+    plan.add_argument("--gpus", type=whole(), default=8, help="of the cluster (default: %(default)s)")
     plan.add_argument(
         "--gpus-per-job",
-        type=_positive,
+        type=whole(),
         help="that a training may take at most (default: what the study's `resources` say, else 8)",
     )
     plan.add_argument("--device", default="A100", help="A100 (the paper's), H100 or H200 (default: %(default)s)")
     plan.add_argument(
         "--utilisation",
-        type=float,
+        type=number(0, 1, above=True),
         default=0.3,
         help="share of the peak, where nothing is measured (default: %(default)s)",
     )
     plan.add_argument("--measured", type=Path, help="report of `python -m benchmarks --device cuda`")
-    plan.add_argument("--budget", type=float, help="GPU-hours: which targets fit in, and what they would verify")
+    plan.add_argument(
+        "--budget", type=number(0, above=True), help="GPU-hours: which targets fit, what they would verify"
+    )
     plan.add_argument("--remaining", action="store_true", help="only what is not there yet")
     plan.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
     plan.add_argument("--output", type=Path, help="Markdown file to write")
     plan.add_argument("--json", type=Path, help="JSON file to write")
+    add_overwrite(plan, paths_of("output", "json"), ours="plan")
     plan.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} GPUs; allowed: 1 or more")
-    return number

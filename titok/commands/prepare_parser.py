@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from titok.commands.option_types import whole
+from titok.commands.outputs import add_overwrite, shards_there
+
 EXAMPLES = """\
 examples:
   titok resolve mine.yaml data all --output data.yaml      which images, from where: the study's section `dataset`
@@ -39,5 +42,6 @@ def add_prepare(
     prepare.add_argument("--output", type=Path, required=True, help="folder for the shards")
     prepare.add_argument("--split", choices=("train", "test"), help="for single steps: which split")
     prepare.add_argument("--part", metavar="I/N", help="for the step part: which of how many, from 1")
-    prepare.add_argument("--jobs", type=int, default=1, help="processes that decode (default: %(default)s)")
+    prepare.add_argument("--jobs", type=whole(), default=1, help="processes that decode (default: %(default)s)")
+    add_overwrite(prepare, shards_there, ours="shards", folders=["output"])
     prepare.set_defaults(run=run)

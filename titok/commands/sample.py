@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from titok.commands.outputs import facts_beside
 from titok.config.job_settings import SampleJob
 from titok.config.load import load_job
 from titok.generation.sample import SampleBatch, balanced_labels, sample_images
@@ -61,6 +62,6 @@ def sample(options: argparse.Namespace) -> None:
         "generator_parameters": count_parameters(generator),
         "provenance": provenance(seed=options.seed, config=job.resolved(), inputs=inputs, device=device),
     }
-    write_json(output.with_suffix(".json"), facts)
+    write_json(facts_beside(output), facts)
     if is_one_file:
         parts.remove()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeGuard, cast
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from titok.commands.outputs import facts_beside
 from titok.commands.score_records import image_source, pixels_of, write_score
 from titok.config.evaluation import Extractor, Lpips
 from titok.config.job_settings import ScoreJob
@@ -26,11 +28,12 @@ from titok.evaluation.samples import INDEX, Samples
 from titok.losses.perceptual import LPIPS, build_perceptual_loss
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import load_classifier, load_image_tokenizer
+from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
 from titok.models.parameters import count_parameters
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
-from titok.runtime.files import read_json, save_npz, sha256_file
+from titok.runtime.files import existing_file, read_json, save_npz, sha256_file
 from titok.runtime.seed import generator
 
 LATENTS = {"latents": "as they come; those of a vae sampled, with noise of the image's place"}
@@ -44,13 +47,13 @@ def reconstruction(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
-    size = codebook_size_of(model)
+    size, speed = codebook_size_of(model), _training_speed(options.model.parent / "manifest.json")
     scores = _score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
     if options.examples is not None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
-    metrics = {**scores.metrics, **_parameter_counts(model), **_training_speed(options.model.parent / "manifest.json")}
-    inputs = {"model": options.model, **_judge_of(options)}
+    metrics = {**scores.metrics, **_parameter_counts(model), **speed}
+    inputs = {"model": options.model, **_named(options)}
     write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
@@ -62,7 +65,7 @@ def codec(options: argparse.Namespace) -> None:
     scores = _score_outputs(options, job, round_trip, device)
     options.subject = {"tokenizer": options.codec, "stage": f"q{options.quality}", "seed": 0, "recipe": "codec"}
     metrics = {**scores.metrics, "bits_per_image": round_trip.bits_per_image}
-    inputs = _judge_of(options)
+    inputs = _named(options)
     write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
@@ -75,7 +78,7 @@ def _score_outputs(
     num_examples: int = 0,
 ) -> ReconstructionScores:
     """Scores what becomes of the test images; the protocol also names them."""
-    images = open_images(options.data, "test", job.dataset, workers=options.workers)
+    images = open_images(options.data, job.dataset, workers=options.workers)
     scores = score_reconstructions(
         reconstruct,
         pixels_of(images, job.dataset, job.evaluation.batch_size),
@@ -89,19 +92,22 @@ def _score_outputs(
         device=device,
     )
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
-    protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset, "test")}
+    protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset)}
     return replace(scores, protocol=protocol)
 
 
-def _judge_of(options: argparse.Namespace) -> dict[str, Path]:
-    """The classifier among the inputs, where one judges."""
-    return {"judge": options.judge} if options.judge else {}
+def _named(options: argparse.Namespace) -> dict[str, Path]:
+    """Images and judge among the inputs, where they are named."""
+    paths = {name: getattr(options, name) for name in ("data", "judge")}
+    return {name: path for name, path in paths.items() if path is not None}
 
 
 def generation(options: argparse.Namespace) -> None:
     """Scores samples against the training images or a reference file, as ADM's evaluator does."""
     job = load_job(options.config, ScoreJob)
     device = select_device(options.device)
+    made = _facts_of(options.samples)
+    speed = _training_speed(existing_file(options.training)) if options.training else {}
     extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     scores = score_samples(
         Samples.open(options.samples),
@@ -112,15 +118,27 @@ def generation(options: argparse.Namespace) -> None:
         scratch=options.output.parent,
         device=device,
     )
-    made = read_json(options.samples.with_suffix(".json"))
-    metrics = {**scores.metrics, "generator_parameters": made["generator_parameters"]}
-    if made["images_per_second"] is not None:
-        metrics["sampling_images_per_second"] = made["images_per_second"]
-    metrics |= _training_speed(options.training)
+    metrics = {**scores.metrics, **made, **speed}
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
-    inputs = {"samples": samples, **_judge_of(options)}
+    inputs = {"samples": samples, **_named(options)}
     write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
+
+
+def _facts_of(samples: Path) -> dict[str, float]:
+    """What `titok sample` noted beside its samples; those of others come without."""
+    path = facts_beside(samples)
+    facts = read_json(path) if path.exists() else {}
+    names = {"generator_parameters": "generator_parameters", "images_per_second": "sampling_images_per_second"}
+    found = facts if isinstance(facts, dict) else {}
+    known = {metric: found[name] for name, metric in names.items() if found.get(name) is not None}
+    if not known:
+        print(
+            f"{samples} was not made by `titok sample` (no facts in {path.name}): speed and size of its generator "
+            f"stay unknown",
+            file=sys.stderr,
+        )
+    return known
 
 
 def _reference(
@@ -139,29 +157,32 @@ def _reference(
         )
     if options.data is None:
         raise ConfigError("the settings name no evaluation.reference, so the training images are: give their --data")
-    images = open_images(options.data, "train", job.dataset, workers=options.workers)
+    images = open_images(options.data, job.dataset, workers=options.workers)
     return collect_reference(
         pixels_of(images, job.dataset, settings.batch_size),
         len(images),
         extractor,
         max_features=settings.precision_recall_references,
-        source=image_source(images, job.dataset, "train"),
+        source=image_source(images, job.dataset),
         device=device,
     )
 
 
-def reconstruct_with(model: TiTok | VQGAN) -> Reconstruct:
+def reconstruct_with(model: ImageTokenizer) -> Reconstruct:
     """Images through the model, as the scores want it.
 
     A vae's latents are sampled, as the released evaluator does it; here with noise of the image's place in the set, so
     that batches change nothing.
     """
-    if _is_vae(model):
+    if is_vae(model):
         return _SampledLatents(model)
 
     def reconstruct(images: Tensor) -> tuple[Tensor, Tensor | None]:
-        output, bottleneck = model(images)
-        return output, bottleneck.indices
+        if isinstance(model, TiTok | VQGAN):
+            output, bottleneck = model(images)
+            return output, bottleneck.indices
+        tokens = model.tokenize(images)
+        return model.detokenize(tokens), tokens
 
     return reconstruct
 
@@ -182,18 +203,11 @@ class _SampledLatents:
         return self._model(images, noise.to(images.device))[0], None
 
 
-def _is_vae(model: TiTok | VQGAN) -> TypeGuard[TiTok]:
-    return isinstance(model, TiTok) and model.config.kind == "vae"
-
-
-def codebook_size_of(model: TiTok | VQGAN) -> int | None:
-    """V; None for continuous latents."""
-    return None if _is_vae(model) else model.config.codebook_size
-
-
-def _parameter_counts(model: TiTok | VQGAN) -> dict[str, float]:
-    parts = {"parameters": model, "encoder_parameters": model.encoder, "decoder_parameters": model.decoder}
-    return {name: float(count_parameters(part)) for name, part in parts.items()}
+def _parameter_counts(model: ImageTokenizer) -> dict[str, float]:
+    """Of the whole model and, where it has such parts, of encoder and decoder."""
+    parts = {"parameters": model, "encoder_parameters": getattr(model, "encoder", None)}
+    parts["decoder_parameters"] = getattr(model, "decoder", None)
+    return {name: float(count_parameters(part)) for name, part in parts.items() if isinstance(part, nn.Module)}
 
 
 def _training_speed(manifest: Path) -> dict[str, float]:

@@ -36,7 +36,7 @@ def linear_probe(options: argparse.Namespace) -> None:
     model = load_image_tokenizer(options.model, device)
     features_of = features_by(model.encode, job.probe.features, device)
     training_set, test_set = (
-        open_images(getattr(options, split), split, job.dataset, workers=options.workers) for split in ("train", "test")
+        open_images(path, job.dataset, workers=options.workers) for path in (options.train, options.test)
     )
     crop, seed, model_sum = job.dataset.image_size, int(options.subject["seed"]), sha256_file(options.model)
     num_features = features_of(next(test_set.crops(crop, 1)).images).shape[1]
@@ -47,9 +47,14 @@ def linear_probe(options: argparse.Namespace) -> None:
         batches = _stored(job, training_set, features_of, seed, options.state, model_sum)
     seed_everything(seed, "init", "probe")
     probe = LinearProbe(num_features, job.dataset.num_classes).to(device)
-    inputs = {"model": options.model}
-    # Other settings, seeds or models start afresh beside it, as trainings do.
-    run = options.state / fingerprint({"model": model_sum, "seed": seed, "config": job.resolved()})[:12]
+    inputs = {"model": options.model, "train": options.train, "test": options.test}
+    # Other settings, seeds, models or images start afresh beside it, as trainings do.
+    run = (
+        options.state
+        / fingerprint({"model": model_sum, "seed": seed, "config": job.resolved(), "images": training_set.fingerprint})[
+            :12
+        ]
+    )
     train(
         ProbeTask(probe, job.probe),
         batches,
@@ -67,8 +72,8 @@ def linear_probe(options: argparse.Namespace) -> None:
         "of": "latents before quantisation",
         "training": job.probe.resolved(),
         "training_windows": "random crop and flip, anew in every update" if job.probe.views is None else "stored views",
-        "train": image_source(training_set, job.dataset, "train"),
-        "test": image_source(test_set, job.dataset, "test"),
+        "train": image_source(training_set, job.dataset),
+        "test": image_source(test_set, job.dataset),
     }
     write_score(options, job, "linear_probe", {"linear_probe_top1": accuracy}, protocol, inputs, device)
 
@@ -84,7 +89,7 @@ def _stored(
         "model": model_sum,
         "features": job.probe.features,
         "views": [view.spec() for view in views],
-        "images": image_source(images, job.dataset, "train"),
+        "images": image_source(images, job.dataset),
     }
     file = state / "features" / f"{fingerprint(identity)[:12]}.f32"
     features = rows_of_views(

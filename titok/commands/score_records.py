@@ -23,11 +23,11 @@ def pixels_of(images: Images, dataset: Dataset, batch_size: int) -> Iterator[Ten
     return (batch.images for batch in images.crops(dataset.image_size, batch_size))
 
 
-def image_source(images: Images, dataset: Dataset, split: str) -> dict[str, Any]:
+def image_source(images: Images, dataset: Dataset) -> dict[str, Any]:
     """Which images a number is about, for its protocol."""
     crop = {"resize": dataset.resize, "resize_rule": dataset.resize_rule, "crop": dataset.image_size}
     view = {**crop, "filter": "bicubic", "position": "centre"}
-    return {"dataset": dataset.kind, "split": split, "images": len(images), "sha256": images.fingerprint, **view}
+    return {"dataset": dataset.kind, "split": images.split, "images": len(images), "sha256": images.fingerprint, **view}
 
 
 def write_score(

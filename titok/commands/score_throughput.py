@@ -40,13 +40,13 @@ def throughput(options: argparse.Namespace) -> None:
             device=device,
         )
         speed = measure_speed(batches, settings)
-    model: TokenizerModel | VQGANModel = tokenizer.config
-    operations = sampling_operations(generator.config, model, job.sampler, job.image_size)
     metrics = {
         "sampling_images_per_second": speed.median,
-        "sampling_gflop": operations / 1e9,
         "generator_parameters": float(count_parameters(generator)),
     }
+    if isinstance(tokenizer.config, TokenizerModel | VQGANModel):  # operations of other kinds nobody has counted
+        operations = sampling_operations(generator.config, tokenizer.config, job.sampler, job.image_size)
+        metrics["sampling_gflop"] = operations / 1e9
     protocol = {
         "timed": "labels on the host to 8-bit images on the host, de-tokenization included, batch by batch",
         "throughput": settings.resolved(),

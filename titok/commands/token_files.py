@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
+from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
 from titok.runtime.files import load_npz, read_json, save_npz, write_json
 
 
@@ -26,8 +26,8 @@ class TokenFile:
 
     codes: np.ndarray
     names: tuple[str, ...]
-    settings: dict[str, Any]
-    """The resolved settings of the tokenizer."""
+    settings: dict[str, Any] | None
+    """The resolved settings of the tokenizer; None for tokens of `titok generate`, which no tokenizer made."""
 
     def save(self, path: Path) -> None:
         """Writes ``.json`` or ``.npz``."""
@@ -40,42 +40,80 @@ class TokenFile:
 
     @classmethod
     def open(cls, path: Path) -> TokenFile:
-        """Reads what `save` wrote; raises `TokenFileError` for another content."""
+        """Reads what `save` or `titok generate` wrote; raises `TokenFileError` for another content."""
         try:
-            if path.suffix == ".npz":
-                arrays = load_npz(path)
-                codes, names = arrays["codes"], tuple(str(name) for name in arrays["names"])
-                settings = json.loads(str(arrays["settings"]))
-            else:
-                document = read_json(path)
-                names = tuple(str(image["name"]) for image in document["images"])
-                codes, settings = np.array([image["codes"] for image in document["images"]]), document["settings"]
+            found = _of_arrays(load_npz(path, skip=("arr_0",))) if path.suffix == ".npz" else _of_json(read_json(path))
         except (KeyError, TypeError, ValueError) as error:
-            raise TokenFileError(f"{path} is no file of `titok tokenize` ({error!r}); write it again") from error
-        if codes.ndim not in (2, 3) or len(codes) != len(names):
-            raise TokenFileError(f"{path} has codes of shape {codes.shape} for {len(names)} images; write it again")
-        return cls(codes, names, settings)
-
-    def tensor(self, model: TiTok | VQGAN, part: slice, where: Path) -> torch.Tensor:
-        """The codes of some images as ``model`` wants them; raises `TokenFileError` unless they are its own."""
-        if self.settings != settings_of(model):
-            differing = sorted(
-                key for key, value in settings_of(model).items() if self.settings.get(key, "nothing") != value
+            raise TokenFileError(
+                f"{path} is no file of `titok tokenize` or `titok generate` ({error!r}); write it again"
+            ) from error
+        if (
+            found.codes.ndim not in (2, 3)
+            or len(found.codes) != len(found.names)
+            or found.codes.dtype.kind not in "iuf"
+        ):
+            raise TokenFileError(
+                f"{path} has codes of shape {found.codes.shape} ({found.codes.dtype}) for {len(found.names)} images; "
+                f"write it again"
             )
+        return found
+
+    def tensor(self, model: ImageTokenizer, part: slice, where: Path) -> torch.Tensor:
+        """The codes of some images as ``model`` wants them; raises `TokenFileError` unless they are its own."""
+        if self.settings is None:
+            self._require_shape(model, where)
+        elif self.settings != settings_of(model):
+            known = self.settings
+            differing = sorted(key for key, value in settings_of(model).items() if known.get(key, "nothing") != value)
             raise TokenFileError(
                 f"{where} was written by another tokenizer (differing: {', '.join(differing) or 'settings'}); "
                 f"use the one that wrote it"
             )
         if self.codes.ndim == 3:
             return torch.from_numpy(self.codes[part].astype(np.float32))
-        size = int(model.config.codebook_size)
+        size = codebook_size_of(model) or np.iinfo(np.int64).max
         lowest, highest = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
         if lowest < 0 or highest >= size:
             raise TokenFileError(f"{where} has tokens from {lowest} to {highest}; allowed: 0 to {size - 1}")
         return torch.from_numpy(self.codes[part].astype(np.int64))
 
+    def _require_shape(self, model: ImageTokenizer, where: Path) -> None:
+        """Generated tokens name no tokenizer; their number and kind must at least be those of ``model``."""
+        wanted = getattr(model.config, "num_latent_tokens", self.codes.shape[1])
+        if is_vae(model) or self.codes.ndim != 2 or self.codes.shape[1] != wanted:
+            raise TokenFileError(
+                f"{where} has generated tokens of shape {self.codes.shape}; this {type(model).__name__} reads {wanted} "
+                f"{'latents' if is_vae(model) else 'tokens'}: use the tokenizer that the generator was trained with"
+            )
 
-def settings_of(model: TiTok | VQGAN) -> dict[str, Any]:
+
+def _of_json(document: dict[str, Any]) -> TokenFile:
+    if "samples" in document:
+        samples, seed = document["samples"], document["seed"]
+        names = generated_names([sample["class"] for sample in samples], seed)
+        return TokenFile(np.array([sample["tokens"] for sample in samples]), names, None)
+    names = tuple(str(image["name"]) for image in document["images"])
+    return TokenFile(np.array([image["codes"] for image in document["images"]]), names, document["settings"])
+
+
+def _of_arrays(arrays: dict[str, np.ndarray]) -> TokenFile:
+    names = tuple(str(name) for name in arrays["names"])
+    if "tokens" in arrays and "codes" not in arrays:
+        return TokenFile(arrays["tokens"], names, None)
+    return TokenFile(arrays["codes"], names, json.loads(str(arrays["settings"])))
+
+
+def generated_names(classes: Sequence[int], seed: int) -> tuple[str, ...]:
+    """What the images of `titok generate` are called: their class, the seed, and which of the class it is."""
+    counts: Counter[int] = Counter()
+    names = []
+    for label in classes:
+        names.append(f"class{label:04d}_seed{seed}_{counts[label]:03d}")
+        counts[label] += 1
+    return tuple(names)
+
+
+def settings_of(model: ImageTokenizer) -> dict[str, Any]:
     """The settings of a tokenizer that make its codes what they are."""
     return {"model": type(model).__name__, **model.config.resolved()}
 

@@ -197,7 +197,7 @@ def _place() -> dict[str, int]:
 
 
 def _open(options: argparse.Namespace, job: Any) -> ImageSet | StreamedSet:
-    return open_images(_needed(options, "data"), "train", job.dataset, workers=options.workers)
+    return open_images(_needed(options, "data"), job.dataset, workers=options.workers)
 
 
 def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> TrainingImages | StreamedTraining:
@@ -223,7 +223,7 @@ def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore)
     if job.proxy_codes is not None:
         wanted["views"] = job.proxy_codes.views.resolved()
     dataset = job.dataset.model_copy(update={"resize": resize, "resize_rule": rule})
-    images = open_images(_needed(options, "data"), "train", dataset, workers=options.workers)
+    images = open_images(_needed(options, "data"), dataset, workers=options.workers)
     wanted |= {"fingerprint": images.fingerprint, "vqgan_sha256": sha256_file(_needed(options, "vqgan"))}
     store.require(wanted, "this training")
     return CodedImages(images, crop, facts.view_list(), store.codes, job.training.batch_size, options.seed, **_place())

@@ -170,3 +170,14 @@ class ScoreJob(Job):
     study: str
     dataset: Dataset
     evaluation: Evaluation
+
+
+TRAINING_JOBS: dict[str, type[ClassifierJob | ReconstructingJob | GeneratorJob]] = {
+    "classifier": ClassifierJob,
+    "vqgan": VQGANJob,
+    "stage1": Stage1Job,
+    "stage2": PixelStageJob,
+    "single_stage": PixelStageJob,
+    "generator": GeneratorJob,
+}
+"""Task of `titok train` -> its settings."""

@@ -52,6 +52,10 @@ class Images(Protocol):
         """(N,) names of the samples."""
 
     @property
+    def split(self) -> str:
+        """Which part of the dataset they are, such as ``test``."""
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over names, files and labels: the same images have the same, however they are kept."""
 
@@ -80,6 +84,8 @@ class ImageSet:
     """(N,) names of the samples."""
     fingerprint: str
     """SHA-256 over names, files and labels."""
+    split: str = "made up"
+    """Which part of the dataset they are, such as ``test``."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -126,7 +132,7 @@ def load_images(
         parts = batches_of(range(len(reader)), BATCH_SIZE)
         for number, batch in enumerate(in_order(read, parts, workers=workers, name=reader.name)):
             images[number * BATCH_SIZE :][: len(batch)] = batch
-        return ImageSet(images, torch.from_numpy(reader.labels), reader.keys, reader.fingerprint)
+        return ImageSet(images, torch.from_numpy(reader.labels), reader.keys, reader.fingerprint, reader.split)
 
 
 def _square(reader: ShardReader, resize: int, rule: ResizeRule, index: int) -> torch.Tensor:

@@ -9,16 +9,17 @@ from titok.config.training import ImageTraining
 from titok.data.decoders import DecoderError
 from titok.data.images import ImageSet, TrainingImages, load_images
 from titok.data.parity import check_decoder
+from titok.data.shard_index import split_of
 from titok.data.streamed import StreamedSet, StreamedTraining
 
 
-def open_images(index: Path, split: str, dataset: Dataset, *, workers: int = 0) -> ImageSet | StreamedSet:
-    """The images of ``split``, whose index is the file ``index``: in memory or streamed, as ``dataset`` says.
+def open_images(index: Path, dataset: Dataset, *, workers: int = 0) -> ImageSet | StreamedSet:
+    """The images of the split whose index is the file ``index``: in memory or streamed, as ``dataset`` says.
 
     ``workers``: processes that decode, 0 for this one.
     """
     open_set = load_images if dataset.in_memory else StreamedSet
-    return open_set(index.parent, split, dataset.resize, dataset.resize_rule, workers=workers)
+    return open_set(*split_of(index), dataset.resize, dataset.resize_rule, workers=workers)
 
 
 def training_images(

@@ -58,6 +58,7 @@ _COLUMNS = {
 """Types of the columns. Keys are stored as short as they allow: about 80 bytes a sample, 0.1 GB for ImageNet."""
 
 _CHUNK = 2**16
+_INDEX = ".index.npz"
 
 
 class ShardIndex(NamedTuple):
@@ -69,7 +70,17 @@ class ShardIndex(NamedTuple):
 
 def index_path(directory: Path, split: str) -> Path:
     """Where the index of a split is."""
-    return directory / f"{split}.index.npz"
+    return directory / f"{split}{_INDEX}"
+
+
+def split_of(index: Path) -> tuple[Path, str]:
+    """Folder and name of the split whose index a path is: the file that is named is the one that is read.
+
+    Raises `ShardError` unless it ends in ``.index.npz``.
+    """
+    if not index.name.endswith(_INDEX):
+        raise ShardError(f"{index} is no index; give the index of the shards, <split>{_INDEX}")
+    return index.parent, index.name.removesuffix(_INDEX)
 
 
 def columns_of(records: Sequence[Record]) -> dict[str, np.ndarray]:

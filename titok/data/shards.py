@@ -141,6 +141,11 @@ class ShardReader:
         return str(self._about["fingerprint"])
 
     @property
+    def split(self) -> str:
+        """The split that was written, whatever its index is called now."""
+        return str(self._about["split"])
+
+    @property
     def class_names(self) -> list[str]:
         return list(self._about["class_names"])
 
@@ -180,7 +185,7 @@ class ShardReader:
         try:
             with Image.open(io.BytesIO(self.read(index))) as image:
                 return to_rgb(image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
             raise ShardError(
                 f"{self.name(index)}: cannot be decoded ({error}); the original file is damaged: "
                 f"replace it or leave it out, then prepare the dataset again"

@@ -47,6 +47,11 @@ class StreamedSet:
         return self.reader.keys
 
     @property
+    def split(self) -> str:
+        """Which part of the dataset they are, such as ``test``."""
+        return self.reader.split
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over names, files and labels."""
         return self.reader.fingerprint

@@ -110,12 +110,12 @@ def load_tokens(path: str | Path) -> TokenSet:
         raise TokenError(
             f"{path} has no array {', '.join(sorted(missing))}; it is no token file: run the tokenize step"
         )
-    about = json.loads(str(arrays["about"]))
     try:
+        about = json.loads(str(arrays["about"]))
         return TokenSet(
             arrays["tokens"], arrays["labels"], about["fingerprint"], tuple(about["views"]), about["source"]
         )
-    except TokenError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise TokenError(f"{path}: {error}; run the tokenize step again") from error
 
 

@@ -130,7 +130,7 @@ def load_reference(path: str | Path) -> Reference:
     arrays = load_npz(path, skip=(IMAGES,))  # ADM's 10,000 images stay in the file
     if not {"mu", "sigma"} <= arrays.keys():
         raise ScoreError(f"{path} has arrays {sorted(arrays)}; a reference needs mu and sigma")
-    about = json.loads(str(arrays["about"])) if "about" in arrays else {}
+    about = _about(arrays)
     mean, covariance = _moments(arrays, "mu", "sigma", path)
     spatial = _moments(arrays, "mu_s", "sigma_s", path) if {"mu_s", "sigma_s"} <= arrays.keys() else (None, None)
     image_size = about.get("image_size") or (Samples.open(path).shape[1:3] if _has_images(path) else None)
@@ -189,6 +189,15 @@ def open_reference(
     return replace(reference, features=torch.cat(kept))
 
 
+def _about(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What `save_reference` noted; nothing in files of others, whatever they call so."""
+    try:
+        found = json.loads(str(arrays.get("about", "{}")))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _has_images(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
         return f"{IMAGES}.npy" in archive.namelist()
@@ -196,6 +205,9 @@ def _has_images(path: Path) -> bool:
 
 def _moments(arrays: dict[str, np.ndarray], mean: str, covariance: str, path: Path) -> tuple[Tensor, Tensor]:
     """Mean (F,) and covariance (F, F) in float64; ADM's files hold them in float32."""
+    for name in (mean, covariance):
+        if arrays[name].dtype.kind not in "fiu":
+            raise ScoreError(f"{path} has {name} of type {arrays[name].dtype}; allowed: real numbers")
     first, second = (torch.from_numpy(arrays[name].astype(np.float64)) for name in (mean, covariance))
     if first.ndim != 1 or second.shape != (len(first), len(first)):
         raise ScoreError(

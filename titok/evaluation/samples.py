@@ -19,7 +19,7 @@ import numpy as np
 from titok.config.evaluation import SampleChecks
 from titok.evaluation.findings import Finding, ScoreError
 from titok.generation.sample_files import IMAGES, INDEX
-from titok.runtime.files import existing_file, read_json, sha256_file
+from titok.runtime.files import existing_archive, read_json, sha256_file
 from titok.runtime.npz_rows import read_header
 
 
@@ -47,11 +47,13 @@ class Samples:
                 f"{broken} of {len(images)} samples hold NaN or infinite pixels; look at the sampler's output"
             )
         _check(images.shape, images.dtype, labels, "the sample array")
-        return cls(images.shape, None if labels is None else np.asarray(labels, np.int64), images=images)
+        return cls(images.shape, _whole(labels, "the sample array"), images=images)
 
     @classmethod
     def open(cls, *paths: str | Path) -> Samples:
         """Sample files in this order: each ``arr_0`` uint8 (N, H, W, 3) and, if there, ``labels`` (N,).
+
+        ADM's scripts call their labels ``arr_1``.
 
         A folder stands for the parts that its ``index.json`` lists (``titok sample --output FOLDER``).
 
@@ -60,7 +62,8 @@ class Samples:
             ScoreError: one is damaged, holds something else or images of another size, or a folder is not complete.
         """
         files = tuple(file for path in map(Path, paths) for file in (_parts(path) if path.is_dir() else [path]))
-        opened = [_open_file(existing_file(file)) for file in files]
+        _require_different(files)
+        opened = [_open_file(existing_archive(file)) for file in files]
         shapes = [shape for shape, _ in opened]
         for file, shape in zip(files, shapes, strict=True):
             if shape[1:] != shapes[0][1:]:
@@ -68,7 +71,7 @@ class Samples:
         labels = [known for _, known in opened if known is not None]
         return cls(
             (sum(shape[0] for shape in shapes), *shapes[0][1:]),
-            np.concatenate(labels).astype(np.int64) if len(labels) == len(opened) else None,
+            np.concatenate(labels) if len(labels) == len(opened) else None,
             files=files,
         )
 
@@ -100,6 +103,9 @@ def _open_file(path: Path) -> tuple[tuple[int, ...], np.ndarray | None]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             labels = archive["labels"] if "labels" in archive.files else None
+            if labels is None and "arr_1" in archive.files:
+                second = archive["arr_1"]
+                labels = second if second.ndim == 1 and second.dtype.kind in "iu" else None
         with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
             shape, fortran_order, dtype = read_header(member)
     except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
@@ -107,7 +113,16 @@ def _open_file(path: Path) -> tuple[tuple[int, ...], np.ndarray | None]:
     if fortran_order:
         raise ScoreError(f"{path} holds its images in Fortran order; save them in C order")
     _check(shape, dtype, labels, str(path))
-    return shape, labels
+    return shape, _whole(labels, str(path))
+
+
+def _require_different(files: tuple[Path, ...]) -> None:
+    """The same samples twice would look like more of them."""
+    seen: dict[Path, Path] = {}
+    for file in files:
+        first = seen.setdefault(file.resolve(), file)
+        if first is not file:
+            raise ScoreError(f"{first} and {file} are the same file of samples; name each once")
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -138,6 +153,19 @@ def _check(shape: tuple[int, ...], dtype: np.dtype, labels: np.ndarray | None, w
         raise ScoreError(f"{where} holds images of type {dtype} and shape {shape}; allowed: uint8 (N, H, W, 3), N > 0")
     if labels is not None and labels.shape != shape[:1]:
         raise ScoreError(f"{where} has labels of shape {labels.shape} for {shape[0]} images; give one label per image")
+
+
+def _whole(labels: np.ndarray | None, where: str) -> np.ndarray | None:
+    """Labels (N,) int64; raises `ScoreError` for anything but whole numbers."""
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iufb":
+        raise ScoreError(f"{where} has labels of type {labels.dtype}; allowed: whole numbers, one class per image")
+    if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.round(labels)).all()):
+        strange = labels[~np.isfinite(labels) | (labels != np.round(labels))]
+        raise ScoreError(f"{where} has the label {strange[0]}; allowed: whole numbers, one class per image")
+    return labels.astype(np.int64)
 
 
 def inspect_samples(
@@ -184,7 +212,10 @@ def inspect_samples(
 def _balance(samples: Samples, num_classes: int) -> list[Finding]:
     """Classes must be equally frequent, up to one sample where the number of samples is no multiple of theirs."""
     if samples.labels is None:
-        text = f"the samples have no labels, so that the balance of their {num_classes} classes is unknown; store them"
+        text = (
+            f"the samples have no labels, so that the balance of their {num_classes} classes is unknown; store them in "
+            f"the file as `labels`, a whole number per image"
+        )
         return [Finding("unbalanced_classes", text)]
     if samples.labels.min() < 0 or samples.labels.max() >= num_classes:
         raise ScoreError(

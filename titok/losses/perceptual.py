@@ -6,22 +6,20 @@ Letters: B batch, H W pixels.
 
 from __future__ import annotations
 
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from titok.config.training import Perceptual
 from titok.config.weight_files import PerceptualWeights, WeightFile
 from titok.models.classifier import Classifier
-from titok.runtime.files import sha256_file
+from titok.runtime.files import FileError, sha256_file
+from titok.runtime.weights import WeightsError, read_weights
 
 State = Mapping[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)
@@ -244,10 +242,8 @@ def _read_weights(files: PerceptualWeights, name: str) -> State:
             f"{SOURCES[name]}. Fetch it again, or correct the sum if you know why it changed"
         )
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return cast(State, torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
+        return read_weights(path)[0]
+    except (FileError, WeightsError) as error:
         raise PerceptualWeightsError(f"{name}: cannot read {path} ({error}); needed: {SOURCES[name]}") from error
 
 

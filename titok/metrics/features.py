@@ -205,7 +205,8 @@ def _verified_state(path: Path, sha256: str | None) -> tuple[dict[str, Tensor], 
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ExtractorError(f"{path} is no PyTorch weights file ({error}); expected {INCEPTION_SOURCE}") from error
+        reason = type(error).__name__  # torch's own text is about settings that are not the user's
+        raise ExtractorError(f"{path} is no PyTorch weights file ({reason}); expected {INCEPTION_SOURCE}") from error
     return state, digest
 
 

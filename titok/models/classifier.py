@@ -28,6 +28,7 @@ class Classifier(nn.Module):
 
     def __init__(self, config: ClassifierModel) -> None:
         super().__init__()
+        self.config = config
         layers: list[nn.Module] = []
         width_in = 3
         for stage, width in enumerate(config.channels):

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import torch
 from pydantic import ValidationError
 from torch import nn
 
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.section import Section
 from titok.models.classifier import Classifier
 from titok.models.generator import MaskGIT, build_generator
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
+from titok.runtime.files import existing_file
 from titok.runtime.weights import WeightsError, load_model, load_state
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+class Kind(NamedTuple):
+    """What a ``kind`` in a ``config.json`` stands for."""
+
+    settings: type[Section]
+    build: Callable[[Any], nn.Module]
+    """From such settings alone."""
+
+
+KINDS: dict[str, Kind] = {
+    "classifier": Kind(ClassifierModel, Classifier),
+    "vqgan": Kind(VQGANModel, VQGAN),
+    "tokenizer": Kind(TokenizerModel, TiTok),
+    "generator": Kind(GeneratorModel, build_generator),
+}
+"""The one list of models that can be saved and opened; each has settings of a class of its own."""
 
 
 def build_model(config: dict[str, Any], where: str | Path) -> nn.Module:
@@ -25,40 +46,42 @@ def build_model(config: dict[str, Any], where: str | Path) -> nn.Module:
     Raises:
         WeightsError: its kind is unknown, or its settings do not build.
     """
+    kind = KINDS.get(str(config.get("kind")))
+    if kind is None:
+        raise WeightsError(f"{where}: config.json has kind {config.get('kind')!r}; allowed: {', '.join(KINDS)}")
     try:
-        match config.get("kind"):
-            case "classifier":
-                return Classifier(ClassifierModel.model_validate(config["model"]))
-            case "vqgan":
-                return VQGAN(VQGANModel.model_validate(config["model"]))
-            case "tokenizer":
-                return TiTok(TokenizerModel.model_validate(config["model"]))
-            case "generator":
-                return build_generator(GeneratorModel.model_validate(config["model"]))
+        return kind.build(kind.settings.model_validate(config["model"]))
     except (KeyError, ValidationError) as error:
         raise WeightsError(f"{where}: config.json does not describe a model: {error}") from error
-    raise WeightsError(
-        f"{where}: config.json has kind {config.get('kind')!r}; allowed: classifier, vqgan, tokenizer, generator"
-    )
 
 
-def load_folder(
-    file: str | Path, expected: type[AnyModule] | tuple[type[AnyModule], ...], device: torch.device | str = "cpu"
-) -> AnyModule:
+def own_config(model: nn.Module) -> dict[str, Any]:
+    """What `build_model` makes ``model`` from again.
+
+    Raises:
+        WeightsError: its settings are of no kind that could be opened.
+    """
+    settings = getattr(model, "config", None)
+    name = next((name for name, kind in KINDS.items() if type(settings) is kind.settings), None)
+    if name is None or not isinstance(settings, Section):
+        raise WeightsError(
+            f"a {type(model).__name__} with settings of class {type(settings).__name__} is of no known kind "
+            f"({', '.join(KINDS)}); add it to titok.models.folder.KINDS"
+        )
+    return {"kind": name, "model": settings.resolved()}
+
+
+def load_folder(file: str | Path, expected: type[AnyModule], device: torch.device | str = "cpu") -> AnyModule:
     """The trained model whose weights are ``file``, with its ``config.json`` beside it.
 
     Raises:
         FileError: a file is missing or damaged.
         WeightsError: the weights do not fit, or it is another kind of model than ``expected``.
     """
-    state, config = load_model(Path(file).parent)
+    state, config = load_model(existing_file(file))
     model = build_model(config, file)
     if not isinstance(model, expected):
-        kinds = expected if isinstance(expected, tuple) else (expected,)
-        needed = " or ".join(kind.__name__ for kind in kinds)
-        raise WeightsError(
-            f"{file} is a {config['kind']} ({type(model).__name__}), a {needed} is needed; check the path"
-        )
+        _refuse(file, config, model, f"{expected.__name__} is needed")
     load_state(model, state, file)
     return model.to(device).eval().requires_grad_(False)
 
@@ -78,11 +101,21 @@ def load_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> TiTo
     return load_folder(file, TiTok, device)
 
 
-def load_image_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> TiTok | VQGAN:
-    """A trained TiTok or VQGAN: both turn images into tokens and back."""
-    return cast(TiTok | VQGAN, load_folder(file, (TiTok, VQGAN), device))
+def load_image_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> ImageTokenizer:
+    """A trained TiTok or VQGAN, or whatever else turns images into tokens and back."""
+    model = load_folder(file, nn.Module, device)
+    if not isinstance(model, ImageTokenizer):
+        _, config = load_model(existing_file(file))
+        _refuse(
+            file, config, model, "TiTok or VQGAN is needed, or another model that can encode, tokenize and detokenize"
+        )
+    return model
+
+
+def _refuse(file: str | Path, config: dict[str, Any], model: nn.Module, needed: str) -> NoReturn:
+    raise WeightsError(f"{file} is a {config['kind']} ({type(model).__name__}), a {needed}; check the path")
 
 
 def load_generator(file: str | Path, device: torch.device | str = "cpu") -> MaskGIT:
     """A trained generator."""
-    return load_folder(file, MaskGIT, device)
+    return load_folder(file, MaskGIT, device)  # type: ignore[type-abstract]  # it is asked about, not built

@@ -19,10 +19,9 @@ import torch
 from titok.config.load import read_yaml
 from titok.config.sources import GENERAL_NAMES, SOURCES_FILE, Source, Sources, load_sources
 from titok.models.classifier import Classifier
-from titok.models.folder import build_model
+from titok.models.folder import build_model, own_config
 from titok.models.published import PublishedFormatError
 from titok.models.released import Model, build_released, released_form
-from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.download import DownloadError, download
 from titok.runtime.files import FileError, atomic_path, read_json, sha256_file, write_json
@@ -84,7 +83,7 @@ def load(
 
 
 def save(
-    model: Model,
+    model: Model | Classifier,
     directory: str | Path,
     *,
     layout: Literal["released", "own"] = "released",
@@ -100,12 +99,12 @@ def save(
 
     Raises:
         PublishedFormatError: the released layout cannot express the model.
+        WeightsError: ``own``, and no kind of model has its settings.
         FileError: the disk is full, or other weights in ``directory`` would hide these.
     """
     directory = Path(directory)
     if layout == "own":
-        kind = "tokenizer" if isinstance(model, TiTok) else "vqgan" if isinstance(model, VQGAN) else "generator"
-        state, config = dict(model.state_dict()), {"kind": kind, "model": model.config.resolved()}
+        state, config = dict(model.state_dict()), own_config(model)
     else:
         try:
             state, config = released_form(model)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from titok.config.model import TokenizerModel, VQGANModel
 from titok.models import published, published_generators
@@ -21,6 +21,7 @@ from titok.models.published import PublishedFormatError
 from titok.models.published_generators import config_to_published, generator_model
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
+from titok.runtime.weight_names import shared_beginning
 from titok.runtime.weights import WeightsError, check_fit, load_state
 
 Model = TiTok | MaskGIT | VQGAN
@@ -49,6 +50,8 @@ def kind_of(state: Mapping[str, Tensor], where: str | Path) -> Kind:
         if any(key.startswith(mark) for key in state):
             return kind
     shown = ", ".join(sorted(state)[:4]) or "none at all"
+    wrapper = shared_beginning(state)
+    shown += f", all beginning with {wrapper!r}: save the state_dict of the model inside" if wrapper else ""
     raise WeightsError(
         f"{where} holds the weights of no released tokenizer, generator or MaskGIT-VQGAN (keys: {shown}, ...); "
         f"check that it is the right file"
@@ -98,7 +101,7 @@ def empty_model(kind: Kind, config: Mapping[str, Any] | None, where: str | Path)
         return TiTok(settings) if isinstance(settings, TokenizerModel) else build_generator(settings)
 
 
-def released_form(model: Model) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def released_form(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """``(state_dict, config)`` as the released class of ``model`` reads them: the inverse of `build_released`.
 
     A stage-1 tokenizer (``pixel_lookup: argmax``) has no pixel decoder there. The VQGAN has no released config; it
@@ -113,8 +116,10 @@ def released_form(model: Model) -> tuple[dict[str, Tensor], dict[str, Any]]:
         vqgan = model.config.vqgan if model.config.head == "proxy_codes" else None
     elif isinstance(model, MaskGIT):
         config, vqgan = config_to_published(model.config), None
-    else:
+    elif isinstance(model, VQGAN):
         config, vqgan = {"kind": "vqgan", "model": model.config.resolved()}, model.config
+    else:
+        raise PublishedFormatError(f"the released code has no {type(model).__name__}")
     if vqgan not in (None, VQGANModel()):
         raise PublishedFormatError(f"the VQGAN is {vqgan!r}; all released models have the MaskGIT-VQGAN's sizes")
     state = to_released(model)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from titok.reporting.once import Once
 from titok.reporting.speeds import give_speeds
 from titok.runtime.files import read_json
 
@@ -24,6 +25,14 @@ FOLDERS: dict[str, str] = {
     "throughput": "throughput",
 }
 """Kind of a record -> its folder below ``scores/``."""
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "reconstruction": ("tokenizer", "stage"),
+    "linear_probe": ("tokenizer",),
+    "generation": ("generator", "sampler"),
+    "throughput": ("generator", "sampler"),
+}
+"""Kind of a record -> what tables find it by, beside its seed."""
 
 
 class ScoreError(Exception):
@@ -179,6 +188,7 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
     Raises:
         ScoreError: a record lacks a part, or calls a metric otherwise than the records before it.
         SpeedMismatch: sampling speeds were measured in two ways.
+        GivenTwice: two records are of the same thing.
     """
     rows: list[dict[str, Any]] = []
     intervals: dict[tuple[str, str], BootstrapInterval] = {}
@@ -186,8 +196,12 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
     protocols: dict[str, dict[str, Any]] = {}
     provenance: dict[str, dict[str, Any]] = {}
     non_finite: list[NonFinite] = []
+    once = Once()
     for path in map(Path, paths):
         record = read_score(path)
+        names = {name: record["subject"].get(name) for name in (*_NAMES[record["kind"]], "seed")}
+        about = ", ".join(f"{name} {value}" for name, value in names.items() if value is not None)
+        once.note((record["kind"], *map(str, names.values())), path, f"{record['kind']} records of {about}")
         metrics = {name: _number(entry) for name, entry in record["metrics"].items()}
         non_finite += [NonFinite(str(path), name, value) for name, value in metrics.items() if not _finite(value)]
         intervals |= {(str(path), name): found for name, found in _intervals(record["metrics"]).items()}
@@ -284,8 +298,10 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def read_manifests(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Manifests of training runs: one row each, with its `file` and the manifest's keys."""
     rows = []
+    once = Once()
     for path in map(Path, paths):
         manifest = read_json(path)
+        once.note(path.resolve(), path, "manifests of one training")
         if not isinstance(manifest, dict) or "task" not in manifest:
             raise ScoreError(f"{path}: not a training manifest (it has no `task`); delete the run and train it again")
         rows.append({"file": str(path), **manifest})

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from titok.reporting.collect import MissingScore, read_metrics_log
+from titok.reporting.once import Once
 from titok.reporting.style import Drawing, finish, look, new_axes
 from titok.runtime.files import read_json
 
@@ -73,13 +74,21 @@ def _logs_by_run(runs: Sequence[CurveRun], log_files: Sequence[Path]) -> Mapping
                 f"{run.directory(0)}/metrics.jsonl: no metrics log of curve {run.label!r} is among the "
                 f"{len(log_files)} files given; train that run, or take its curve out of the study"
             )
+        once = Once()
+        for path in paths:
+            once.note(_seed(path), path, f"logs of curve {run.label!r}, seed {_seed(path)}")
         found[run] = [read_metrics_log(path) for path in paths]
     return found
 
 
 def _belongs(run: CurveRun, path: Path) -> bool:
+    return path.parent.as_posix().endswith(f"/{run.directory(_seed(path))}")
+
+
+def _seed(path: Path) -> int:
+    """The one that a run's folder names, 0 where it names none."""
     seeds = [int(part.removeprefix("seed")) for part in path.parts if part.startswith("seed") and part[4:].isdigit()]
-    return path.parent.as_posix().endswith(f"/{run.directory(seeds[-1] if seeds else 0)}")
+    return seeds[-1] if seeds else 0
 
 
 def _loss_over_seeds(logs: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from titok.reporting.claims import claim_groups, claims_summary, read_findings
 from titok.reporting.collect import Scores, read_manifests, read_scores
 from titok.reporting.judgement import shown
 from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
+from titok.reporting.once import Once
 from titok.reporting.outcome import SWITCHED_OFF, Outcome, read_outcome
 from titok.reporting.paper import read_paper
 from titok.reporting.tables import build_table
@@ -88,7 +89,11 @@ def make_report(
     """
     output = Path(output)
     score_paths, manifest_paths = list(map(Path, score_files)), list(map(Path, manifest_files))
+    figure_files, table_files = list(figure_files), list(table_files)
     scores = read_scores(score_paths)
+    once = Once()
+    for path in map(Path, [*figure_files, *table_files]):
+        once.note(path.name, path, f"files called {path.name}")
     pictures = {path.stem: picture(path, output.parent) for path in map(Path, figure_files)}
     outcome = read_outcome(checks_file) if checks_file else Outcome([], [])
     findings = read_findings(claims_file) if claims_file else []

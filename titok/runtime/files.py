@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import stat
 import zipfile
@@ -22,11 +21,17 @@ from typing import Any
 
 import numpy as np
 
+from titok.runtime.outputs import temporary_beside
+
 _NO_ROOM = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your disk quota is used up",
     errno.EFBIG: "the file is larger than the system allows (see `ulimit -f`)",
 }
+
+
+_NPY = b"\x93NUMPY"
+"""How files of single arrays begin."""
 
 
 class FileError(Exception):
@@ -42,11 +47,14 @@ def atomic_path(path: str | Path, expected_bytes: int | None = None) -> Iterator
     the permissions of any new file (the umask's), whatever its writer gave it (safetensors: none for others).
 
     ``expected_bytes`` is the size about to be written, if known: only the message about a full disk uses it.
-    Raises ``FileError`` when there is no room left; other errors pass through unchanged.
+    Raises ``FileError`` when there is no room left or the place cannot be written; other errors pass through unchanged.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
+    temporary = temporary_beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     try:
         mode = _usual_mode(temporary)
         yield temporary
@@ -54,9 +62,10 @@ def atomic_path(path: str | Path, expected_bytes: int | None = None) -> Iterator
         _flush(temporary)
         os.replace(temporary, path)
     except BaseException as error:
-        written = temporary.stat().st_size if temporary.exists() else 0
-        temporary.unlink(missing_ok=True)
+        written = _size_of_removed(temporary)
         reason = _no_room(error)
+        if reason is None and _is_about(error, temporary):
+            raise _unwritable(path, error) from error
         if reason is None:
             raise
         raise FileError(_no_room_message(path, reason, written, expected_bytes)) from error
@@ -109,7 +118,7 @@ def load_npz(path: str | Path, skip: Collection[str] = ()) -> dict[str, np.ndarr
 
     Raises ``FileError`` when it is missing, truncated or altered.
     """
-    path = existing_file(path)
+    path = existing_archive(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name not in skip}
@@ -160,6 +169,24 @@ def _make_readable(path: Path, mode: int) -> None:
             path.chmod(mode)
 
 
+def existing_archive(path: str | Path) -> Path:
+    """``path`` as a Path; raises ``FileError`` when there is no such file, or one that is plainly no ``.npz``."""
+    path = existing_file(path)
+    with path.open("rb") as stream:
+        start = stream.read(len(_NPY))
+    if not start:
+        raise FileError(
+            f"{path} is no readable array archive: it is empty (0 bytes), as an interrupted download leaves it; "
+            f"fetch or write it again"
+        )
+    if start == _NPY:
+        raise FileError(
+            f"{path} is a single .npy array, an .npz with named arrays is needed; save it with "
+            f"numpy.savez(path, arr_0=array) (arr_0 is the name of images)"
+        )
+    return path
+
+
 def _flush(path: Path) -> None:
     """Waits until a file's bytes (or a folder's names) are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -167,6 +194,27 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _size_of_removed(temporary: Path) -> int:
+    """Bytes of a half-written file, which is there no longer; its folder may not even allow to look."""
+    try:
+        size = temporary.stat().st_size
+        temporary.unlink()
+    except OSError:
+        return 0
+    return size
+
+
+def _is_about(error: BaseException, temporary: Path) -> bool:
+    """Whether the system refused the temporary file itself; a missing one was never made."""
+    names = (getattr(error, "filename", None), getattr(error, "filename2", None))
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError) and str(temporary) in map(str, names)
+
+
+def _unwritable(path: Path, error: BaseException) -> FileError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return FileError(f"cannot write {path}: {reason}; the old file, if there was one, is untouched: name another place")
 
 
 def _no_room(error: BaseException) -> str | None:

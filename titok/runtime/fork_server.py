@@ -3,8 +3,8 @@
 Importing torch takes 1 to 3 seconds of a CPU, as long as many jobs of a small study work. Where Snakemake runs its jobs
 on this machine and no GPU is involved, its main process starts one server, and ``python -m titok VERB`` hands its
 arguments, folder, environment and open files to a fork of it (the way of Python's own ``multiprocessing.forkserver``).
-The numbers are those of a process of its own; of Snakemake's benchmark files only the seconds mean something. The server
-lives as long as Snakemake and the jobs it runs; set TITOK_FORK_SERVER=off to do without.
+The numbers are those of a process of its own; of Snakemake's benchmark files only the seconds mean something. The
+server lives as long as Snakemake and the jobs it runs; set TITOK_FORK_SERVER=off to do without.
 
 Whoever talks to the server imports nothing but this module, which is why only the standard library is used here.
 """

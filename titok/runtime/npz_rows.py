@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from titok.runtime.files import FileError, existing_file
+from titok.runtime.files import FileError, existing_archive
 
 
 class Header(NamedTuple):
@@ -66,7 +66,7 @@ def read_header(member: IO[bytes]) -> Header:
 
 @contextlib.contextmanager
 def _opened(path: str | Path, name: str) -> Iterator[tuple[IO[bytes], Header]]:
-    path = existing_file(path)
+    path = existing_archive(path)
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
             yield member, read_header(member)

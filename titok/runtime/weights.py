@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from titok.runtime.files import FileError, atomic_path, existing_file, read_json, sha256_json, write_json
+from titok.runtime.weight_names import shared_beginning, unwrapped
 
 WEIGHTS_FILE = "model.safetensors"
 PICKLE_FILE = "pytorch_model.bin"
 """Where older releases keep their weights; read when there is no `WEIGHTS_FILE`."""
+INDEX_ENDING = ".index.json"
+"""After either name: the list of the parts that large weights were saved in."""
 CONFIG_FILE = "config.json"
 _CONFIG_SUM = "config_sha256"
 _SHOWN_KEYS = 8
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+"""How files of ``torch.save`` begin, today's and those of before 2020."""
 
 
 class WeightsError(Exception):
@@ -45,16 +51,15 @@ def save_model(directory: str | Path, state_dict: Mapping[str, torch.Tensor], co
     write_json(directory / CONFIG_FILE, config)
 
 
-def load_model(directory: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """``(state_dict on the CPU, config)`` of a model folder.
+def load_model(source: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """``(state_dict on the CPU, config)`` of a model folder, or of this very file of weights in one.
 
     Raises ``FileError`` when a file is missing or damaged and ``WeightsError`` when the two files are no pair.
     """
-    directory = Path(directory)
-    config = read_json(directory / CONFIG_FILE)
+    weights = weights_file(source) if Path(source).is_dir() else existing_file(source)
+    config = read_json(weights.with_name(CONFIG_FILE))
     if not isinstance(config, dict):
-        raise WeightsError(f"{directory / CONFIG_FILE} holds {type(config).__name__}, expected sections by name")
-    weights = weights_file(directory)
+        raise WeightsError(f"{weights.with_name(CONFIG_FILE)} holds {type(config).__name__}, expected sections by name")
     state_dict, config_sum = read_weights(weights)
     check_pair(weights, config_sum, config)
     return state_dict, config
@@ -71,18 +76,74 @@ def check_pair(weights: Path, config_sum: str | None, config: Mapping[str, Any])
 
 
 def weights_file(directory: str | Path) -> Path:
-    """The weights of a model folder; raises ``FileError`` when there are none."""
-    pickled, weights = (Path(directory) / name for name in (PICKLE_FILE, WEIGHTS_FILE))
-    return existing_file(pickled if pickled.is_file() and not weights.exists() else weights)
+    """The weights of a model folder, or the list of their parts; raises ``FileError`` when there are none."""
+    directory = Path(directory)
+    names = (WEIGHTS_FILE, PICKLE_FILE, WEIGHTS_FILE + INDEX_ENDING, PICKLE_FILE + INDEX_ENDING)
+    found = next((directory / name for name in names if (directory / name).is_file()), None)
+    others = sorted(
+        path.name for ending in ("safetensors", "bin", "pt", "pth") for path in directory.glob(f"*.{ending}")
+    )
+    if found is None and others:
+        raise FileError(
+            f"{directory} has no {WEIGHTS_FILE}, but {', '.join(others[:_SHOWN_KEYS])}; name the file that is meant"
+        )
+    return existing_file(found or directory / WEIGHTS_FILE)
+
+
+def files_of(weights: Path) -> list[Path]:
+    """The files that the weights lie in: one, or a list of parts and these."""
+    return [weights, *dict.fromkeys(_parts(weights).values())] if weights.name.endswith(INDEX_ENDING) else [weights]
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], str | None]:
     """``(state_dict on the CPU, SHA-256 of its config or None)`` of a ``.safetensors`` file or a pickle.
 
+    The list of several parts (``model.safetensors.index.json``) stands for all of them. Names are those of the model
+    itself, without what wrappers put before them, which is told on standard error.
+
     Raises ``FileError`` when the file is missing or damaged, ``WeightsError`` when a pickle holds anything but tensors.
     """
     path = existing_file(path)
-    return _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), None)
+    if path.name.endswith(INDEX_ENDING):
+        read, config_sum = _read_parts(path), None
+    elif path.suffix == ".safetensors":
+        read, config_sum = _read_safetensors(path)
+    else:
+        read, config_sum = _read_pickle(path), None
+    state, removed = unwrapped(read)
+    if removed:
+        print(f"{path}: its names are of a wrapped model; read without {removed}", file=sys.stderr)
+    return state, config_sum
+
+
+def _parts(index: Path) -> dict[str, Path]:
+    """Name of a tensor -> the part it lies in."""
+    document = read_json(index)
+    places = document.get("weight_map") if isinstance(document, dict) else None
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise WeightsError(f"{index} has no weight_map, which says the part of each tensor; fetch it again")
+    outside = sorted({name for name in places.values() if Path(name).name != name})
+    if outside:
+        raise WeightsError(f"{index} names the part {outside[0]!r}; parts lie beside their list: correct it")
+    missing = sorted({name for name in places.values() if not index.with_name(name).is_file()})
+    if missing:
+        raise FileError(
+            f"{index}: {len(missing)} of its {len(set(places.values()))} parts are not beside it "
+            f"({', '.join(missing[:_SHOWN_KEYS])}); fetch them"
+        )
+    return {str(key): index.with_name(name) for key, name in places.items()}
+
+
+def _read_parts(index: Path) -> dict[str, torch.Tensor]:
+    places = _parts(index)
+    state: dict[str, torch.Tensor] = {}
+    for part in dict.fromkeys(places.values()):
+        read = _read_safetensors(part)[0] if part.suffix == ".safetensors" else _read_pickle(part)
+        state |= {key: tensor for key, tensor in read.items() if places.get(key) == part}
+    absent = places.keys() - state.keys()
+    if absent:
+        raise WeightsError(f"{index} does not fit its parts: {_listing('in none of them', absent)}; fetch them again")
+    return state
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
@@ -99,11 +160,18 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
 
 
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
+    with path.open("rb") as stream:
+        start = stream.read(len(_ZIP))
+    if start and not start.startswith((_ZIP, _PICKLE)):
+        raise WeightsError(
+            f"{path} is no file of weights, it begins with {start!r}; name a .safetensors file, one of torch.save, or "
+            f"a model's folder"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"loading it would call {wanted[1]}" if wanted else f"it holds more than tensors ({_first_line(error)})"
+        what = f"loading it would call {wanted[1]}" if wanted else "it holds more than tensors"
         raise WeightsError(
             f"{path} is refused: {what}. A file of weights never needs that; get it from a source you trust, "
             f"preferably as .safetensors"
@@ -156,6 +224,9 @@ def check_fit(
         _listing("with NaN or infinity", (key for key, tensor in given.items() if not torch.isfinite(tensor).all())),
     ]
     if any(problems):
+        wrapper = shared_beginning(given)
+        if wrapper and not shared_beginning(wanted).startswith(wrapper):
+            problems.append(f"all its names begin with {wrapper!r}: save the state_dict of the model inside")
         raise WeightsError(
             f"weights of {where} do not fit {model}: {'; '.join(filter(None, problems))}. "
             f"Check that the settings are those the weights were trained with, and that the file is whole"

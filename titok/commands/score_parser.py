@@ -1,0 +1,67 @@
+"""The command lines of ``titok score``. Loads no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from titok.commands.option_types import ending, whole
+from titok.commands.outputs import add_overwrite, output_and, paths_of
+from titok.commands.shared_options import add_device, add_paths, add_subject, add_workers
+
+if TYPE_CHECKING:
+    from titok.commands.file_verbs import Lazy, Verbs
+
+
+def add_score(verbs: Verbs, lazy: Lazy) -> None:
+    """Adds ``score`` with its five kinds."""
+    score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
+    kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
+
+    reconstruction = kinds.add_parser("reconstruction", help="rFID, PSNR, SSIM, codebook use of a tokenizer")
+    add_paths(reconstruction, data="index of the test shards", model="model file of the tokenizer or VQGAN")
+    reconstruction.add_argument(
+        "--examples", type=ending(".npz"), help="file (.npz) for some originals and reconstructions"
+    )
+    reconstruction.set_defaults(run=lazy("score", "reconstruction"))
+
+    probe = kinds.add_parser("probe", help="accuracy of a linear classifier on frozen latents")
+    add_paths(probe, train="index of the training shards", test="index of the test shards", model="tokenizer")
+    probe.add_argument("--state", type=Path, required=True, help="folder for the probe's training state")
+    probe.set_defaults(run=lazy("score_probe", "linear_probe"))
+
+    codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
+    codec.add_argument("--codec", choices=("jpeg", "webp"), required=True)
+    codec.add_argument("--quality", type=whole(1, 100), required=True, help="1 to 100")
+    add_paths(codec, data="index of the test shards")
+    codec.set_defaults(run=lazy("score", "codec"))
+
+    generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
+    add_paths(generation, samples="sample file (.npz), or a folder of parts")
+    generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
+    generation.add_argument(
+        "--training", type=Path, help="manifest.json of the generator's training, where it is known"
+    )
+    generation.set_defaults(run=lazy("score", "generation"))
+
+    throughput = kinds.add_parser("throughput", help="images per second of one device, and operations per image")
+    add_paths(throughput, generator="its model file", tokenizer="its model file")
+    add_paths(throughput, config="resolved settings: sampler and throughput", output="score record (.json) to write")
+    add_overwrite(throughput, output_and(), ours="score")
+    add_subject(throughput, "generator")
+    add_device(throughput)
+    throughput.set_defaults(run=lazy("score_throughput", "throughput"))
+
+    for kind in (reconstruction, probe, codec, generation):
+        add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
+        add_device(kind)
+        add_workers(kind)
+    add_overwrite(reconstruction, paths_of("output", "examples"), ours="score")
+    add_overwrite(probe, output_and(), ours="score", folders=["state"])
+    for kind in (codec, generation):
+        add_overwrite(kind, output_and(), ours="score")
+    for kind in (reconstruction, probe):
+        add_subject(kind, "tokenizer")
+    add_subject(generation, "generator")
+    for kind in (reconstruction, codec, generation):
+        kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")
