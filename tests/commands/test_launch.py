@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,17 +39,26 @@ def test_without_gpus_they_are_hidden() -> None:
 
 def test_several_gpus_have_a_process_each() -> None:
     start = processes(options("--gpus", "2", "--cpus", "1", *TRAIN), ["4", "6"], {})
-    assert start.words == [*TORCHRUN, "--nproc-per-node=2", "--standalone", "-m", "titok", *TRAIN]
+    signals = "--signals-to-handle=SIGINT,SIGTERM,SIGUSR1,SIGHUP,SIGQUIT"
+    assert start.words == [*TORCHRUN, "--nproc-per-node=2", signals, "--standalone", "-m", "titok", *TRAIN]
     assert start.variables["CUDA_VISIBLE_DEVICES"] == "4,6"
     assert start.variables["OMP_NUM_THREADS"] == "1"
-    assert "SIGUSR1" in start.variables["TORCHELASTIC_SIGNALS_TO_HANDLE"]
+
+
+def test_nohup_is_obeyed() -> None:
+    """torchrun of its own would take the closing of the terminal for a reason to stop."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        (handled,) = (word for word in processes(options(*TRAIN), ["4", "6"], {}).words if "--signals" in word)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert handled == "--signals-to-handle=SIGINT,SIGTERM,SIGUSR1,SIGQUIT"
 
 
 def test_machines_meet_where_the_step_was_started() -> None:
     slurm = {"SLURM_JOB_ID": "12345", "SLURM_NODEID": "3", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.7"}
     start = processes(options("--in-step", "--nodes", "4", "--gpus", "8", *TRAIN), [str(i) for i in range(8)], slurm)
-    assert start.words[3:8] == [
-        "--nproc-per-node=8",
+    assert start.words[5:9] == [
         "--nnodes=4",
         "--node-rank=3",
         "--master-addr=10.0.0.7",

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from titok.runtime.gpus import VISIBLE, some_gpus, take_gpus
+from titok.runtime.signals import heeded
 
 SHUTDOWN_SECONDS = 240
 """How long torchrun waits for processes that are saving; Slurm may not wait that long (KillWait)."""
@@ -83,9 +85,10 @@ def processes(options: argparse.Namespace, gpus: list[str], environment: Mapping
         )
     # Threads that a process may use are its share of the cores; torchrun would say 1.
     here["OMP_NUM_THREADS"] = str(max(min(options.cpus, len(os.sched_getaffinity(0))) // count, 1))
-    here["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
     here["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = str(SHUTDOWN_SECONDS)
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}"]
+    # An option, for torchrun overwrites the variable of this meaning. Of what is not named here it dies, alone.
+    torchrun.append(f"--signals-to-handle={','.join(number.name for number in (*heeded(), signal.SIGQUIT))}")
     torchrun += _meeting(machines, environment) if machines > 1 else ["--standalone"]
     return Start([*torchrun, "-m", "titok", *options.verb], here)
 

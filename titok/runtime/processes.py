@@ -6,8 +6,11 @@ and then returns what it was given, so that no caller has to ask.
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import os
+import platform
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +26,10 @@ TIMEOUT_SECONDS = 600.0
 """How long processes wait for one that says nothing before they give up."""
 MILESTONE_SECONDS = 7200.0
 """The same where they wait for the first one to score thousands of images."""
+
+
+_PR_SET_PDEATHSIG = 1
+"""Linux's number for the request to be sent a signal when the parent ends."""
 
 
 class ProcessError(Exception):
@@ -60,6 +67,7 @@ def joined(device: str = "auto", *, timeout_seconds: float = TIMEOUT_SECONDS) ->
         yield device
         return
     own = _own_device(device)
+    _stop_with_the_launcher()
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo",
@@ -104,6 +112,15 @@ def _own_device(device: str) -> str:
         )
     torch.cuda.set_device(local_rank)
     return f"cuda:{local_rank}"
+
+
+def _stop_with_the_launcher() -> None:
+    """Asks Linux for a SIGTERM when torchrun dies, however it does: nobody could stop this process afterwards.
+
+    A training then saves and leaves. Elsewhere (nobody trains by several processes there) nothing is asked.
+    """
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 def _joined() -> bool:
