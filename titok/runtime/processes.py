@@ -20,6 +20,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from titok.runtime.device import automatic_device, unusable_gpus
+
 Plain = TypeVar("Plain")
 
 TIMEOUT_SECONDS = 600.0
@@ -102,13 +104,13 @@ def _own_device(device: str) -> str:
             f"with torchrun, or unset these variables for a single one"
         ) from error
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = automatic_device()
     if device != "cuda":
         return device
     if local_rank >= torch.cuda.device_count():
         raise ProcessError(
-            f"process {local_rank} of this machine has no GPU: {torch.cuda.device_count()} are visible; start at most "
-            f"that many processes (--nproc-per-node) or check CUDA_VISIBLE_DEVICES"
+            f"process {local_rank} of this machine has no GPU: torch sees {torch.cuda.device_count()} "
+            f"({unusable_gpus()}); start at most that many processes (--nproc-per-node), or say --device cpu"
         )
     torch.cuda.set_device(local_rank)
     return f"cuda:{local_rank}"
