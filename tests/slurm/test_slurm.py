@@ -59,12 +59,14 @@ def disturbed(flow: Flow, cluster: Cluster) -> Story:
     assert flow.start("--unlock").wait() == 0, flow.tail()
     snakemake = flow.start_slurm()
 
-    # Two trainings of two processes, the first on two machines; both are held until they have been told to stop.
+    # Two trainings of two processes, the first on two machines; both are held until torchrun has told them to stop.
     cancelled = flow.running(cluster, "train_stage2", STAGE2, beyond=10)
     flow.freeze(STAGE2)
     limited = flow.running(cluster, "train_generator", GENERATOR, beyond=10)
     flow.freeze(GENERATOR)
     command("scancel", cancelled.id)
+    until(lambda: "Received 15 death signal" in flow.said("train_stage2"), "torchrun is told", seconds=25)
+    flow.freeze(STAGE2, signal.SIGCONT)
     first_stops[STAGE2] = flow.stopped(cluster, cancelled, STAGE2)
     command("scontrol", "update", f"JobId={limited.id}", "TimeLimit=5")  # all of it is the warning's 5 minutes
     until(lambda: "Received 10 death signal" in flow.said("train_generator"), "Slurm warns", seconds=90)
