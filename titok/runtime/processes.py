@@ -34,6 +34,9 @@ _PR_SET_PDEATHSIG = 1
 """Linux's number for the request to be sent a signal when the parent ends."""
 
 
+_CONNECTION = ("connection closed", "connection reset", "connection refused", "timed out", "timeout")
+
+
 class ProcessError(Exception):
     """The processes of a job cannot work together, or one of them is gone."""
 
@@ -130,8 +133,8 @@ def _joined() -> bool:
 
 
 def _is_lost_contact(error: RuntimeError) -> bool:
-    """Whether an error comes from talking to other processes; Gloo's are plain RuntimeErrors."""
-    words = ("gloo", "nccl", "connection closed", "connection reset", "collective operation", "timed out", "timeout")
+    """Whether an error comes from talking to other processes; Gloo's, and some of NCCL's, are plain RuntimeErrors."""
+    words = ("gloo", "nccl", "communicator", "collective operation", *_CONNECTION)
     return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in words)
 
 
