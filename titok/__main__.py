@@ -9,5 +9,7 @@ if __name__ == "__main__":
     if status is not None:
         sys.exit(status)
     from titok.cli import main
+    from titok.runtime.logs import kept_unless_done
 
-    main()
+    with kept_unless_done():
+        main()

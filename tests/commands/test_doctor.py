@@ -41,6 +41,24 @@ def test_this_installation_is_in_order(capsys: pytest.CaptureFixture[str]) -> No
     assert "uvit generator: sampling" in shown
 
 
+@pytest.mark.parametrize(
+    ("cuda", "driver", "gpus", "device", "status", "said"),
+    [
+        ("13.2", "580.65.06", 2, "auto", "ok", "580.65.06, CUDA 13.2, 2 GPU(s)"),
+        ("13.2", None, 0, "auto", "ok", "none, so there is no GPU"),
+        ("13.2", "535.183.01", 0, "auto", "fail", "the driver is 535.183.01, but CUDA 13.2 of this torch needs 580"),
+        ("13.2", "535.183.01", 0, "cpu", "warn", "the driver is 535.183.01, but CUDA 13.2 of this torch needs 580"),
+        (None, "580.65.06", 0, "auto", "fail", "this torch was built without CUDA"),
+    ],
+)
+def test_the_driver_beside_the_wheel(
+    cuda: str | None, driver: str | None, gpus: int, device: str, status: str, said: str
+) -> None:
+    finding = doctor.check_driver(cuda, driver, gpus, device)
+    assert finding.status == status
+    assert said in finding.detail
+
+
 def test_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_numbers, "check_generator", lambda kind, device: [])
     with pytest.raises(SystemExit) as caught:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from commands.workbench import Workbench, command
 from config.studies import ROOT, TINY
 
 from titok.cli import build_parser
 from titok.commands.launch import LaunchError, launch, processes, step_of_slurm
 from titok.runtime.gpus import take_gpus
 
-TRAIN = ["train", "stage1", "--seed", "0"]
+TRAIN = ["train", "stage1", "--config", "c.yaml", "--output", "o.safetensors", "--state", "s", "--seed", "0"]
+CUDA = ["--device", "cuda"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 
 
@@ -28,27 +32,65 @@ def options(*words: str) -> argparse.Namespace:
 
 def test_alone_a_verb_is_itself() -> None:
     start = processes(options("--gpus", "1", *TRAIN), ["GPU-7"], {})
-    assert start.words == [sys.executable, "-m", "titok", *TRAIN]
+    assert start.words == [sys.executable, "-m", "titok", *TRAIN, *CUDA]
     assert start.variables == {"CUDA_VISIBLE_DEVICES": "GPU-7"}
 
 
 def test_without_gpus_they_are_hidden() -> None:
-    assert processes(options("--gpus", "0", *TRAIN), [], {}).variables == {"CUDA_VISIBLE_DEVICES": ""}
+    start = processes(options("--gpus", "0", *TRAIN), [], {})
+    assert start.variables == {"CUDA_VISIBLE_DEVICES": ""}
+    assert start.words[3:] == TRAIN, "it may work where it likes"
+
+
+SCORE = ["score", "codec", "--codec", "jpeg", "--quality", "1", "--data", "d", "--config", "c", "--output", "o"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked", "told"),
+    [
+        (TRAIN, [], CUDA),
+        (SCORE, [], CUDA),
+        (TRAIN, ["--device", "cpu"], ["--device", "cpu"]),
+        ([*TRAIN, "--device", "cpu"], [], []),
+        ([*TRAIN, "--device=cuda:0"], [], []),
+        ([*TRAIN, "--devic", "auto"], [], []),
+        (["check", "study.yaml"], [], []),
+        (["plan", "--config", "study.yaml"], [], []),
+    ],
+)
+def test_a_verb_that_gets_a_gpu_has_to_use_it(verb: list[str], asked: list[str], told: list[str]) -> None:
+    start = processes(options("--gpus", "1", *asked, *verb), ["0"], {})
+    assert start.words == [sys.executable, "-m", "titok", *verb, *told]
+
+
+def test_mistakes_of_the_verb_are_found_before_it_waits_for_gpus(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        processes(options("--gpus", "1", "train", "stage1", "--sede", "0"), ["0"], {})
+    assert "titok train: error" in capsys.readouterr().err
 
 
 def test_several_gpus_have_a_process_each() -> None:
     start = processes(options("--gpus", "2", "--cpus", "1", *TRAIN), ["4", "6"], {})
-    assert start.words == [*TORCHRUN, "--nproc-per-node=2", "--standalone", "-m", "titok", *TRAIN]
+    signals = "--signals-to-handle=SIGINT,SIGTERM,SIGUSR1,SIGHUP,SIGQUIT"
+    assert start.words == [*TORCHRUN, "--nproc-per-node=2", signals, "--standalone", "-m", "titok", *TRAIN, *CUDA]
     assert start.variables["CUDA_VISIBLE_DEVICES"] == "4,6"
     assert start.variables["OMP_NUM_THREADS"] == "1"
-    assert "SIGUSR1" in start.variables["TORCHELASTIC_SIGNALS_TO_HANDLE"]
+
+
+def test_nohup_is_obeyed() -> None:
+    """torchrun of its own would take the closing of the terminal for a reason to stop."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        (handled,) = (word for word in processes(options(*TRAIN), ["4", "6"], {}).words if "--signals" in word)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert handled == "--signals-to-handle=SIGINT,SIGTERM,SIGUSR1,SIGQUIT"
 
 
 def test_machines_meet_where_the_step_was_started() -> None:
     slurm = {"SLURM_JOB_ID": "12345", "SLURM_NODEID": "3", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.7"}
     start = processes(options("--in-step", "--nodes", "4", "--gpus", "8", *TRAIN), [str(i) for i in range(8)], slurm)
-    assert start.words[3:8] == [
-        "--nproc-per-node=8",
+    assert start.words[5:9] == [
         "--nnodes=4",
         "--node-rank=3",
         "--master-addr=10.0.0.7",
@@ -59,7 +101,7 @@ def test_machines_meet_where_the_step_was_started() -> None:
 def test_outside_a_job_step_there_is_one_machine() -> None:
     """The study asks for four machines; where there is no Slurm, this one has to do."""
     start = processes(options("--nodes", "4", "--gpus", "1", *TRAIN), ["0"], {"SLURM_JOB_ID": "1"})
-    assert start.words == [sys.executable, "-m", "titok", *TRAIN]
+    assert start.words == [sys.executable, "-m", "titok", *TRAIN, *CUDA]
 
 
 def test_a_step_of_a_job() -> None:
@@ -68,8 +110,8 @@ def test_a_step_of_a_job() -> None:
     assert start == (
         "srun --overlap --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=64 --kill-on-bad-exit=0 --gres=gpu:8"
     )
-    assert rest == "-m titok launch --in-step --gpus 8 --nodes 2 --cpus 64 -- train stage1 --seed 0"
-    assert options(*rest.split()[3:]).verb[-4:] == TRAIN, "the step reads it again"
+    assert rest == f"-m titok launch --in-step --gpus 8 --nodes 2 --cpus 64 --device cuda -- {' '.join(TRAIN)}"
+    assert options(*rest.split()[3:]).verb[1:] == TRAIN, "the step reads it again"
 
 
 def test_a_step_without_gpus_asks_for_none() -> None:
@@ -87,7 +129,7 @@ def test_in_a_step_gpus_are_the_jobs_own(tmp_path: Path) -> None:
     assert take_gpus(1, {"CUDA_VISIBLE_DEVICES": "0"}, folder=folder) == ["0"]
     done = run("--in-step", "--gpus", "1", "check", str(TINY), visible="0", folder=tmp_path, SLURM_JOB_ID="12")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "GPUs of this job: 0\n"
+    assert done.stderr == "This job has 1 GPU(s), CUDA_VISIBLE_DEVICES=0\n"
 
 
 def test_a_verb_is_needed() -> None:
@@ -118,4 +160,24 @@ def test_the_verb_runs_with_its_exit_status(tmp_path: Path) -> None:
 def test_too_many_gpus_are_told(tmp_path: Path) -> None:
     done = run("--gpus", "2", *TRAIN, visible="3", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("titok: GpuError: 2 GPUs wanted, but 1 are visible here (3)")
+    said = "titok: GpuError: 2 GPUs wanted, but 1 are visible here (3; CUDA_VISIBLE_DEVICES is '3')"
+    assert done.stderr.startswith(said)
+
+
+def test_a_gpu_that_torch_cannot_use_is_an_error(bench: Workbench, tmp_path: Path) -> None:
+    """Here there is none: a name, as of a GPU whose driver is too old."""
+    if torch.cuda.is_available():
+        pytest.skip("torch can use a GPU")
+    line = command("train", "classifier", config=bench.config("classifier", "judge"), data=bench.train_data, seed=0)
+    line += command(state=tmp_path / "state", output=tmp_path / "model.safetensors")
+    done = run("--gpus", "1", *line, visible="0", folder=tmp_path)
+    assert done.returncode == 1
+    assert "titok: DeviceError: device is 'cuda', but torch sees 0 CUDA devices: " in done.stderr
+    done = run("--gpus", "1", "--device", "cpu", *line, visible="0", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "CUDA_VISIBLE_DEVICES=0, which it leaves idle (--device cpu)" in done.stderr
+    assert "although GPUs are visible" not in done.stderr, "it was asked to"
+    (tmp_path / "model.safetensors").unlink()
+    done = run("--gpus", "1", *line, visible="NoDevFiles", folder=tmp_path)
+    assert done.returncode == 1
+    assert "1 GPUs wanted, but 0 are visible here (none; CUDA_VISIBLE_DEVICES is 'NoDevFiles')" in done.stderr

@@ -117,6 +117,11 @@ def test_a_machine_gives_what_it_has() -> None:
     assert (none["launch"], none["workers"]) == ("--gpus 0 --nodes 1 --cpus 1", 0)
 
 
+def test_gpus_can_be_left_idle() -> None:
+    study = study_with({"stage1": {**TRAINING, "device": "cpu"}})
+    assert snakemake_resources(study, "stage1", "s1")["launch"] == "--gpus 4 --nodes 1 --cpus 32 --device cpu"
+
+
 def test_short_jobs_are_warned_in_time() -> None:
     study = study_with({"default": {"gpus": 0, "hours": 0.05}})
     assert snakemake_resources(study, "stage1", "s1")["slurm_extra"] == "--signal=USR1@45"

@@ -16,6 +16,7 @@ import torch
 
 from titok.data.loading import AHEAD, SampleError, WorkerError, batches_of, in_order
 from titok.data.shard_index import ShardError
+from titok.runtime.signals import STOPPING
 
 WORKERS = [0, 1, 2]
 
@@ -110,7 +111,7 @@ def test_a_killed_worker_is_noticed():
 
 def test_signals_to_the_whole_group_do_not_stop_workers():
     def signalled(number: int) -> int:
-        for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for sent in STOPPING:
             os.kill(os.getpid(), sent)
         return number
 

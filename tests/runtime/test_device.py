@@ -38,6 +38,8 @@ def test_threads_are_set_and_described():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        # Whatever is wrong, the message says it.
+        ("cuda:99", "this torch was built without CUDA|no NVIDIA driver answers here|the driver"),
         ("gpu", "device is 'gpu'; allowed: auto, cpu, cuda"),
         ("meta", "device is 'meta'; allowed"),
         ("cuda:99", r"device is 'cuda:99', but torch sees \d+ CUDA devices"),
@@ -46,6 +48,19 @@ def test_threads_are_set_and_described():
 def test_other_devices_are_refused(name, message):
     with pytest.raises(DeviceError, match=message):
         select_device(name)
+
+
+@pytest.mark.parametrize(("visible", "warns"), [("0", True), ("GPU-1,GPU-2", True), ("", False), ("NoDevFiles", False)])
+def test_auto_does_not_pass_over_gpus_in_silence(
+    visible: str, warns: bool, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert select_device("auto") == torch.device("cpu")
+    said = [str(warning.message) for warning in recwarn]
+    assert [
+        f"working on the CPU, although GPUs are visible here ({visible.replace(',', ', ')}): " in text for text in said
+    ] == [True] * warns
 
 
 def test_thread_counts_are_checked():

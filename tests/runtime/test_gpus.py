@@ -43,19 +43,45 @@ def release(*processes: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "found"), [("", []), ("-1", []), ("0", ["0"]), ("2, 5", ["2", "5"]), ("GPU-a,GPU-b", ["GPU-a", "GPU-b"])]
+    ("value", "found"),
+    [
+        ("0", ["0"]),
+        ("2, 5", ["2", "5"]),
+        ("GPU-a,GPU-b", ["GPU-a", "GPU-b"]),
+        ("MIG-GPU-a/1/0", ["MIG-GPU-a/1/0"]),
+        *((none, []) for none in ("", " ", "-1", "NoDevFiles", "void", "none", "all", "no_dev_files", ",0", "0,0")),
+        ("0,-1,1", ["0"]),
+        ("1,void,2", ["1"]),
+        ("3,,4", ["3"]),
+        ("0,GPU-a", ["0"]),
+        ("GPU-a,0", ["GPU-a"]),
+        ("GPU-a,GPU-a", []),
+        ("0,1,-1,1", ["0", "1"]),
+    ],
 )
 def test_the_environment_says_what_is_visible(value: str, found: list[str]) -> None:
+    """As CUDA reads it: up to the first word that is no GPU; torch agrees where it knows the words, too."""
     assert visible_gpus({VISIBLE: value}) == found
 
 
-@pytest.mark.parametrize(("says", "found"), [("echo GPU-1; echo GPU-2", ["GPU-1", "GPU-2"]), ("exit 9", [])])
-def test_else_the_driver_is_asked(says: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [
+        ("echo GPU-1; echo GPU-2", ["GPU-1", "GPU-2"]),
+        ("echo Driver/library version mismatch; exit 18", []),
+        ("echo No devices were found", []),
+    ],
+)
+def test_else_the_driver_is_asked(
+    says: str, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{says}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert visible_gpus({}) == found
+    said = capsys.readouterr().err
+    assert ("nvidia-smi fails here with status 18 (Driver/library version mismatch)" in said) == ("exit" in says)
 
 
 def test_jobs_get_gpus_of_their_own_and_give_them_back(tmp_path: Path) -> None:
@@ -89,7 +115,9 @@ def test_who_waits_holds_nothing_meanwhile(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_more_than_there_are_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(GpuError, match=r"3 GPUs wanted, but 2 are visible here \(0, 1\); ask for fewer"):
+    with pytest.raises(
+        GpuError, match=r"3 GPUs wanted, but 2 are visible here \(0, 1; CUDA_VISIBLE_DEVICES is '0,1'\); ask"
+    ):
         take_gpus(3, {VISIBLE: "0,1"}, folder=tmp_path)
 
 

@@ -8,6 +8,7 @@ Run: pytest tests/runtime/test_ownership.py
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import subprocess
@@ -34,6 +35,7 @@ sys.stdin.read()
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setattr(ownership, "GLANCE_SECONDS", 0.2)
+    monkeypatch.setattr(ownership, "QUEUE_SECONDS", 0.05)
     return tmp_path / "owner.lock"
 
 
@@ -53,6 +55,10 @@ class Holder:
         self.process.communicate()
 
 
+QUEUE_LAG = 0.4
+"""Seconds for which a cancelled job stays in the queue: its Snakemake deletes the outputs of what did not finish."""
+
+
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose files are the jobs that run, each with what `squeue -o '%u %k'` says; scancel ends them."""
@@ -60,7 +66,9 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     jobs.mkdir()
     programs.mkdir()
     (programs / "squeue").write_text(f'#!/bin/sh\ncat "{jobs}/$3" 2>/dev/null\n')
-    (programs / "scancel").write_text(f'#!/bin/sh\nkill "$(sed -n 2p "{jobs}/$1")"\nrm "{jobs}/$1"\n')
+    (programs / "scancel").write_text(
+        f'#!/bin/sh\nkill "$(sed -n 2p "{jobs}/$1")"\n(sleep {QUEUE_LAG}; rm -f "{jobs}/$1") >/dev/null 2>&1 &\n'
+    )
     for program in programs.iterdir():
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
@@ -115,9 +123,46 @@ def test_an_orphan_of_the_same_job_is_cancelled(
     (slurm / "8").write_text(f"someone rule_train_stage1_wildcards_s2_0\n{old.process.pid}\n")
     monkeypatch.setenv("SLURM_JOB_ID", "8")
     give_back(take(lock))
+    assert not (slurm / "7").exists(), "taken only when the old job has left the queue"
     old.process.communicate()
     assert old.process.returncode == -15
     assert f"in use by process {old.process.pid} on {socket.gethostname()}, Slurm job 7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lag", [0.02 * repetition for repetition in range(20)])
+@pytest.mark.parametrize("how", ["killed", "given back"])
+def test_the_old_job_leaves_the_queue_first(
+    lock: Path, slurm: Path, monkeypatch: pytest.MonkeyPatch, how: str, lag: float
+) -> None:
+    """The race of the takeover: the training is over, on this very machine, its Snakemake not yet."""
+    owner = Owner(2**22 + 1, socket.gethostname(), "7", has_left=how == "given back")  # a process that there cannot be
+    lock.write_text(json.dumps(owner._asdict()))
+    (slurm / "7").write_text(f"someone rule_train_stage1_wildcards_s2_0\n{owner.process}\n")
+    (slurm / "8").write_text(f"someone rule_train_stage1_wildcards_s2_0\n{owner.process}\n")
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    threading.Timer(lag, (slurm / "7").unlink, (True,)).start()
+    give_back(take(lock))
+    assert not (slurm / "7").exists()
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+def test_a_running_job_that_is_no_such_orphan_only_counts_while_it_holds_the_lock(
+    lock: Path, slurm: Path, monkeypatch: pytest.MonkeyPatch, has_left: bool
+) -> None:
+    """Trained by hand in an allocation that goes on; another job continues."""
+    lock.write_text(json.dumps(Owner(2**22 + 1, socket.gethostname(), "7", has_left)._asdict()))
+    (slurm / "7").write_text("someone by hand\n0\n")
+    (slurm / "8").write_text("someone rule_train_stage1_wildcards_s2_0\n0\n")
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    give_back(take(lock))
+    assert (slurm / "7").exists(), "nobody cancelled it"
+
+
+def test_giving_back_reaches_other_machines(lock: Path, slurm: Path) -> None:
+    lock.write_text('{"process": 1, "host": "elsewhere", "slurm_job": "7", "has_left": true}')
+    (slurm / "7").write_text("RUNNING\n")
+    assert last_owner(lock) is None
+    give_back(take(lock))
 
 
 @pytest.mark.parametrize(

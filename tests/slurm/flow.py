@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -28,18 +29,26 @@ QUICK = (
 )
 """Clusters are asked less often than a test can wait."""
 STAGE1 = "tokenizers/s2/seed0/stage1"
+STAGE2 = "tokenizers/s2/seed0/stage2"
 GENERATOR = "generators/s2-vit/seed0"
 
 
 class Flow:
-    """`snakemake` on the study in a new folder, where `slurm` and `config` are those of the project."""
+    """`snakemake` on the study in a new folder, where `slurm` and `config` are those of the project.
 
-    def __init__(self, folder: Path) -> None:
+    ``changes``: words of the study and those in their place.
+    """
+
+    def __init__(self, folder: Path, changes: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         folder.mkdir()
         for name in ("config", "slurm"):
             (folder / name).symlink_to(ROOT / name)
-        (folder / "small.yaml").symlink_to(HERE / "small.yaml")
+        text = (HERE / "small.yaml").read_text()
+        for old, new in (changes or {}).items():
+            assert old in text
+            text = text.replace(old, new)
+        (folder / "small.yaml").write_text(text)
         self.results = folder / "results" / "small"
         self.log = folder / "snakemake.log"
         self.snakemake: subprocess.Popen[bytes] | None = None
@@ -92,13 +101,18 @@ class Flow:
         until(is_there, f"{rule} trains beyond step {beyond}", seconds=400)
         return found[0]
 
-    def freeze(self, training: str) -> None:
-        """Stops the process of a running training until somebody continues it."""
+    def freeze(self, training: str, number: signal.Signals = signal.SIGSTOP) -> None:
+        """Stops the (first) process of a running training until somebody continues it, by SIGCONT."""
         (lock,) = self.results.glob(f"training/{training}/*/owner.lock")
         owner = owner_of(lock)
         assert owner is not None
         assert owner.process is not None
-        os.kill(owner.process, signal.SIGSTOP)
+        os.kill(owner.process, number)
+
+    def said(self, rule: str) -> str:
+        """What the only job of a rule says."""
+        (log,) = (self.folder / "logs" / "small" / rule).glob("*.log")
+        return log.read_text()
 
     def stopped(self, cluster: Cluster, job: Job, training: str) -> int:
         """Waits until a job that was told to stop has done so; returns the step that it saved."""

@@ -14,12 +14,12 @@ import pytest
 import torch
 from training.toy import ToyBatches, ToyTask, toy_training
 
+from titok.runtime.signals import STOPPING, Interrupted
 from titok.runtime.weights import load_model
 from titok.training import loop
 from titok.training.checkpoint import StateDirectory, StateMismatchError
 from titok.training.health import CollapseError, CollapseWarning, NonFiniteError
 from titok.training.loop import train
-from titok.training.signals import Interrupted
 
 
 class Stopper(ToyBatches):
@@ -154,7 +154,7 @@ def test_milestones_are_scored_and_kept_and_change_nothing_else(tmp_path: Path) 
     assert json.loads((output / "manifest.json").read_text())["final"]["rfid"] == 3.0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", STOPPING)
 def test_signals_save_and_leave(tmp_path: Path, number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(tmp_path, ToyTask(toy_training()), Stopper(4, number))

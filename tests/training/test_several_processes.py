@@ -22,7 +22,7 @@ from training.several import in_processes
 from training.tiny import TASKS, Broken, build
 
 from titok.config.training import Compute, Optimizer
-from titok.runtime.processes import Place, place
+from titok.runtime.processes import Place, _is_lost_contact, place
 from titok.runtime.weights import load_model
 from titok.training import checkpoint
 from titok.training.loop import train
@@ -212,3 +212,17 @@ def test_several_processes_save_as_seldom_as_one(tmp_path: Path) -> None:
     assert saved[-1] == 40
     assert 3 <= len(saved) <= 5
     assert all(later - earlier > 5 for earlier, later in itertools.pairwise(saved[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_lost"),
+    [
+        ("[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer", True),
+        ("Work 7 timed out. Aborting all communicators.", True),
+        ("NCCL error: unhandled system error", True),
+        ("CUDA out of memory", False),
+        ("mat1 and mat2 shapes cannot be multiplied", False),
+    ],
+)
+def test_lost_contact_is_told_from_other_errors(text: str, is_lost: bool) -> None:
+    assert _is_lost_contact(RuntimeError(text)) is is_lost

@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from titok.training.signals import Interrupted, StopSignals
+from titok.runtime.signals import STOPPING, Interrupted, StopSignals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", STOPPING)
 def test_the_first_signal_only_asks(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with StopSignals() as signals:
@@ -29,6 +29,17 @@ def test_a_second_interrupt_leaves_at_once() -> None:
         with pytest.raises(Interrupted) as caught:
             os.kill(os.getpid(), signal.SIGINT)
     assert caught.value.code == 130
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    """`nohup`: the terminal may go."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_exit_status_is_the_shell_convention() -> None:

@@ -21,10 +21,10 @@ from titok.models.classifier import Classifier
 from titok.models.generator import build_generator
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
+from titok.runtime.signals import Interrupted
 from titok.runtime.weights import load_model, load_state
 from titok.training.loop import train
 from titok.training.probe import LinearProbe
-from titok.training.signals import Interrupted
 from titok.training.task import Task
 
 GOLDEN = HERE / "steps"

@@ -21,6 +21,11 @@ from titok.training.utilisation import Utilisation, device_peak, named_peak
         ("NVIDIA A100-SXM4-40GB", Compute(tf32=True), 156),
         ("NVIDIA A100 80GB PCIe", Compute(precision="bf16", tf32=True), 312),
         ("NVIDIA H100 80GB HBM3", Compute(precision="fp16"), 989.4),
+        ("NVIDIA H100 PCIe", Compute(precision="bf16"), 756),
+        ("NVIDIA H100 NVL", Compute(precision="bf16"), 835.5),
+        ("NVIDIA H200", Compute(tf32=True), 494.7),
+        ("NVIDIA H200 NVL", Compute(tf32=True), 417.5),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", Compute(), None),
         ("Some Other GPU", Compute(), None),
     ],
 )

@@ -1,6 +1,6 @@
 """Several GPUs on one machine: jobs beside each other have their own, and a training may have several.
 
-The GPUs are names only; torch sees none and works on the CPU, by Gloo where there are several processes.
+The GPUs are names only; the study leaves them idle and works on the CPU, by Gloo where there are several processes.
 
 Run: pytest tests/workflow/test_gpus.py
 """
@@ -35,16 +35,16 @@ def train(machine: Sandbox, resources: dict[str, Any], *models: str) -> None:
 
 def gpus(machine: Sandbox, classifier: str) -> list[str]:
     first, *_ = (machine.folder / f"logs/tiny/train_classifier/{classifier}.log").read_text().splitlines()
-    return first.removeprefix("GPUs of this job: ").split(",")
+    return first.partition("CUDA_VISIBLE_DEVICES=")[2].partition(", which")[0].split(",")
 
 
 def test_jobs_beside_each_other_have_gpus_of_their_own(machine: Sandbox) -> None:
-    train(machine, {"default": {"gpus": 1}}, JUDGE, CRITIC)
+    train(machine, {"default": {"gpus": 1, "device": "cpu"}}, JUDGE, CRITIC)
     assert sorted([*gpus(machine, "judge"), *gpus(machine, "critic")]) == ["3", "5"]
 
 
 def test_a_training_has_one_process_on_each(machine: Sandbox) -> None:
-    train(machine, {"default": {"gpus": 0}, "classifier/judge": {"gpus": 2}}, JUDGE)
+    train(machine, {"default": {"gpus": 0}, "classifier/judge": {"gpus": 2, "device": "cpu"}}, JUDGE)
     assert gpus(machine, "judge") == ["3", "5"]
     assert json.loads((machine.results / "classifiers/judge/manifest.json").read_text())["processes"] == 2
 

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from titok.runtime.arithmetic import abilities
+from titok.runtime.driver import why_no_gpu
 
 DISTRIBUTION = "titok-suite"
 LOCK = Path(__file__).parents[2] / "requirements.lock"
@@ -83,6 +84,18 @@ def check_packages(distribution: str = DISTRIBUTION, installed: Callable[[str], 
     if problems:
         return Finding("packages", "fail", "; ".join(problems))
     return Finding("packages", "ok", f"all {len(needed)} needed ones, torch {installed('torch')}")
+
+
+def check_driver(cuda: str | None, driver: str | None, gpus: int, device: str) -> Finding:
+    """Whether torch can use the GPUs that there are; without a driver there are none.
+
+    ``cuda``: what torch was built for. ``gpus``: how many it sees. ``device``: what the doctor is to look at.
+    """
+    if gpus:
+        return Finding("driver", "ok", f"{driver or 'version unknown'}, CUDA {cuda}, {gpus} GPU(s)")
+    if driver is None:
+        return Finding("driver", "ok", f"none, so there is no GPU: {why_no_gpu(cuda, driver)}")
+    return Finding("driver", "warn" if device == "cpu" else "fail", f"no GPU can be used: {why_no_gpu(cuda, driver)}")
 
 
 def check_lock(lock: Path, installed: Callable[[str], str] = version) -> Finding:

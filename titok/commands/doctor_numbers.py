@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titok.commands.doctor import Finding, Status
+from titok.commands.doctor import Finding, Status, check_driver
 from titok.commands.image_files import ImageFileError, read_image
 from titok.config.sampling import Sampler
 from titok.data.transforms import from_uint8, pixels
@@ -31,6 +31,7 @@ from titok.models.released import Kind, Model, empty_model, filled, to_released
 from titok.models.tokenizer import TiTok
 from titok.runtime.device import describe_device, select_device
 from titok.runtime.download import DownloadError
+from titok.runtime.driver import installed_driver
 from titok.runtime.files import FileError, load_npz
 from titok.runtime.rule import block_image, noise_image, rule_state_dict
 from titok.runtime.weights import WeightsError
@@ -47,6 +48,7 @@ L32 = {"num_latent_tokens": 32, "codebook_size": 4096, "image_size": 256}
 def numbers(options: argparse.Namespace) -> Iterator[Finding]:
     """Everything that needs torch, from small to large."""
     device = select_device(options.device)
+    yield check_driver(torch.version.cuda, installed_driver(), torch.cuda.device_count(), options.device)
     yield check_device(device)
     for kind in ("vit", "uvit"):
         yield from check_generator(kind, device)

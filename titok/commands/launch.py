@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from titok.runtime.gpus import VISIBLE, some_gpus, take_gpus
+from titok.runtime.signals import heeded
 
 SHUTDOWN_SECONDS = 240
 """How long torchrun waits for processes that are saving; Slurm may not wait that long (KillWait)."""
@@ -47,7 +49,8 @@ def launch(options: argparse.Namespace) -> None:
         gpus = some_gpus(options.gpus) if options.in_step else take_gpus(options.gpus)
         start = processes(options, gpus, os.environ)
         if options.gpus:
-            print(f"GPUs of this job: {start.variables[VISIBLE]}", file=sys.stderr)
+            idle = ", which it leaves idle (--device cpu)" if options.device == "cpu" else ""
+            print(f"This job has {len(gpus)} GPU(s), {VISIBLE}={start.variables[VISIBLE]}{idle}", file=sys.stderr)
     os.environ.update(start.variables)
     sys.stderr.flush()
     if start.words[:3] == [sys.executable, "-m", "titok"]:
@@ -63,6 +66,7 @@ def step_of_slurm(options: argparse.Namespace) -> list[str]:
     """The command line of a job step that runs `titok launch` once on each machine of the job."""
     again = [sys.executable, "-m", "titok", "launch", "--in-step"]
     again += ["--gpus", str(options.gpus), "--nodes", str(options.nodes), "--cpus", str(options.cpus)]
+    again += ["--device", options.device]
     step = ["srun", "--overlap", f"--nodes={options.nodes}", f"--ntasks={options.nodes}", "--ntasks-per-node=1"]
     step += [f"--cpus-per-task={options.cpus}", "--kill-on-bad-exit=0"]
     if options.gpus:
@@ -78,22 +82,35 @@ def processes(options: argparse.Namespace, gpus: list[str], environment: Mapping
     """
     count = max(len(gpus), 1)
     here = {VISIBLE: ",".join(gpus)}
-    verb = [sys.executable, "-m", "titok", *options.verb]
     machines = options.nodes if options.in_step else 1
-    if count * machines == 1:
-        return Start(verb, here)
-    if options.verb[0] != "train":
+    if count * machines > 1 and options.verb[0] != "train":
         raise LaunchError(
             f"titok {options.verb[0]} works in one process, but {machines} x {count} were asked for; set nodes and "
             f"gpus of its kind to 1 in the study's resources"
         )
+    line = ["-m", "titok", *options.verb, *(_device(options) if gpus else ())]
+    if count * machines == 1:
+        return Start([sys.executable, *line], here)
     # Threads that a process may use are its share of the cores; torchrun would say 1.
     here["OMP_NUM_THREADS"] = str(max(min(options.cpus, len(os.sched_getaffinity(0))) // count, 1))
-    here["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
     here["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = str(SHUTDOWN_SECONDS)
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}"]
+    # An option, for torchrun overwrites the variable of this meaning. Of what is not named here it dies, alone.
+    torchrun.append(f"--signals-to-handle={','.join(number.name for number in (*heeded(), signal.SIGQUIT))}")
     torchrun += _meeting(machines, environment) if machines > 1 else ["--standalone"]
-    return Start([*torchrun, "-m", "titok", *options.verb], here)
+    return Start([*torchrun, *line], here)
+
+
+def _device(options: argparse.Namespace) -> list[str]:
+    """What a verb is told to compute on, if it computes and was not told already: without that it takes what there is.
+
+    A GPU that cannot be used (an old driver, say) must not become a week of training on a CPU.
+    """
+    from titok.cli import build_parser  # which knows all verbs, this one too
+
+    computes = getattr(build_parser().parse_args(options.verb), "device", None) == "auto"
+    is_told = any(word.startswith("--de") and "--device".startswith(word.partition("=")[0]) for word in options.verb)
+    return ["--device", options.device] if computes and not is_told else []
 
 
 def _meeting(machines: int, environment: Mapping[str, str]) -> list[str]:

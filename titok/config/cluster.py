@@ -7,7 +7,7 @@ Read by the workflow's rules (local machine and Slurm alike) and by whatever rec
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from titok.config.section import NonNegativeInt, PositiveFloat, PositiveInt, Section
 
@@ -32,6 +32,8 @@ class Resources(Section):
     """Machines; more than one is for trainings under Slurm. Elsewhere a job has one."""
     gpus: NonNegativeInt = 1
     """GPUs of each machine, one process for each; 0 hides them. A machine that has fewer gives what it has."""
+    device: Literal["cuda", "cpu"] = "cuda"
+    """What a job with GPUs computes on; `cpu` leaves them idle, to try out how processes share work."""
     cpus: PositiveInt = 1
     """Cores of each machine; those that no process needs decode images."""
     memory_gb: PositiveFloat = 8.0

@@ -51,6 +51,7 @@ def snakemake_resources(
     several = taken.nodes > 1
     here = taken.on_a_machine_with(gpu_limit, core_limit)
     launch = f"--gpus {here.gpus} --nodes {here.nodes} --cpus {here.cpus}"
+    launch += " --device cpu" if here.device == "cpu" else ""
     return {
         "launch": f"{launch} --srun" if in_batch_job else launch,  # options of `titok launch`
         "workers": here.workers,

@@ -20,6 +20,7 @@ from torch.multiprocessing.reductions import shared_cache
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from titok.data.shard_index import ShardError
+from titok.runtime.signals import STOPPING
 
 Request = TypeVar("Request")
 AHEAD = 2
@@ -189,5 +190,5 @@ def _as_it_is(batch: Any) -> Any:
 
 def _ignore_signals(worker: int) -> None:
     """Who stops a job signals all its processes; the main one decides when to end, and its workers end with it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)

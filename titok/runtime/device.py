@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import warnings
 from typing import Any
 
 import torch
 
 from titok.runtime.arithmetic import current
+from titok.runtime.driver import installed_driver, why_no_gpu
+from titok.runtime.gpus import visible_gpus
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE = 2**30
@@ -17,6 +20,10 @@ _LARGE = 2**30
 
 class DeviceError(Exception):
     """The device asked for does not exist here."""
+
+
+class IdleGpuWarning(UserWarning):
+    """GPUs are visible, but torch cannot use them, and the work is done on the CPU."""
 
 
 def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: int | None = None) -> torch.device:
@@ -35,8 +42,8 @@ def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: 
     # torch.compile still do.
     torch.backends.cuda.matmul.allow_tf32 = allow_tf32
     torch.backends.cudnn.allow_tf32 = allow_tf32
-    if name == "auto":
-        name = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"
+    if name == "auto" and (name := automatic_device()) == "cuda":
+        name = f"cuda:{torch.cuda.current_device()}"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -47,8 +54,8 @@ def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: 
         raise DeviceError("device is 'mps', but this machine or this torch has no Metal support; use auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
-            f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices; "
-            f"use auto or cpu, or check the driver and CUDA_VISIBLE_DEVICES"
+            f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices: {unusable_gpus()}. "
+            f"Mend that, or say --device cpu"
         )
     if device.type == "cpu":
         _check_kernels()
@@ -64,6 +71,24 @@ def _check_kernels() -> None:
             f"arithmetic is 'portable', but torch computes with its {taken} kernels: this processor lacks AVX2, or "
             f"torch was imported before; set `arithmetic: native` in the study, or start the verb in its own process"
         )
+
+
+def automatic_device() -> str:
+    """``cuda`` where torch can use a GPU, else ``cpu``; warns if there are GPUs all the same."""
+    if torch.cuda.is_available():
+        return "cuda"
+    if names := visible_gpus():
+        warnings.warn(
+            f"working on the CPU, although GPUs are visible here ({', '.join(names)}): {unusable_gpus()}",
+            IdleGpuWarning,
+            stacklevel=2,
+        )
+    return "cpu"
+
+
+def unusable_gpus() -> str:
+    """Why torch does not see (more) GPUs, as far as that can be seen."""
+    return why_no_gpu(torch.version.cuda, installed_driver())
 
 
 def keep_freed_memory() -> bool:

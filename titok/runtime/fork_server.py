@@ -228,7 +228,8 @@ def _run(arguments: list[str]) -> NoReturn:
     """Runs a verb to its end, in a fork."""
     status = 0
     try:
-        import_module("titok.cli").main(arguments)
+        with import_module("titok.runtime.logs").kept_unless_done():
+            import_module("titok.cli").main(arguments)
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if not isinstance(stop.code, int | None):

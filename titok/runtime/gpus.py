@@ -7,6 +7,7 @@ the same Snakemake, of another one, or started by hand thus never share a GPU by
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from pathlib import Path
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 PATIENCE = 1.0
 """Seconds between two looks for free GPUs."""
+NAMES = (re.compile(r"\d+"), re.compile(r"GPU-[\w-]+"), re.compile(r"MIG-[\w/-]+"))
+"""What a GPU can be called; one list has names of one kind."""
 
 
 class GpuError(Exception):
@@ -29,13 +32,30 @@ class GpuError(Exception):
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Names of the GPUs that processes started from here may use: numbers or UUIDs, as in CUDA_VISIBLE_DEVICES."""
     if VISIBLE in environment:
-        return [name.strip() for name in environment[VISIBLE].split(",") if name.strip() not in ("", "-1")]
+        return _named(environment[VISIBLE])
     if shutil.which("nvidia-smi") is None:
         return []
     # UUIDs, for nvidia-smi and CUDA number the GPUs of a mixed machine differently.
     query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     found = subprocess.run(query, capture_output=True, text=True, check=False)
-    return found.stdout.split() if found.returncode == 0 else []
+    if found.returncode:
+        said = (found.stdout + found.stderr).strip().partition("\n")[0]
+        print(f"no GPU is used: nvidia-smi fails here with status {found.returncode} ({said})", file=sys.stderr)
+        return []
+    return [name for line in found.stdout.splitlines() if NAMES[1].fullmatch(name := line.strip())]
+
+
+def _named(value: str) -> list[str]:
+    """Names in CUDA_VISIBLE_DEVICES as CUDA reads it: up to the first word that is no GPU, none if one is repeated.
+
+    Slurm says ``NoDevFiles`` to jobs without GPUs, people say ``-1``, containers ``void`` or ``none``.
+    """
+    words = [word.strip() for word in value.split(",")]
+    kind = next((kind for kind in NAMES if kind.fullmatch(words[0])), None)
+    if kind is None:
+        return []
+    names = list(itertools.takewhile(kind.fullmatch, words))
+    return names if len(set(names)) == len(names) else []
 
 
 def some_gpus(wanted: int, environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -79,9 +99,10 @@ def take_gpus(
 def _enough(wanted: int, environment: Mapping[str, str]) -> list[str]:
     names = visible_gpus(environment) if wanted else []
     if wanted > len(names):
+        said = f"{VISIBLE} is {environment[VISIBLE]!r}" if VISIBLE in environment else f"{VISIBLE} is not set"
         raise GpuError(
-            f"{wanted} GPUs wanted, but {len(names)} are visible here ({', '.join(names) or 'none'}); ask for fewer "
-            f"(resources in the study), or check {VISIBLE} and nvidia-smi"
+            f"{wanted} GPUs wanted, but {len(names)} are visible here ({', '.join(names) or 'none'}; {said}); ask for "
+            f"fewer (resources in the study), or check {VISIBLE} and nvidia-smi"
         )
     return names
 

@@ -2,8 +2,10 @@
 
 The lock falls open when its process ends, however it ends. A Slurm job can outlive the Snakemake that submitted it (the
 login node was rebooted, say); the job that a new Snakemake submits in its place finds the directory in use. It then
-cancels the old one, waits until that has saved, and goes on from there. It does so only for a job of the same user with
-the same rule and wildcards, which Snakemake's plugin writes into the comment of a job.
+cancels the old one, waits until that has saved and left the queue, and goes on from there. The lock alone is not worth
+waiting for: between its fall and the end of the old job, Snakemake there deletes the outputs of what did not finish,
+and would delete those of the new job. All this only for a job of the same user with the same rule and wildcards, which
+Snakemake's plugin writes into the comment of a job.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ GLANCE_SECONDS = 1.0
 """How long somebody may look whether a directory is in use, which takes the lock for a moment."""
 FAREWELL_SECONDS = 180.0
 """How long a cancelled job may take to save and end."""
+QUEUE_SECONDS = 1.0
+"""How long to wait between two questions whether it has, which Slurm answers to everybody."""
 
 
 class Owner(NamedTuple):
@@ -31,6 +35,8 @@ class Owner(NamedTuple):
     process: int | None = None
     host: str | None = None
     slurm_job: str | None = None
+    has_left: bool = False
+    """Whether it gave the lock back; its job may still be in Slurm's queue."""
 
     @classmethod
     def myself(cls) -> Owner:
@@ -70,14 +76,13 @@ def take(path: Path) -> int:
     except BaseException:
         os.close(descriptor)
         raise
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(Owner.myself()._asdict()).encode(), 0)
+    _write(descriptor, Owner.myself())
     return descriptor
 
 
 def give_back(descriptor: int) -> None:
-    """Opens the lock; nobody is named in it any more."""
-    os.ftruncate(descriptor, 0)
+    """Opens the lock, and notes that this was on purpose."""
+    _write(descriptor, Owner.myself()._replace(has_left=True))
     os.close(descriptor)
 
 
@@ -94,12 +99,12 @@ def owner_of(path: Path) -> Owner | None:
 
 
 def last_owner(path: Path) -> Owner | None:
-    """Whom a lock file names, whether or not the lock is held; None if it names nobody."""
+    """Who had the lock and did not give it back, whether or not it is held; None if there is nobody like that."""
     try:
         found = _parsed(path.read_bytes())
     except OSError:
         return None
-    return found if found.process is not None else None
+    return found if found.process is not None and not found.has_left else None
 
 
 def _acquire(descriptor: int, path: Path) -> None:
@@ -109,7 +114,7 @@ def _acquire(descriptor: int, path: Path) -> None:
         if not cancelled and _is_orphan(owner):
             print(
                 f"{path.parent} is in use by {owner}, left over from another Snakemake with this very job: cancelling "
-                f"it; this job goes on from what it saves",
+                f"it; this job goes on from what it saves, once it has left the queue",
                 file=sys.stderr,
                 flush=True,
             )
@@ -117,15 +122,19 @@ def _acquire(descriptor: int, path: Path) -> None:
             deadline, cancelled = time.monotonic() + FAREWELL_SECONDS, True
         if time.monotonic() > deadline:
             raise InUseError(owner)
-        time.sleep(0.1)
+        time.sleep(QUEUE_SECONDS if cancelled else 0.1)
 
 
 def _free(descriptor: int) -> bool:
-    """Takes the lock if nobody has it; also asks Slurm, for on some file systems locks do not reach other machines."""
+    """Takes the lock if nobody has it and nobody's Snakemake is still at work where it was.
+
+    Slurm is asked, too, because on some file systems locks do not reach other machines.
+    """
     if not _locked(descriptor, fcntl.LOCK_EX):
         return False
     before = _read(descriptor)
-    if before.host in (None, socket.gethostname()) or not _runs(before):
+    may_hold_it = before.host != socket.gethostname() and not before.has_left
+    if not _runs(before) or not (may_hold_it or _is_orphan(before)):
         return True
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
@@ -159,6 +168,11 @@ def _squeue(job: str, what: str) -> str:
         return ""
     done = subprocess.run(["squeue", "-h", "-j", job, "-o", what], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _write(descriptor: int, owner: Owner) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(owner._asdict()).encode(), 0)
 
 
 def _read(descriptor: int) -> Owner:

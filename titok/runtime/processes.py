@@ -6,8 +6,11 @@ and then returns what it was given, so that no caller has to ask.
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import os
+import platform
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +20,21 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from titok.runtime.device import automatic_device, unusable_gpus
+
 Plain = TypeVar("Plain")
 
 TIMEOUT_SECONDS = 600.0
 """How long processes wait for one that says nothing before they give up."""
 MILESTONE_SECONDS = 7200.0
 """The same where they wait for the first one to score thousands of images."""
+
+
+_PR_SET_PDEATHSIG = 1
+"""Linux's number for the request to be sent a signal when the parent ends."""
+
+
+_CONNECTION = ("connection closed", "connection reset", "connection refused", "timed out", "timeout")
 
 
 class ProcessError(Exception):
@@ -60,6 +72,7 @@ def joined(device: str = "auto", *, timeout_seconds: float = TIMEOUT_SECONDS) ->
         yield device
         return
     own = _own_device(device)
+    _stop_with_the_launcher()
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo",
@@ -94,16 +107,25 @@ def _own_device(device: str) -> str:
             f"with torchrun, or unset these variables for a single one"
         ) from error
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = automatic_device()
     if device != "cuda":
         return device
     if local_rank >= torch.cuda.device_count():
         raise ProcessError(
-            f"process {local_rank} of this machine has no GPU: {torch.cuda.device_count()} are visible; start at most "
-            f"that many processes (--nproc-per-node) or check CUDA_VISIBLE_DEVICES"
+            f"process {local_rank} of this machine has no GPU: torch sees {torch.cuda.device_count()} "
+            f"({unusable_gpus()}); start at most that many processes (--nproc-per-node), or say --device cpu"
         )
     torch.cuda.set_device(local_rank)
     return f"cuda:{local_rank}"
+
+
+def _stop_with_the_launcher() -> None:
+    """Asks Linux for a SIGTERM when torchrun dies, however it does: nobody could stop this process afterwards.
+
+    A training then saves and leaves. Elsewhere (nobody trains by several processes there) nothing is asked.
+    """
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 def _joined() -> bool:
@@ -111,8 +133,8 @@ def _joined() -> bool:
 
 
 def _is_lost_contact(error: RuntimeError) -> bool:
-    """Whether an error comes from talking to other processes; Gloo's are plain RuntimeErrors."""
-    words = ("gloo", "nccl", "connection closed", "connection reset", "collective operation", "timed out", "timeout")
+    """Whether an error comes from talking to other processes; Gloo's, and some of NCCL's, are plain RuntimeErrors."""
+    words = ("gloo", "nccl", "communicator", "collective operation", *_CONNECTION)
     return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in words)
 
 

@@ -22,6 +22,7 @@ from titok.runtime.manifest import provenance
 from titok.runtime.processes import Agreement, place
 from titok.runtime.progress import progress
 from titok.runtime.seed import derive_seed, generator
+from titok.runtime.signals import Interrupted, StopSignals
 from titok.runtime.weights import save_model
 from titok.training.bands import HealthCheck, healthy_bands
 from titok.training.checkpoint import StateDirectory
@@ -30,7 +31,6 @@ from titok.training.health import CollapseWatch, SickRunError, Window, check_los
 from titok.training.metrics_log import TENSORBOARD_SECONDS, JsonLinesLog, LateTensorBoardLog, MetricsLog, NullLog, Tee
 from titok.training.prefetch import ready_batches
 from titok.training.shares import Shares
-from titok.training.signals import Interrupted, StopSignals
 from titok.training.speed import PRECISIONS, prepare_modules
 from titok.training.task import MODEL, Batches, Task, Turn, mean_terms
 from titok.training.utilisation import Utilisation

@@ -15,6 +15,13 @@ PEAKS: dict[str, dict[str, float]] = {
 }
 """Operations per second by the makers' data sheets (SXM modules, dense), by part of the device's name."""
 
+BOARDS: dict[str, dict[str, float]] = {
+    "H100 PCIe": {"fp64": 51e12, "fp32": 51e12, "tf32": 378e12, "half": 756e12},
+    "H100 NVL": {"fp64": 60e12, "fp32": 60e12, "tf32": 417.5e12, "half": 835.5e12},
+    "H200 NVL": {"fp64": 60e12, "fp32": 60e12, "tf32": 417.5e12, "half": 835.5e12},
+}
+"""The same of boards whose names contain a faster module's. A100 boards have the module's rates."""
+
 
 def device_peak(device: torch.device, compute: Compute) -> float | None:
     """Operations per second of ``device`` in the settings' precision; None where nobody has said."""
@@ -29,8 +36,10 @@ def arithmetic_of(compute: Compute) -> str:
 
 
 def named_peak(name: str, compute: Compute) -> float | None:
-    """The same by the device's name."""
-    return next((rates[arithmetic_of(compute)] for part, rates in PEAKS.items() if part in name), None)
+    """The same by the device's name; None for a part of a device (MIG), which has a part of the rates."""
+    if "MIG" in name:
+        return None
+    return next((rates[arithmetic_of(compute)] for part, rates in {**BOARDS, **PEAKS}.items() if part in name), None)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+"""Ctrl-C, the end of a job, batch systems before a time limit, and a terminal that is closed."""
 
 
 class Interrupted(SystemExit):
@@ -18,10 +19,17 @@ class Interrupted(SystemExit):
         super().__init__(128 + number)
 
 
-class StopSignals:
-    """Inside the block SIGINT (Ctrl-C), SIGTERM and SIGUSR1 (batch systems, before a time limit) only set ``received``.
+def heeded() -> tuple[signal.Signals, ...]:
+    """What of ``STOPPING`` stops this process and those it starts; ``nohup`` leaves the closing of a terminal out."""
+    is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return tuple(number for number in STOPPING if number != signal.SIGHUP or not is_ignored)
 
-    A second Ctrl-C does not wait: it leaves at once, also in the middle of saving, which atomic files survive.
+
+class StopSignals:
+    """Inside the block the signals of ``STOPPING`` only set ``received``.
+
+    A second Ctrl-C does not wait: it leaves at once, also in the middle of saving, which atomic files survive. What is
+    ignored (``nohup``) stays ignored.
     In other threads than the main one Python allows no handlers, and nothing is caught.
     """
 
@@ -31,7 +39,7 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._handle) for number in _STOPPING}
+            self._previous = {number: signal.signal(number, self._handle) for number in heeded()}
         return self
 
     def __exit__(
