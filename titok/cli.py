@@ -21,6 +21,7 @@ from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
 from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
+from titok.config.shipped import shipped
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -162,6 +163,7 @@ def _add_train(verbs: Verbs) -> None:
         help="how long several processes (torchrun) wait for a silent one (default: 600; 7200 while one scores "
         "milestones)",
     )
+    _add_execution(train)
     _add_device(train)
     _add_workers(train)
     train.set_defaults(run=_lazy("train", "train_task"))
@@ -188,6 +190,7 @@ def _add_sample(verbs: Verbs) -> None:
         "beside it as .json. Stopped, the same command goes on",
     )
     sample.add_argument("--seed", type=int, required=True)
+    _add_execution(sample)
     _add_device(sample)
     sample.set_defaults(run=_lazy("sample", "sample"))
 
@@ -227,6 +230,7 @@ def _add_score(verbs: Verbs) -> None:
 
     for kind in (reconstruction, probe, codec, generation):
         _add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
+        _add_execution(kind)
         _add_device(kind)
         _add_workers(kind)
     for kind in (reconstruction, probe, generation):
@@ -249,7 +253,7 @@ def _add_report_verbs(verbs: Verbs) -> None:
     for parser in (table, figure):
         parser.add_argument("name", help="e.g. table1, figure4")
     for parser in (table, figure, report):
-        parser.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
+        parser.add_argument("--paper", type=Path, default=shipped("config/paper.csv"), help="the published numbers")
     figure.add_argument("--logs", type=Path, nargs="*", default=[], help="training logs, for training_curves")
     figure.add_argument("--images", type=Path, nargs="*", default=[], help="example or sample files, for image grids")
     report.add_argument("--tables", type=Path, nargs="*", default=[], help="tables (.csv)")
@@ -270,6 +274,15 @@ def _add_paths(parser: argparse.ArgumentParser, **paths: str) -> None:
     """Required path options, `name="what it is"`."""
     for name, description in paths.items():
         parser.add_argument(f"--{name}", type=Path, required=True, help=description)
+
+
+def _add_execution(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--execution",
+        type=json.loads,
+        help="settings that decide no result, as JSON, over those of --config: how many images at once, how often to "
+        "save, where weights lie",
+    )
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:

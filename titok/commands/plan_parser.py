@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from titok.config.shipped import shipped
+
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -40,7 +42,7 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
     plan.add_argument("--measured", type=Path, help="report of `python -m benchmarks --device cuda`")
     plan.add_argument("--budget", type=float, help="GPU-hours: which targets fit in, and what they would verify")
     plan.add_argument("--remaining", action="store_true", help="only what is not there yet")
-    plan.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
+    plan.add_argument("--paper", type=Path, default=shipped("config/paper.csv"), help="the published numbers")
     plan.add_argument("--output", type=Path, help="Markdown file to write")
     plan.add_argument("--json", type=Path, help="JSON file to write")
     plan.set_defaults(run=run)

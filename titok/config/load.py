@@ -6,6 +6,7 @@ A study's named things are short overrides of one base: ``defaults.tokenizer`` i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -78,14 +79,14 @@ def load_study(path: str | Path) -> Study:
     return _validate(Study, apply_defaults(read_yaml(path), path), path)
 
 
-def load_job(path: str | Path, section: type[AnySection]) -> AnySection:
-    """Reads the resolved settings of one job.
+def load_job(path: str | Path, section: type[AnySection], execution: Mapping[str, Any] | None = None) -> AnySection:
+    """Reads the resolved settings of one job; ``execution`` says anew what decides no result (`Section.execution`).
 
     Raises:
         ConfigError: with every problem of the file.
     """
     path = Path(path)
-    return _validate(section, read_yaml(path), path)
+    return _validate(section, merge(read_yaml(path), execution or {}), path)
 
 
 def apply_defaults(document: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""What every section of a study has in common: frozen, typed, and deaf to keys it does not know."""
+"""What every section of a study has in common: frozen, typed, deaf to keys it does not know, and clear about which of
+its settings decide a result and which only how it is reached."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +18,19 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Operational:
+    """Marks a field that says how a job runs, not what it finds; changing it makes nothing again."""
+
+
+@dataclass(frozen=True)
+class KnownBy(Operational):
+    """Marks the path of a file: where it lies decides nothing, what is in it does."""
+
+    sum_field: str
+    """The field beside it that holds the file's SHA-256."""
 
 
 class Section(BaseModel):
@@ -33,6 +48,28 @@ class Section(BaseModel):
     def resolved(self) -> dict[str, Any]:
         """Every value, defaults included, as plain data (what a resolved ``config.yaml`` holds)."""
         return self.model_dump(mode="json")
+
+    def identity(self) -> dict[str, Any]:
+        """The values that decide a result: all but the operational ones (of sections within sections, too)."""
+        found = self.resolved()
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if any(isinstance(mark, Operational) for mark in field.metadata):
+                del found[name]
+            elif isinstance(value, Section):
+                found[name] = value.identity()
+        return found
+
+    def execution(self) -> dict[str, Any]:
+        """The operational values alone, nested as they are in the section."""
+        found: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if any(isinstance(mark, Operational) for mark in field.metadata):
+                found[name] = value
+            elif isinstance(value, Section) and (inside := value.execution()):
+                found[name] = inside
+        return found
 
 
 def fingerprint(resolved: Any) -> str:
