@@ -8,7 +8,9 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from titok.config.numbers import odd_number, wants_number
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """Names become folder names and Snakemake wildcards: lower-case letters, digits, ``-`` and ``_``."""
@@ -44,6 +46,15 @@ class Section(BaseModel):
         # A field called `model_config`-like or `model_...` is a pydantic name; none of ours is.
         protected_namespaces=(),
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_look_as_they_count(cls, given: Any) -> Any:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            field = cls.model_fields.get(name)
+            if field and wants_number(field.annotation) and (reason := odd_number(value)):
+                raise ValueError(f"{name} is {reason}")
+        return given
 
     def resolved(self) -> dict[str, Any]:
         """Every value, defaults included, as plain data (what a resolved ``config.yaml`` holds)."""
