@@ -28,7 +28,8 @@ from titok.commands.outputs import add_overwrite, check_places, model_files, out
 from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
 from titok.commands.score_parser import add_score
-from titok.commands.shared_options import add_device, add_paths, add_workers
+from titok.commands.shared_options import add_device, add_execution, add_paths, add_workers
+from titok.config.shipped import shipped
 from titok.runtime.arithmetic import asked_for, use
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def _add_train(verbs: Verbs) -> None:
         help="how long several processes (torchrun) wait for a silent one (default: 600; 7200 while one scores "
         "milestones)",
     )
+    add_execution(train)
     add_device(train)
     add_workers(train)
     train.set_defaults(run=_lazy("train", "train_task"))
@@ -227,6 +229,7 @@ def _add_sample(verbs: Verbs) -> None:
         "beside it as .json. Stopped, the same command goes on",
     )
     sample.add_argument("--seed", type=int, required=True)
+    add_execution(sample)
     add_device(sample)
     add_overwrite(sample, sample_files, ours="samples")
     sample.set_defaults(run=_lazy("sample", "sample"))
@@ -256,7 +259,7 @@ def _add_report_verbs(verbs: Verbs) -> None:
     for parser in (table, figure):
         parser.add_argument("name", help="e.g. table1, figure4")
     for parser in (table, figure, report):
-        parser.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
+        parser.add_argument("--paper", type=Path, default=shipped("config/paper.csv"), help="the published numbers")
     figure.add_argument("--logs", type=Path, nargs="*", default=[], help="training logs, for training_curves")
     figure.add_argument("--images", type=Path, nargs="*", default=[], help="example or sample files, for image grids")
     report.add_argument("--tables", type=Path, nargs="*", default=[], help="tables (.csv)")

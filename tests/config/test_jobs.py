@@ -5,13 +5,15 @@ Run: pytest tests/config/test_jobs.py
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from config.studies import TINY, changed, study_of, tiny_document
 
+from titok.config.job_settings import ScoreJob
 from titok.config.jobs import job, job_names
-from titok.config.load import load_study
+from titok.config.load import dump_yaml, load_job, load_study, merge
 from titok.config.section import fingerprint
 from titok.config.study import Study
 from titok.config.targets import Targets
@@ -65,7 +67,15 @@ CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
     "a sampler": ("samplers.unguided.num_steps", 1, {("sample", "unguided")}),
     "the views": ("token_views.random_crops", 3, {("tokens", "all")}),
     "the probe": ("probe.steps", 21, {("probe", "all")}),
-    "how scores are made": ("evaluation.rounding", "truncate", {("score", "all")}),
+    "how scores are made": ("evaluation.rounding", "truncate", {("score", "all"), ("score", "reconstructions")}),
+    "how many samples are scored": (
+        "evaluation.num_samples",
+        90,
+        {("score", "all"), ("score", "samples"), *(("sample", name) for name in ("two-steps", "unguided"))},
+    ),
+    "images at once": ("evaluation.batch_size", 25, set()),
+    "how often a training saves": ("classifiers.critic.training.checkpoint_seconds", 7, set()),
+    "how many checkpoints it keeps": ("vqgan.training.keep_checkpoints", 5, set()),
     "a plot option": ("reporting.figure_dpi", 200, set()),
     "a table's rows": ("reporting.tables.table3b.rows", [], set()),
     "a label": ("reporting.figures.figure2", [], set()),
@@ -143,3 +153,29 @@ def test_fingerprints_do_not_depend_on_order_and_refuse_what_is_no_number() -> N
     assert fingerprint({"b": [1, 2]}) != fingerprint({"b": [2, 1]})
     with pytest.raises(ValueError, match="JSON compliant"):
         fingerprint(float("nan"))
+
+
+def test_a_jobs_values_are_either_decisive_or_operational() -> None:
+    """What Snakemake compares and what jobs are told beside it are together everything."""
+    study = study_of(changed(tiny_document(), "evaluation.batch_size", 25))
+    for kind, name in job_names(study):
+        settings = job(study, kind, name)
+        assert merge(settings.identity(), settings.execution()) == settings.resolved()
+    assert job(study, "sample", "two-steps").execution() == {"batch_size": 25}
+    assert job(study, "stage1", "s2").execution() == {"training": {"checkpoint_seconds": 300, "keep_checkpoints": 2}}
+    assert job(study, "data", "all").execution() == {}
+
+
+def test_freshly_drawn_windows_depend_on_how_many_are_drawn_at_once() -> None:
+    fresh = changed(tiny_document(), "probe.views", None)
+    before, after = (fingerprints(study_of(changed(fresh, "evaluation.batch_size", size))) for size in (50, 25))
+    assert {name for name in after if after[name] != before[name]} == {("probe", "all")}
+
+
+def test_older_documents_are_told_how_to_run_now(tmp_path: Path) -> None:
+    study, path = load_study(TINY), tmp_path / "score.yaml"
+    path.write_text(dump_yaml(job(study, "score", "samples")))
+    assert load_job(path, ScoreJob).evaluation.batch_size == 50
+    read = load_job(path, ScoreJob, {"evaluation": {"batch_size": 7}})
+    assert read.evaluation.batch_size == 7
+    assert read.identity() == job(study, "score", "samples").identity()

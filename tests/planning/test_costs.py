@@ -135,6 +135,18 @@ def test_the_report_reads_well(costs: Costs) -> None:
     nothing = markdown(make_report(costs, paper(), "paper", 0.1, is_remaining=True))
     assert "what is missing of paper" in nothing
     assert "No target fits into 0.1 GPU-hours" in nothing
+    assert "parts of it" not in nothing, "not even one model"
+    assert "titok plan --config config/published.yaml" in nothing
+
+
+def test_a_budget_too_small_for_any_target_still_buys_models(costs: Costs) -> None:
+    """An hour per job: a classifier takes one; the cheapest target more than three."""
+    report = make_report(costs, paper(), "paper", 1.0, is_remaining=False)
+    assert {part.gpu_hours for part in report.parts} == {1.0}
+    assert "results/tiny/classifiers/critic/model.safetensors" in [part.file for part in report.parts]
+    text = markdown(report)
+    assert "No target fits into 1 GPU-hours" in text
+    assert "`results/tiny/classifiers/critic/model.safetensors` (1.00)" in text
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,27 @@ def test_commit_and_modifications(checkout):
         assert _code_version(root) == {"commit": git("rev-parse", "HEAD"), "modified": modified}
 
 
+@pytest.mark.parametrize(
+    ("name", "modified"),
+    [
+        ("config/mine.yaml", False),
+        ("notes and plots.py", False),
+        ("own/titok/data.py", False),
+        ("titok/extra.py", True),
+        ("titok/new part/extra ü.py", True),
+        ("workflow/rules/own.smk", True),
+    ],
+)
+def test_only_code_that_nobody_tracks_counts(checkout, name, modified):
+    root, git = checkout
+    git("add", ".")
+    git("commit", "-qm", "x")
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text("mine")
+    _code_version.cache_clear()
+    assert _code_version(root) == {"commit": git("rev-parse", "HEAD"), "modified": modified}
+
+
 def test_the_checkout_of_another_project_is_not_ours(checkout):
     root, git = checkout
     git("add", ".")

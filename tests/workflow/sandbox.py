@@ -59,11 +59,13 @@ class Sandbox:
         return Done(process.returncode, said)
 
     def start(
-        self, *words: object, study: str = "tiny.yaml", torch: bool = False, **options: Any
+        self, *words: object, study: str | None = "tiny.yaml", torch: bool = False, **options: Any
     ) -> subprocess.Popen[str]:
-        """`snakemake WORD...` here; without ``torch``, importing it is an error."""
+        """`snakemake WORD...` here; without ``torch``, importing it is an error. ``study`` None: none is named."""
         line = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", "."]
-        line += [*map(str, words), "--config", f"study={study}"]
+        line += map(str, words)
+        if study is not None:
+            line += [*([] if "--config" in words else ["--config"]), f"study={study}"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(line, cwd=self.folder, env=self.environment(torch), **pipes, **options)
 

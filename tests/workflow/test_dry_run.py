@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from config.studies import SHIPPED, changed, tiny_document
+from config.studies import ROOT, SHIPPED, TINY, changed, tiny_document
 from workflow.sandbox import Sandbox
 
 from titok.config.load import load_study
@@ -101,6 +101,38 @@ def test_a_missing_study_is_told_by_name(empty: Sandbox) -> None:
     done = empty.snakemake("--dry-run", study="nowhere.yaml")
     assert done.status == 1
     assert "nowhere.yaml: no such file" in done.said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--configfile", "tiny.yaml", "over.yaml"), "2 study files were named: "),
+        (("--configfile", "other.yaml"), "2 study files were named: "),
+        (
+            ("--config", "seeds=[5]", "nonsense=1"),
+            "--config knows `study` only, found nonsense, seeds; change the study",
+        ),
+    ],
+)
+def test_settings_from_outside_the_study_are_refused(empty: Sandbox, words: tuple[str, ...], message: str) -> None:
+    for name in ("over.yaml", "other.yaml"):
+        (empty.folder / name).write_text("seeds: [5]\n")
+    done = empty.snakemake("--dry-run", *words)
+    assert done.status == 1
+    assert message in done.said
+    assert "Traceback" not in done.said
+
+
+def test_another_folder_finds_what_the_project_ships(tmp_path: Path) -> None:
+    """No config/ lies here: the published numbers are those beside the Snakefile, the study is named by its path."""
+    elsewhere = Sandbox(tmp_path / "my runs")
+    elsewhere.folder.mkdir()
+    plan = elsewhere.snakemake("--dry-run", study=str(TINY))
+    assert plan.status == 0, plan.said
+    assert f"{ROOT}/config/paper.csv" in plan.said
+    default = elsewhere.start("--dry-run", "--quiet", "rules", study=None)
+    said, _ = default.communicate(timeout=100)
+    assert default.returncode == 0, said
 
 
 def test_results_of_another_study_file_are_refused(empty: Sandbox) -> None:

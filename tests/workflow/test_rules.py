@@ -54,7 +54,7 @@ def test_rules_call_one_verb_that_exists(name: str) -> None:
     assert words.group(1) in verbs.choices
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if "{params.state}" in RULES[name]])
+@pytest.mark.parametrize("name", [name for name in RULES if "{params.state" in RULES[name]])
 def test_training_state_is_out_of_snakemakes_reach(name: str) -> None:
     """Snakemake deletes the outputs of failed jobs; checkpoints must not be among them."""
     outputs = RULES[name].partition("    output:\n")[2].partition("    log:\n")[0]
@@ -67,3 +67,24 @@ def test_captions_of_the_report_exist() -> None:
         for caption in re.findall(r'caption="([^"]+)"', path.read_text()):
             assert (path.parent / caption).exists()
     assert Path(ROOT / "workflow/report/workflow.rst").exists()
+
+
+SHELL_WORDS = {"params.critic", "params.judge", "params.data", "params.codes", "params.milestones", "params.paper"}
+"""Several words that `option` and `milestone_options` have quoted."""
+
+
+@pytest.mark.parametrize("name", sorted(RULES.keys() - DERIVED))
+def test_whatever_a_person_may_have_named_is_quoted(name: str) -> None:
+    """Study files have spaces, quotes and ampersands in their names; so may the folders of what ships beside them."""
+    command = RULES[name].partition("    shell:\n")[2]
+    found = re.findall(r"(?<!{){((?:input|output|params|wildcards)[\w.]*)(:q)?}(?!})", command)
+    assert found
+    assert {field for field, quoted in found if not quoted} <= SHELL_WORDS
+
+
+def test_quoted_options_are_made_by_functions_that_quote() -> None:
+    text = "".join(path.read_text() for path in FILES)
+    for field in sorted(SHELL_WORDS):
+        word = field.removeprefix("params.")
+        values = set(re.findall(rf"^        {word}=((?:option|milestone_options).*),$", text, re.MULTILINE))
+        assert values == ({"milestone_options"} if word == "milestones" else {f'option("{word}")'})

@@ -45,3 +45,25 @@ def test_a_folder_without_results_is_told(empty: Sandbox, tmp_path: Path) -> Non
     assert done.status == 1
     assert done.said.startswith("titok: ClaimError:")
     assert "no workflow has begun there" in done.said
+
+
+def test_results_may_be_a_link_to_another_disk(empty: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
+    disk = tmp_path_factory.mktemp("disk")
+    (empty.folder / "results").symlink_to(disk)
+    write_claim(empty.results, "tiny.yaml")
+    done = status(empty, "results/tiny")
+    assert done.status == 0, done.said
+    assert done.said.startswith("0 of ")
+    lost = status(empty, str(disk / "tiny"))
+    assert lost.status == 1
+    assert "holds results of the study file tiny.yaml, which is not in" in lost.said
+    assert "name the folder as it lies in the project (results/<study>)" in lost.said
+
+
+@pytest.mark.parametrize("name", ["my study.yaml", "a: {b} & $(c)'.yaml", "12"])
+def test_a_study_file_may_be_called_anything(empty: Sandbox, name: str) -> None:
+    empty.study_file.rename(empty.folder / name)
+    write_claim(empty.results, name)
+    done = status(empty, "results/tiny", "--target", "table3b")
+    assert done.status == 0, done.said
+    assert " 1 make_table" in done.said

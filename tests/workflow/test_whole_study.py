@@ -10,11 +10,12 @@ import os
 import shutil
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from config.studies import changed, tiny_document
+from config.studies import ROOT, changed, tiny_document
 from workflow.sandbox import Sandbox
 
 from titok.runtime.files import sha256_file
@@ -116,6 +117,86 @@ def test_a_changed_look_trains_and_scores_nothing(edited: Sandbox, key: str, val
     edited.write_study(changed(tiny_document(), key, value))
     plan = edited.plan()
     assert plan.rules == {**made, "judge_checks": 1, "judge_claims": 1, "write_report": 1, "verify_checks": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("evaluation.batch_size", 25),
+        ("classifiers.critic.training", {"checkpoint_seconds": 7}),
+        ("vqgan.training.keep_checkpoints", 5),
+        ("resources.score", {"memory_gb": 2}),
+    ],
+)
+def test_how_jobs_run_makes_nothing_again(edited: Sandbox, key: str, value: object) -> None:
+    edited.write_study(changed(tiny_document(), key, value))
+    assert edited.plan().rules == {}
+
+
+def test_another_number_of_samples_leaves_reconstructions_alone(edited: Sandbox) -> None:
+    edited.write_study(changed(tiny_document(), "evaluation.num_samples", 90))
+    plan = edited.plan()
+    assert plan.rules.keys() - REPORTING == {"write_config", "sample_generator", "score_generation"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("evaluation.rounding", "truncate"), ("evaluation.lpips", {"vgg16": {"path": "a"}, "heads": {"path": "b"}})],
+)
+def test_how_reconstructions_are_scored_leaves_samples_alone(edited: Sandbox, key: str, value: object) -> None:
+    edited.write_study(changed(tiny_document(), key, value))
+    plan = edited.plan()
+    assert plan.rules.keys() - REPORTING == {"write_config", "score_reconstruction", "score_vqgan"}
+
+
+def test_a_corrected_number_of_the_paper_draws_only_what_shows_it(copy: Sandbox) -> None:
+    (copy.folder / "config").unlink()
+    shutil.copytree(ROOT / "config", copy.folder / "config")
+    with (copy.folder / "config" / "paper.csv").open("a") as stream:
+        stream.write("\n")
+    plan = copy.plan()
+    assert plan.rules == {"make_table": 11, "judge_claims": 1, "write_report": 1, "verify_checks": 1}
+
+
+def test_another_reference_is_noticed_and_another_place_is_not(copy: Sandbox) -> None:
+    """Snakemake's own `--touch` makes it a study whose samples were scored against a file."""
+
+    def plan_with(path: str) -> Counter[str]:
+        copy.write_study(changed(tiny_document(), "evaluation.reference", {"path": path}))
+        return copy.plan().rules
+
+    reference, moved = copy.folder / "reference.npz", copy.folder / "elsewhere.npz"
+    reference.write_bytes(b"moments of real images")
+    assert plan_with("reference.npz")["score_generation"] == 4
+    assert copy.snakemake("--touch", "--cores", 1).status == 0
+    assert plan_with("reference.npz") == {}
+    reference.touch()
+    assert plan_with("reference.npz") == {}, "the same bytes"
+    shutil.copyfile(reference, moved)
+    assert plan_with("elsewhere.npz") == {}, "the same bytes in another place"
+    reference.write_bytes(b"moments of other images")
+    assert plan_with("reference.npz").keys() - REPORTING == {"write_config", "score_generation"}
+    reference.unlink()
+    assert plan_with("reference.npz") == {}, "absent here, as it was known"
+
+
+def test_scores_say_how_many_images_were_looked_at_at_once(finished: Sandbox) -> None:
+    for path in (finished.results / "scores").rglob("*.json"):
+        assert json.loads(path.read_text())["provenance"]["batch_size"] == 50
+
+
+def test_jobs_run_as_the_study_says_now(copy: Sandbox) -> None:
+    """The document of a job's settings may be older: nothing but how it runs has changed since."""
+    copy.write_study(changed(tiny_document(), "evaluation.batch_size", 25))
+    score = copy.results / "scores/reconstruction/s2/stage1/seed0.json"
+    before = json.loads(score.read_text())
+    score.unlink()
+    done = copy.snakemake("--cores", 1, "results/tiny/scores/reconstruction/s2/stage1/seed0.json", torch=True)
+    assert done.status == 0, done.said
+    after = json.loads(score.read_text())
+    assert (before["provenance"]["batch_size"], after["provenance"]["batch_size"]) == (50, 25)
+    assert after["protocol_id"] == before["protocol_id"]
+    assert after["metrics"]["rfid"]["value"] == pytest.approx(before["metrics"]["rfid"]["value"], rel=1e-5)
 
 
 def test_a_new_sampler_trains_nothing(edited: Sandbox) -> None:

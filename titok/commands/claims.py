@@ -7,6 +7,7 @@ from pathlib import Path
 
 from titok.config.claims import load_claims
 from titok.config.load import load_study
+from titok.config.shipped import shipped
 from titok.reporting.claims import Evidence, claims_markdown, judge_claims, no_scores, write_claims
 from titok.reporting.collect import read_scores
 from titok.reporting.paper import read_paper
@@ -22,7 +23,7 @@ def full_size_facts(released: str | Path = RELEASED, larger: str | Path = LARGER
     from titok.config.model import VQGANModel
     from titok.models.facts import generator_facts, tokenizer_facts, vqgan_facts
 
-    study, larger_study = load_study(released), load_study(larger)
+    study, larger_study = load_study(shipped(released)), load_study(shipped(larger))
     facts = {
         name + suffix: tokenizer_facts(tokenizer_model(some, name, entry.stages[-1]))
         for some, suffix in ((study, ""), (larger_study, f"-{larger_study.dataset.image_size}"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.option_types import ending
 from titok.commands.outputs import add_overwrite, output_and
+from titok.config.shipped import shipped
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -40,8 +41,8 @@ def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Names
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    claims.add_argument("--claims", type=Path, default=Path("config/claims.yaml"), help="the ledger")
-    claims.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
+    claims.add_argument("--claims", type=Path, default=shipped("config/claims.yaml"), help="the ledger")
+    claims.add_argument("--paper", type=Path, default=shipped("config/paper.csv"), help="the published numbers")
     claims.add_argument("--study", type=Path, help="whose scores are given, e.g. config/digits.yaml")
     claims.add_argument("--scores", type=Path, nargs="*", default=[], help="score records")
     claims.add_argument("--facts", type=Path, help="what `titok facts` wrote; without it, models are measured now")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from titok.config.load import load_study
+from titok.config.shipped import shipped
 from titok.planning.graph import finish, start_snakemake
 
-MEASUREMENTS = Path("docs") / "measurements"
+MEASUREMENTS = "docs/measurements"
 
 
 def plan(options: argparse.Namespace) -> None:
@@ -25,7 +25,7 @@ def plan(options: argparse.Namespace) -> None:
     from titok.runtime.files import write_json, write_text
 
     assumed = PeakShare(options.device, options.utilisation)
-    measured = read_rates(options.measured, assumed) if options.measured else find_rates(MEASUREMENTS, assumed)
+    measured = read_rates(options.measured, assumed) if options.measured else find_rates(shipped(MEASUREMENTS), assumed)
     rates = measured or assumed
     graph = finish(process)
     costs = Costs(graph, Targets(study), rates, options.gpus, options.gpus_per_job)

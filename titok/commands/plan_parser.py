@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.option_types import number, whole
 from titok.commands.outputs import add_overwrite, paths_of
+from titok.config.shipped import shipped
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -45,7 +46,7 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
         "--budget", type=number(0, above=True), help="GPU-hours: which targets fit, what they would verify"
     )
     plan.add_argument("--remaining", action="store_true", help="only what is not there yet")
-    plan.add_argument("--paper", type=Path, default=Path("config/paper.csv"), help="the published numbers")
+    plan.add_argument("--paper", type=Path, default=shipped("config/paper.csv"), help="the published numbers")
     plan.add_argument("--output", type=Path, help="Markdown file to write")
     plan.add_argument("--json", type=Path, help="JSON file to write")
     add_overwrite(plan, paths_of("output", "json"), ours="plan")

@@ -25,7 +25,7 @@ def sample(options: argparse.Namespace) -> None:
 
     Stopped, the same command goes on after the last part that it finished.
     """
-    job = load_job(options.config, SampleJob)
+    job = load_job(options.config, SampleJob, options.execution)
     device = select_device(options.device)
     generator = load_generator(options.generator, device)
     tokenizer = load_image_tokenizer(options.tokenizer, device)

@@ -44,7 +44,7 @@ NUM_EXAMPLES = 32
 
 def reconstruction(options: argparse.Namespace) -> None:
     """Scores a tokenizer's (or the VQGAN's) reconstructions of the test images."""
-    job = load_job(options.config, ScoreJob)
+    job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
     size, speed = codebook_size_of(model), _training_speed(options.model.parent / "manifest.json")
@@ -59,7 +59,7 @@ def reconstruction(options: argparse.Namespace) -> None:
 
 def codec(options: argparse.Namespace) -> None:
     """Scores what an ordinary codec gives back of the test images, by the protocol of the tokenizers."""
-    job = load_job(options.config, ScoreJob)
+    job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
     round_trip = CodecRoundTrip(options.codec, options.quality)
     scores = _score_outputs(options, job, round_trip, device)
@@ -104,7 +104,7 @@ def _named(options: argparse.Namespace) -> dict[str, Path]:
 
 def generation(options: argparse.Namespace) -> None:
     """Scores samples against the training images or a reference file, as ADM's evaluator does."""
-    job = load_job(options.config, ScoreJob)
+    job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
     made = _facts_of(options.samples)
     speed = _training_speed(existing_file(options.training)) if options.training else {}

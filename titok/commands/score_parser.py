@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from titok.commands.option_types import ending, whole
 from titok.commands.outputs import add_overwrite, output_and, paths_of
-from titok.commands.shared_options import add_device, add_paths, add_subject, add_workers
+from titok.commands.shared_options import add_device, add_execution, add_paths, add_subject, add_workers
 
 if TYPE_CHECKING:
     from titok.commands.file_verbs import Lazy, Verbs
@@ -54,6 +54,7 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
 
     for kind in (reconstruction, probe, codec, generation):
         add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
+        add_execution(kind)
         add_device(kind)
         add_workers(kind)
     add_overwrite(reconstruction, paths_of("output", "examples"), ours="score")

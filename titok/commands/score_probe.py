@@ -31,7 +31,7 @@ def linear_probe(options: argparse.Namespace) -> None:
 
     Features of fixed views are kept in a file below ``options.state``; stopped, the same command goes on.
     """
-    job = load_job(options.config, ProbeJob)
+    job = load_job(options.config, ProbeJob, options.execution)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
     features_of = features_by(model.encode, job.probe.features, device)
@@ -49,18 +49,14 @@ def linear_probe(options: argparse.Namespace) -> None:
     probe = LinearProbe(num_features, job.dataset.num_classes).to(device)
     inputs = {"model": options.model, "train": options.train, "test": options.test}
     # Other settings, seeds, models or images start afresh beside it, as trainings do.
-    run = (
-        options.state
-        / fingerprint({"model": model_sum, "seed": seed, "config": job.resolved(), "images": training_set.fingerprint})[
-            :12
-        ]
-    )
+    about = {"model": model_sum, "seed": seed, "config": job.identity(), "images": training_set.fingerprint}
+    run = options.state / fingerprint(about)[:12]
     train(
         ProbeTask(probe, job.probe),
         batches,
         job.probe,
         seed=seed,
-        config=job.resolved(),
+        config=job.identity(),
         state_dir=run,
         output_dir=run / "model",
         inputs=inputs,

@@ -42,4 +42,13 @@ def write_score(
 ) -> None:
     """Writes a score record to ``options.output``; ``options.subject`` says what was scored."""
     facts = provenance(seed=options.subject["seed"], config=job.resolved(), inputs=inputs, device=device)
+    # No part of the protocol, for it decides nothing but rounding; yet a GPU's last bits may hang on it.
+    facts["batch_size"] = _batch_size(job)
     write_record(options.output, score_record(kind, job.study, options.subject, metrics, protocol, facts, intervals))
+
+
+def _batch_size(job: ScoreJob | ProbeJob | ThroughputJob) -> int:
+    """Images that were looked at together."""
+    if isinstance(job, ScoreJob):
+        return job.evaluation.batch_size
+    return job.batch_size if isinstance(job, ProbeJob) else job.throughput.batch_size

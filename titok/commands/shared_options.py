@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from titok.commands.option_types import subject, whole
@@ -16,6 +17,15 @@ def add_paths(parser: argparse.ArgumentParser, **paths: str) -> None:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+
+
+def add_execution(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--execution",
+        type=json.loads,
+        help="settings that decide no result, as JSON, over those of --config: how many images at once, how often to "
+        "save, where weights lie",
+    )
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from titok.config.claim import claimed_study
+from titok.config.claim import ClaimError, claimed_study
 from titok.planning.graph import Graph, Job, finish, start_snakemake
 from titok.planning.live import LiveJob, TrainingProgress, live_jobs
 
@@ -25,8 +26,14 @@ HOW = (
 
 def status(options: argparse.Namespace) -> None:
     """Prints how far the study of a results folder is."""
-    results = options.results.resolve()
+    # Links stay as they are: the project is where `results` is seen, wherever its disk may be.
+    results = Path(os.path.abspath(options.results))
     study_file, folder = Path(claimed_study(results)), results.parent.parent
+    if not (folder / study_file).exists():
+        raise ClaimError(
+            f"{results} holds results of the study file {study_file}, which is not in {folder}; name the folder "
+            f"as it lies in the project (results/<study>), or edit {results / 'study.json'} if the file was renamed"
+        )
     # Both ask the same Snakefile, side by side: all jobs of the study, and those that are left.
     processes = [start_snakemake(study_file, [options.target], folder=folder, remaining=left) for left in (False, True)]
     everything, remaining = (finish(process) for process in processes)

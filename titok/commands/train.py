@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from titok.config.file_sums import FileSums
 from titok.config.job_settings import (
     ClassifierJob,
     GeneratorJob,
@@ -83,7 +84,7 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
             run.batches,
             run.training,
             seed=options.seed,
-            config=run.settings.resolved(),
+            config=_config(run),
             state_dir=options.state / _identity(run, options),
             output_dir=options.output.parent,
             evaluate=_milestone_scores(options, run.settings, device),
@@ -119,28 +120,33 @@ def _closing(batches: Batches) -> contextlib.AbstractContextManager[object]:
     return contextlib.nullcontext()
 
 
+def _config(run: Run) -> dict[str, Any]:
+    """What decides the run's result: not where weights lie but what is in them, not how often it saves."""
+    return FileSums().filled(run.settings).identity()
+
+
 def _identity(run: Run, options: argparse.Namespace) -> str:
     """Names the state of this very run: other settings, seeds or inputs start afresh beside it and lose nothing."""
     hashes = {role: sha256_file(path) for role, path in run.inputs.items()}
-    settings = {"task": options.task, "seed": options.seed, "config": run.settings.resolved(), "inputs": hashes}
+    settings = {"task": options.task, "seed": options.seed, "config": _config(run), "inputs": hashes}
     return fingerprint(settings)[:12]
 
 
 def _classifier(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, ClassifierJob)
+    job = load_job(options.config, ClassifierJob, options.execution)
     task = ClassifierTask(Classifier(job.model), job.model, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), {"data": options.data})
 
 
 def _vqgan(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, VQGANJob)
+    job = load_job(options.config, VQGANJob, options.execution)
     losses, inputs = _pixel_losses(options, job)
     task = ProxyVQGANTask(VQGAN(job.model), losses, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), inputs)
 
 
 def _stage1(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, Stage1Job)
+    job = load_job(options.config, Stage1Job, options.execution)
     vqgan = load_vqgan(_needed(options, "vqgan"))
     task = Stage1Task(TiTok(job.model), vqgan, job.losses, job.training)
     inputs = {"data": options.data, "vqgan": options.vqgan}
@@ -151,7 +157,7 @@ def _stage1(options: argparse.Namespace) -> Run:
 
 
 def _stage2(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, PixelStageJob)
+    job = load_job(options.config, PixelStageJob, options.execution)
     model = load_tokenizer(_needed(options, "init"))
     losses, inputs = _pixel_losses(options, job)
     task = Stage2Task(model, losses, job.training)
@@ -159,14 +165,14 @@ def _stage2(options: argparse.Namespace) -> Run:
 
 
 def _single_stage(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, PixelStageJob)
+    job = load_job(options.config, PixelStageJob, options.execution)
     losses, inputs = _pixel_losses(options, job)
     task = SingleStageTask(TiTok(job.model), losses, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), inputs)
 
 
 def _generator(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, GeneratorJob)
+    job = load_job(options.config, GeneratorJob, options.execution)
     tokens = load_tokens(_needed(options, "tokens"))
     task = GeneratorTask(build_generator(job.model), job.mask_schedule, job.losses, job.training)
     batches = TrainingTokens(tokens, job.training.batch_size, options.seed, **_place())

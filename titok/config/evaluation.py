@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from titok.config.protocols import PROTOCOLS, ProtocolName, fill
-from titok.config.section import Fraction, Name, NonNegativeInt, PositiveInt, Section
+from titok.config.section import Fraction, KnownBy, Name, NonNegativeInt, Operational, PositiveInt, Section
 from titok.config.weight_files import WeightFile
 
 Allowance = Literal["too_few_for_features", "unbalanced_classes", "constant_images", "duplicates"]
@@ -21,7 +21,7 @@ class Extractor(Section):
     """`classifier`: one trained in the study, never comparable with other papers. `inception`: the FID network."""
     classifier: Name | None = None
     """For kind `classifier`: which of the study's classifiers judges. Do not name one that a loss trains against."""
-    weights: str | None = None
+    weights: Annotated[str | None, KnownBy("sha256")] = None
     """For kind `inception`: path of the converted TF weights (`pt_inception-2015-12-05-6726825d.pth`)."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """For kind `inception`: the hash the weights file must have; null records the file's own."""
@@ -57,7 +57,7 @@ class ReferenceFile(Section):
     """Real images as somebody measured them: `mu` and `sigma` of their features, for sFID `mu_s` and `sigma_s`, and
     `arr_0`, the images that span the manifold of precision and recall (ADM's `VIRTUAL_imagenet256_labeled.npz`)."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1), KnownBy("sha256")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """What its SHA-256 must be; null takes the file as it is (the sum found is part of the protocol either way)."""
 
@@ -111,7 +111,8 @@ class Evaluation(Section):
     extractor: Extractor
     rounding: Literal["round", "truncate"] = "round"
     """How reconstructions become 8-bit images: the official evaluator rounds, the official sampler truncates."""
-    batch_size: PositiveInt = 64
+    batch_size: Annotated[PositiveInt, Operational()] = 64
+    """Images at once; changes nothing but rounding, so that another size scores nothing again. Records state it."""
     num_samples: PositiveInt = 50_000
     """Generated images per score; the protocol refuses any other number."""
     inception_score_split_size: PositiveInt = 5000
@@ -128,6 +129,17 @@ class Evaluation(Section):
     """Null: no intervals."""
     checks: SampleChecks = SampleChecks()
 
+    def of_reconstructions(self) -> Self:
+        """Without what is read for generated images only: those settings are back at their defaults."""
+        kept = SampleChecks(allow=self.checks.allow)
+        return self.model_copy(
+            update={**_defaults("reference", "num_samples", "inception_score_split_size"), "checks": kept}
+        )
+
+    def of_samples(self) -> Self:
+        """Without what is read for reconstructions only."""
+        return self.model_copy(update=_defaults("rounding", "lpips"))
+
     @model_validator(mode="after")
     def _subsets_fit(self) -> Self:
         smallest = min(self.num_samples, self.precision_recall_references)
@@ -143,3 +155,7 @@ class Evaluation(Section):
     def _fill_in_the_protocol(cls, given: Any) -> Any:
         known = isinstance(given, dict) and given.get("protocol") in PROTOCOLS
         return fill(given["protocol"], given) if known else given
+
+
+def _defaults(*names: str) -> dict[str, Any]:
+    return {name: Evaluation.model_fields[name].default for name in names}

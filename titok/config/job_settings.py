@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import model_validator
 
@@ -15,7 +15,7 @@ from titok.config.evaluation import Evaluation
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.probe import LinearProbe
 from titok.config.sampling import MaskSchedule, Sampler
-from titok.config.section import PositiveInt, Section
+from titok.config.section import Operational, PositiveInt, Section
 from titok.config.throughput import Throughput
 from titok.config.training import (
     ImageTraining,
@@ -143,7 +143,7 @@ class SampleJob(Job):
     sampler: Sampler
     num_samples: PositiveInt
     num_classes: PositiveInt
-    batch_size: PositiveInt
+    batch_size: Annotated[PositiveInt, Operational()]
 
 
 class ProbeJob(Job):
@@ -151,8 +151,13 @@ class ProbeJob(Job):
 
     study: str
     dataset: Dataset
-    batch_size: PositiveInt
+    batch_size: Annotated[PositiveInt, Operational()]
     probe: LinearProbe
+
+    def identity(self) -> dict[str, Any]:
+        """Where windows are drawn afresh, how many at once decides which: then the batch size counts."""
+        found = super().identity()
+        return found if self.probe.views else {**found, "batch_size": self.batch_size}
 
 
 class ThroughputJob(Job):

@@ -1,7 +1,8 @@
 """What single jobs read: each named thing of a study, resolved to every value it depends on and nothing else.
 
-A job's document is written to ``results/{study}/configs/{kind}/{name}.yaml``; only a changed document makes its
-rule run again. That is why a plot option never retrains and one tokenizer's change never touches another.
+A job's document is written to ``results/{study}/configs/{kind}/{name}.yaml``; only a change of its identity (see
+``titok.config.section``) makes its rule run again. That is why a plot option never retrains, one tokenizer's change
+never touches another, and more images at once score nothing anew.
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ def _reconstructing(study: Study, training: ImageTraining) -> dict[str, Any]:
     """What trainings share whose models give images back; how they are scored only where they are."""
     evaluation = None
     if training.milestone_images is not None:
-        evaluation = study.evaluation.model_copy(update={"uncertainty": None, "lpips": None, "kid": None})
+        scored = study.evaluation.of_reconstructions()
+        evaluation = scored.model_copy(update={"uncertainty": None, "lpips": None, "kid": None})
     return {"dataset": study.dataset.seen(), "training": training, "evaluation": evaluation}
 
 
@@ -178,7 +180,10 @@ def _sample(study: Study, name: str) -> Section:
 
 
 def _score(study: Study, name: str) -> Section:
-    return ScoreJob(study=study.study, dataset=study.dataset.seen(), evaluation=study.evaluation)
+    evaluation = study.evaluation
+    # The workflow reads these two, so that neither is scored again for what the other alone depends on.
+    parts = {"all": evaluation, "reconstructions": evaluation.of_reconstructions(), "samples": evaluation.of_samples()}
+    return ScoreJob(study=study.study, dataset=study.dataset.seen(), evaluation=parts[name])
 
 
 def _probe(study: Study, name: str) -> Section:
@@ -231,6 +236,7 @@ def job(study: Study, kind: JobKind, name: str) -> Section:
 def job_names(study: Study) -> Iterator[tuple[JobKind, str]]:
     """(kind, name) of every job of a study; `all` where there is only one."""
     yield from ((kind, "all") for kind in ("data", "tokens", "score", "probe"))
+    yield from (("score", name) for name in ("reconstructions", "samples"))
     if study.vqgan:
         yield ("vqgan" if study.vqgan.training else "released_vqgan"), "all"
     yield from (("vqgan", name) for name in study.baselines)

@@ -6,13 +6,16 @@ A study's named things are short overrides of one base: ``defaults.tokenizer`` i
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from titok.config.numbers import PLAIN
 from titok.config.section import Section
 from titok.config.study import Study
 
@@ -26,8 +29,28 @@ class ConfigError(Exception):
     """A study or job file that cannot be used; the message lists every problem found."""
 
 
+_READ_OTHERWISE = "int", "float", "timestamp"
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word; here they are an error."""
+    """PyYAML keeps the last of two equal keys without a word; here they are an error.
+
+    And numbers are decimal: what YAML 1.1 reads to base 60, 8, 16 or 2, with underscores, or as a date, stays text,
+    which fields for text take as it is and fields for numbers refuse.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in _READ_OTHERWISE]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), [*"-+0123456789"])
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(rf"(?:(?=[^eE]*\.){PLAIN.pattern}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    [*"-+.0123456789"],
+)
 
 
 def _mapping_without_duplicates(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -78,14 +101,14 @@ def load_study(path: str | Path) -> Study:
     return _validate(Study, apply_defaults(read_yaml(path), path), path)
 
 
-def load_job(path: str | Path, section: type[AnySection]) -> AnySection:
-    """Reads the resolved settings of one job.
+def load_job(path: str | Path, section: type[AnySection], execution: Mapping[str, Any] | None = None) -> AnySection:
+    """Reads the resolved settings of one job; ``execution`` says anew what decides no result (`Section.execution`).
 
     Raises:
         ConfigError: with every problem of the file.
     """
     path = Path(path)
-    return _validate(section, read_yaml(path), path)
+    return _validate(section, merge(read_yaml(path), execution or {}), path)
 
 
 def apply_defaults(document: dict[str, Any], path: Path) -> dict[str, Any]:

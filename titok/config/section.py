@@ -1,12 +1,16 @@
-"""What every section of a study has in common: frozen, typed, and deaf to keys it does not know."""
+"""What every section of a study has in common: frozen, typed, deaf to keys it does not know, and clear about which of
+its settings decide a result and which only how it is reached."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from titok.config.numbers import odd_number, wants_number
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """Names become folder names and Snakemake wildcards: lower-case letters, digits, ``-`` and ``_``."""
@@ -16,6 +20,19 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Operational:
+    """Marks a field that says how a job runs, not what it finds; changing it makes nothing again."""
+
+
+@dataclass(frozen=True)
+class KnownBy(Operational):
+    """Marks the path of a file: where it lies decides nothing, what is in it does."""
+
+    sum_field: str
+    """The field beside it that holds the file's SHA-256."""
 
 
 class Section(BaseModel):
@@ -30,9 +47,40 @@ class Section(BaseModel):
         protected_namespaces=(),
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_look_as_they_count(cls, given: Any) -> Any:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            field = cls.model_fields.get(name)
+            if field and wants_number(field.annotation) and (reason := odd_number(value)):
+                raise ValueError(f"{name} is {reason}")
+        return given
+
     def resolved(self) -> dict[str, Any]:
         """Every value, defaults included, as plain data (what a resolved ``config.yaml`` holds)."""
         return self.model_dump(mode="json")
+
+    def identity(self) -> dict[str, Any]:
+        """The values that decide a result: all but the operational ones (of sections within sections, too)."""
+        found = self.resolved()
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if any(isinstance(mark, Operational) for mark in field.metadata):
+                del found[name]
+            elif isinstance(value, Section):
+                found[name] = value.identity()
+        return found
+
+    def execution(self) -> dict[str, Any]:
+        """The operational values alone, nested as they are in the section."""
+        found: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if any(isinstance(mark, Operational) for mark in field.metadata):
+                found[name] = value
+            elif isinstance(value, Section) and (inside := value.execution()):
+                found[name] = inside
+        return found
 
 
 def fingerprint(resolved: Any) -> str:

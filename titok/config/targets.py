@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
 
+from titok.config.file_sums import MEMORY, FileSums
 from titok.config.job_settings import ReconstructingJob
 from titok.config.jobs import JobKind, job
 from titok.config.model_files import ModelFiles
@@ -16,9 +19,18 @@ from titok.config.section import fingerprint
 class Targets(ModelFiles):
     """Paths of everything a study makes, and the facts about each thing that its scores carry along."""
 
+    @cached_property
+    def sums(self) -> FileSums:
+        """Of the files that the study names, as far as this machine has or has seen them."""
+        return FileSums(Path(self.root) / MEMORY)
+
     def settings(self, kind: JobKind, name: str) -> str:
-        """Fingerprint of a job's resolved settings; Snakemake reruns its rule when it changes."""
-        return fingerprint(job(self.study, kind, name).resolved())
+        """Fingerprint of what decides a job's result; Snakemake reruns its rule when it changes."""
+        return fingerprint(self.sums.filled(job(self.study, kind, name)).identity())
+
+    def execution(self, kind: JobKind, name: str) -> str:
+        """The other settings of a job, as JSON: how it runs and where its files lie."""
+        return json.dumps(job(self.study, kind, name).execution(), ensure_ascii=False)
 
     def classifier_seed(self, name: str) -> int:
         """Every classifier has a seed of its own: its place in the study."""
@@ -161,6 +173,11 @@ class Targets(ModelFiles):
         if run.tokenizer in self.study.tokenizers:
             return self.study.tokenizer_seeds(run.tokenizer)[0]
         return self.study.seeds[0]  # VQGAN and classifiers are trained once; their folders name no seed
+
+    def figure_paper(self, figure: FigureName) -> bool:
+        """Whether a figure shows the paper's numbers."""
+        grid = self.study.reporting.tables.table4
+        return figure == "figure4" and grid is not None and grid.paper_points
 
     def figure_images(self, figure: FigureName) -> list[str]:
         """Files with the images that a grid shows."""

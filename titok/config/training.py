@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
 from titok.config.model import DiscriminatorModel
-from titok.config.section import Fraction, Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Section
+from titok.config.section import (
+    Fraction,
+    Name,
+    NonNegativeFloat,
+    NonNegativeInt,
+    Operational,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
 from titok.config.weight_files import PerceptualWeights
 
 Decoder = Literal["pillow", "torchvision"]
@@ -62,9 +71,9 @@ class Training(Section):
     """Averaged weights are what is exported; null exports the raw ones."""
     log_every: PositiveInt = 50
     """Steps between lines of the metrics log."""
-    checkpoint_seconds: NonNegativeFloat = 300
+    checkpoint_seconds: Annotated[NonNegativeFloat, Operational()] = 300
     """Wall time between checkpoints; 0 saves after every step."""
-    keep_checkpoints: PositiveInt = 2
+    keep_checkpoints: Annotated[PositiveInt, Operational()] = 2
     """How many of the newest checkpoints stay on disk."""
     milestone_steps: PositiveInt | None = None
     """Every so many steps a checkpoint is made that stays; null: none."""

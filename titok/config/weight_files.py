@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from titok.config.section import Section
+from titok.config.section import KnownBy, Section
 
 
 class WeightFile(Section):
     """One file on this machine; ``titok fetch`` gets the known ones."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1), KnownBy("sha256")]
     """`.safetensors`, or a PyTorch file that holds nothing but tensors."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """What its SHA-256 must be; null takes the file as it is (every score records the sum it found)."""

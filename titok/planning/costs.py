@@ -76,6 +76,14 @@ class Affordable:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A model that can be asked for by its file."""
+
+    file: str
+    gpu_hours: float
+
+
+@dataclass(frozen=True)
 class Costs:
     """A planned study with everything it takes.
 
@@ -203,6 +211,16 @@ class Costs:
             made |= jobs[name]
             known |= set(new[name])
             del waiting[name]
+
+    def parts(self, budget: float) -> list[Part]:
+        """Models whose training, with everything behind it, fits into a budget; the most expensive first."""
+        found = []
+        for job in self.graph.jobs:
+            if job.rule.startswith("train_"):
+                hours = self.gpu_hours(self.graph.behind(job.outputs))
+                if hours <= budget:
+                    found.append(Part(job.outputs[0], hours))
+        return sorted(found, key=lambda part: (-part.gpu_hours, part.file))
 
     def own_hours(self, paper: Paper) -> list[OwnHours]:
         """The paper's variants whose training hours it states, with what they take here."""

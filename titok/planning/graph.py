@@ -76,8 +76,10 @@ def start_snakemake(
     study_file: Path, targets: Sequence[str], *, folder: Path | None = None, remaining: bool = False
 ) -> subprocess.Popen[str]:
     """Starts planning; `finish` waits for it. It takes seconds, in which others can work."""
+    # As --configfile: what --config says is read as YAML, in which a file called 12 is a number.
+    named = (folder or Path()).absolute() / study_file
     line = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", ".", "--dry-run"]
-    line += ["--nolock", *([] if remaining else ["--forceall"]), *targets, "--config", f"study={study_file}"]
+    line += ["--nolock", *([] if remaining else ["--forceall"]), *targets, "--configfile", str(named)]
     return subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from titok.planning.costs import Affordable, Costs, OwnHours, RuleCost, TargetCost
+from titok.planning.costs import Affordable, Costs, OwnHours, Part, RuleCost, TargetCost
 from titok.planning.storage import Storage
 from titok.reporting.paper import Paper
+
+PARTS_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Report:
     own_hours: Sequence[OwnHours]
     budget: float | None
     affordable: Sequence[Affordable]
+    parts: Sequence[Part]
+    """Single models within the budget."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, unrounded."""
@@ -57,6 +61,7 @@ def make_report(costs: Costs, paper: Paper, asked_for: str, budget: float | None
         own_hours=costs.own_hours(paper),
         budget=budget,
         affordable=[] if budget is None else costs.affordable(targets, budget),
+        parts=[] if budget is None else costs.parts(budget),
     )
 
 
@@ -117,9 +122,7 @@ def _budget(report: Report) -> str:
     budget = report.budget or 0.0
     alone = [cost.name for cost in report.targets if cost.gpu_hours <= budget]
     if not alone:
-        cheapest = report.targets[0] if report.targets else None
-        hint = f" The cheapest is {cheapest.name} with {hours(cheapest.gpu_hours)}." if cheapest else ""
-        return f"No target fits into {budget:g} GPU-hours.{hint}"
+        return _what_else(report, budget)
     head = ("target", "GPU-hours more", "together", "verifies of the paper, beyond the rows above")
     rows = (
         (each.name, hours(each.extra_gpu_hours), hours(each.together_gpu_hours), _listed(each.verifies) or "nothing")
@@ -129,6 +132,24 @@ def _budget(report: Report) -> str:
         f"Alone, each of these fits into {budget:g} GPU-hours: {', '.join(alone)}. Together, most numbers of the paper "
         f"per hour first:\n\n{_table(head, rows)}"
     )
+
+
+def _what_else(report: Report, budget: float) -> str:
+    """What can be done where no target fits."""
+    cheapest = report.targets[0] if report.targets else None
+    hint = f" The cheapest is {cheapest.name} with {hours(cheapest.gpu_hours)}." if cheapest else ""
+    lines = [f"No target fits into {budget:g} GPU-hours.{hint} What does:", ""]
+    if shown := report.parts[:PARTS_SHOWN]:
+        parts = ", ".join(f"`{part.file}` ({hours(part.gpu_hours)})" for part in shown)
+        others = f" and {len(report.parts) - len(shown)} cheaper ones" if len(report.parts) > len(shown) else ""
+        lines.append(f"- parts of it, each a target of `snakemake` with everything behind it: {parts}{others};")
+    lines += [
+        "- a copy of the study under another name with fewer `seeds`, fewer tokenizers or fewer `steps`: other numbers "
+        "than the paper's, but the same work;",
+        "- `config/published.yaml`, which measures the released models and trains nothing: `titok plan --config "
+        "config/published.yaml`.",
+    ]
+    return "\n".join(lines)
 
 
 def _listed(numbers: Sequence[str]) -> str:

@@ -37,6 +37,8 @@ _PACKAGES = (
     "torch-fidelity",
     "torchvision",
 )
+_CODE = "titok/", "workflow/"
+"""Where an untracked file can change a result."""
 _SOURCE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -91,7 +93,7 @@ def _code_version(root: Path) -> Mapping[str, Any]:
         return unknown
     try:
         status = subprocess.run(
-            ["git", "-C", str(root), "status", "--porcelain=v2", "--branch"],
+            ["git", "-C", str(root), "status", "--porcelain=v2", "--branch", "--untracked-files=all"],
             capture_output=True,
             text=True,
             timeout=20,
@@ -103,7 +105,14 @@ def _code_version(root: Path) -> Mapping[str, Any]:
         return unknown
     commits = [line.removeprefix("# branch.oid ") for line in status if line.startswith("# branch.oid ")]
     commit = commits[0] if commits and commits[0] != "(initial)" else None
-    return {"commit": commit, "modified": any(not line.startswith("#") for line in status)}
+    return {"commit": commit, "modified": commit is None or any(_is_change(line) for line in status)}
+
+
+def _is_change(line: str) -> bool:
+    """Whether a line of git's status tells of other code: a person's own studies and notes beside it are none."""
+    if line.startswith("? "):
+        return line[2:].lstrip('"').startswith(_CODE)
+    return not line.startswith("#")
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """Reads and checks the study before anything is planned; names what the rules may meet."""
 
+import shlex
 import signal
 from pathlib import Path
 
@@ -9,26 +10,18 @@ from snakemake.settings.types import DeploymentMethod
 from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.load import ConfigError, load_study
 from titok.config.paper_targets import TARGET_NAMES, NoSuchTarget, target_files
+from titok.config.shipped import shipped
 from titok.config.snakemake_resources import KEYS, snakemake_resources
+from titok.config.study_file import study_file
 from titok.config.targets import Targets
 from titok.runtime.fork_server import can_serve, start_server
 from titok.runtime.gpus import visible_gpus
 
-
-def study_file():
-    """`--configfile config/cifar10.yaml`, `--config study=config/cifar10.yaml`, or the default.
-
-    A study given as a configfile brings a key `study`, too, its name; Snakemake makes the path absolute.
-    """
-    if not workflow.configfiles:
-        return config.get("study", "config/digits.yaml")
-    path, here = Path(workflow.configfiles[0]), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-STUDY_FILE = study_file()
-
 try:
+    # What `--config` says by itself: a study given as a configfile brings a key `study`, too, its name.
+    STUDY_FILE = study_file(
+        workflow.configfiles, workflow.config_settings.config, Path.cwd()
+    )
     study = load_study(STUDY_FILE)
     check_claim(Path("results") / study.study, STUDY_FILE)
 except (ConfigError, ClaimError) as error:
@@ -46,8 +39,15 @@ if workflow.remote_exec:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
-def takes(kind, wildcard=""):
-    """What jobs of a kind take, by the study's section `resources`; ``wildcard`` is the one that names the job."""
+def takes(kind, wildcard="", job=None):
+    """What jobs of a kind take, by the study's section `resources`; ``wildcard`` is the one that names the job.
+
+    `execution` is among them, the settings that decide no result: Snakemake does not compare resources, so that other
+    ones make nothing again. ``job`` names the document of settings, where no wildcard does.
+    """
+
+    def execution(wildcards):
+        return targets.execution(kind, job or wildcards.get(wildcard, "all"))
 
     def value(key):
         return lambda wildcards, attempt: snakemake_resources(
@@ -60,7 +60,7 @@ def takes(kind, wildcard=""):
             in_batch_job=workflow.remote_exec,
         )[key]
 
-    return {key: value(key) for key in KEYS}
+    return {"execution": execution, **{key: value(key) for key in KEYS}}
 
 
 wildcard_constraints:
@@ -87,6 +87,17 @@ def one_of(names):
 def claim_results():
     """Marks results/<study> as this study file's, so that another one cannot overwrite it by accident."""
     write_claim(Path("results") / study.study, STUDY_FILE)
+    targets.sums.remember()
+
+
+def study_path(wildcards):
+    """Param: the study file. A function, for Snakemake would look for wildcards in a name with braces."""
+    return STUDY_FILE
+
+
+def from_project(path):
+    """Input function: a file that comes with the project, also where the workflow runs in another folder."""
+    return lambda wildcards: str(shipped(path))
 
 
 def start_fork_server():
@@ -113,10 +124,18 @@ def milestone_files(kind):
 
 def milestone_options(wildcards, input):
     """The same files as options of the command line."""
-    return " ".join(
-        f"{option} {path}"
-        for option, path in zip(("--test", "--judge"), input.milestones)
-    )
+    named = zip(("--test", "--judge"), input.milestones)
+    return shlex.join(word for pair in named for word in pair)
+
+
+def option(name):
+    """Param: `--name FILE` where the job has an input of this name, else nothing; ready for the shell."""
+
+    def words(wildcards, input):
+        files = [input[name]] if isinstance(input[name], str) else input[name]
+        return shlex.join([f"--{name}", *files]) if files else ""
+
+    return words
 
 
 def judge():

@@ -1,5 +1,7 @@
 rule write_config:
-    """The resolved settings of one job; only a changed document makes its rule run again."""
+    """The resolved settings of one job. Written again when one of those changes that decide its result, which makes its
+    rule run again; the others may be older than the study, so that jobs are told them by `--execution`.
+    """
     output:
         "results/{study}/configs/{kind}/{name}.yaml",
     log:
@@ -10,11 +12,11 @@ rule write_config:
     conda:
         "../../environment.yml"
     params:
-        study_file=STUDY_FILE,
+        study_file=study_path,
         settings=lambda wildcards: targets.settings(wildcards.kind, wildcards.name),
     shell:
-        "python -m titok resolve {params.study_file} {wildcards.kind} {wildcards.name}"
-        " --output {output} > {log} 2>&1"
+        "python -m titok resolve {params.study_file:q} {wildcards.kind:q} {wildcards.name:q}"
+        " --output {output:q} > {log} 2>&1"
 
 
 rule train_classifier:
@@ -42,5 +44,6 @@ rule train_classifier:
         seed=lambda wildcards: targets.classifier_seed(wildcards.classifier),
     shell:
         "python -m titok launch {resources.launch}"
-        " train classifier --config {input.config} --data {input.data} --seed {params.seed}"
-        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
+        " train classifier --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --seed {params.seed:q}"
+        " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"

@@ -14,4 +14,4 @@ rule prepare_data:
     params:
         directory="results/{study}/data",
     shell:
-        "python -m titok prepare --config {input.config} --output {params.directory} > {log} 2>&1"
+        "python -m titok prepare --config {input.config:q} --output {params.directory:q} > {log} 2>&1"

@@ -22,8 +22,10 @@ rule train_generator:
     params:
         state="results/{study}/training/generators/{generator}/seed{seed}",
     shell:
-        "python -m titok launch {resources.launch} train generator --config {input.config} --tokens {input.tokens}"
-        " --seed {wildcards.seed} --state {params.state} --output {output.model} > {log} 2>&1"
+        "python -m titok launch {resources.launch} train generator"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --tokens {input.tokens:q}"
+        " --seed {wildcards.seed:q} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
 
 
 rule sample_generator:
@@ -46,5 +48,6 @@ rule sample_generator:
         **takes("sample", "sampler"),
     shell:
         "python -m titok launch {resources.launch}"
-        " sample --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"
-        " --seed {wildcards.seed} --output {output.samples} > {log} 2>&1"
+        " sample --config {input.config:q} --execution {resources.execution:q}"
+        " --generator {input.generator:q} --tokenizer {input.tokenizer:q}"
+        " --seed {wildcards.seed:q} --output {output.samples:q} > {log} 2>&1"

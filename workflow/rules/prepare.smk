@@ -24,7 +24,8 @@ rule plan_data:
     params:
         directory=lambda wildcards: f"results/{wildcards.study}/data",
     shell:
-        "python -m titok prepare plan --config {input.config} --output {params.directory} --split {wildcards.split}"
+        "python -m titok prepare plan --config {input.config:q}"
+        " --output {params.directory:q} --split {wildcards.split:q}"
         " > {log} 2>&1"
 
 
@@ -53,8 +54,9 @@ rule prepare_part:
     params:
         directory=lambda wildcards: f"results/{wildcards.study}/data",
     shell:
-        "python -m titok prepare part --config {input.config} --output {params.directory} --split {wildcards.split}"
-        " --part {wildcards.part}/{wildcards.parts} --jobs {threads} > {log} 2>&1"
+        "python -m titok prepare part --config {input.config:q}"
+        " --output {params.directory:q} --split {wildcards.split:q}"
+        " --part {wildcards.part:q}/{wildcards.parts:q} --jobs {threads:q} > {log} 2>&1"
 
 
 rule merge_data:
@@ -85,5 +87,6 @@ rule merge_data:
     params:
         directory=lambda wildcards: f"results/{wildcards.study}/data",
     shell:
-        "python -m titok prepare merge --config {input.config} --output {params.directory} --split {wildcards.split}"
+        "python -m titok prepare merge --config {input.config:q}"
+        " --output {params.directory:q} --split {wildcards.split:q}"
         " > {log} 2>&1"

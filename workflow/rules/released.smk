@@ -14,7 +14,7 @@ rule adopt_tokenizer:
         "../../environment.yml"
     threads: 1
     shell:
-        "python -m titok adopt tokenizer --config {input.config} --output {output.model} > {log} 2>&1"
+        "python -m titok adopt tokenizer --config {input.config:q} --output {output.model:q} > {log} 2>&1"
 
 
 rule adopt_generator:
@@ -34,7 +34,7 @@ rule adopt_generator:
         "../../environment.yml"
     threads: 1
     shell:
-        "python -m titok adopt generator --config {input.config} --output {output.model} > {log} 2>&1"
+        "python -m titok adopt generator --config {input.config:q} --output {output.model:q} > {log} 2>&1"
 
 
 rule adopt_vqgan:
@@ -54,4 +54,4 @@ rule adopt_vqgan:
         "../../environment.yml"
     threads: 1
     shell:
-        "python -m titok adopt vqgan --config {input.config} --output {output.model} > {log} 2>&1"
+        "python -m titok adopt vqgan --config {input.config:q} --output {output.model:q} > {log} 2>&1"

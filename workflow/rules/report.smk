@@ -2,7 +2,7 @@ rule make_table:
     """One of the paper's tables, from the scores it needs and no others."""
     input:
         scores=lambda wildcards: targets.table_scores(wildcards.table),
-        paper="config/paper.csv",
+        paper=from_project("config/paper.csv"),
     output:
         csv=report(
             "results/{study}/tables/{table}.csv",
@@ -20,11 +20,11 @@ rule make_table:
         "../../environment.yml"
     threads: 1
     params:
-        study_file=STUDY_FILE,
+        study_file=study_path,
         settings=lambda wildcards: targets.report_settings(table=wildcards.table),
     shell:
-        "python -m titok table {wildcards.table} --study {params.study_file} --paper {input.paper}"
-        " --scores {input.scores} --output {output.csv} > {log} 2>&1"
+        "python -m titok table {wildcards.table:q} --study {params.study_file:q} --paper {input.paper:q}"
+        " --scores {input.scores:q} --output {output.csv:q} > {log} 2>&1"
 
 
 rule make_figure:
@@ -35,7 +35,12 @@ rule make_figure:
         # Beside the logs, read for the healthy bands.
         manifests=lambda wildcards: targets.figure_manifests(wildcards.figure),
         images=lambda wildcards: targets.figure_images(wildcards.figure),
-        paper="config/paper.csv",
+        # Only where its points are drawn, so that a corrected number draws no other figure again.
+        paper=lambda wildcards: (
+            from_project("config/paper.csv")(wildcards)
+            if targets.figure_paper(wildcards.figure)
+            else []
+        ),
     output:
         svg=report(
             "results/{study}/figures/{figure}.svg",
@@ -53,11 +58,13 @@ rule make_figure:
         "../../environment.yml"
     threads: 1
     params:
-        study_file=STUDY_FILE,
+        study_file=study_path,
         settings=lambda wildcards: targets.report_settings(figure=wildcards.figure),
+        paper=option("paper"),
     shell:
-        "python -m titok figure {wildcards.figure} --study {params.study_file} --paper {input.paper} --scores {input.scores}"
-        " --logs {input.logs} --images {input.images} --output {output.svg} > {log} 2>&1"
+        "python -m titok figure {wildcards.figure:q}"
+        " --study {params.study_file:q} {params.paper} --scores {input.scores:q}"
+        " --logs {input.logs:q} --images {input.images:q} --output {output.svg:q} > {log} 2>&1"
 
 
 rule judge_checks:
@@ -75,17 +82,18 @@ rule judge_checks:
         "../../environment.yml"
     threads: 1
     params:
-        study_file=STUDY_FILE,
+        study_file=study_path,
         settings=targets.report_settings(),
     shell:
-        "python -m titok checks --study {params.study_file} --scores {input.scores} --output {output.json} > {log} 2>&1"
+        "python -m titok checks --study {params.study_file:q} --scores {input.scores:q}"
+        " --output {output.json:q} > {log} 2>&1"
 
 
 rule measure_models:
     """Tokens, bits, compression and parameters of the full-size models; needs no weights."""
     input:
-        released="config/published.yaml",
-        larger="config/imagenet512.yaml",
+        released=from_project("config/published.yaml"),
+        larger=from_project("config/imagenet512.yaml"),
     output:
         "results/{study}/models.json",
     log:
@@ -96,14 +104,14 @@ rule measure_models:
         "../../environment.yml"
     threads: 1
     shell:
-        "python -m titok facts --output {output} > {log} 2>&1"
+        "python -m titok facts --output {output:q} > {log} 2>&1"
 
 
 rule judge_claims:
     """Every claim of the paper, held against this study's scores."""
     input:
-        claims="config/claims.yaml",
-        paper="config/paper.csv",
+        claims=from_project("config/claims.yaml"),
+        paper=from_project("config/paper.csv"),
         facts="results/{study}/models.json",
         scores=targets.all_scores(),
     output:
@@ -122,11 +130,11 @@ rule judge_claims:
         "../../environment.yml"
     threads: 1
     params:
-        study_file=STUDY_FILE,
+        study_file=study_path,
         settings=targets.report_settings(),
     shell:
-        "python -m titok claims --claims {input.claims} --paper {input.paper} --facts {input.facts}"
-        " --study {params.study_file} --scores {input.scores} --output {output.json} > {log} 2>&1"
+        "python -m titok claims --claims {input.claims:q} --paper {input.paper:q} --facts {input.facts:q}"
+        " --study {params.study_file:q} --scores {input.scores:q} --output {output.json:q} > {log} 2>&1"
 
 
 rule write_report:
@@ -138,7 +146,7 @@ rule write_report:
         manifests=targets.manifests(),
         checks="results/{study}/checks.json",
         claims="results/{study}/claims.json",
-        paper="config/paper.csv",
+        paper=from_project("config/paper.csv"),
     output:
         html=report(
             "results/{study}/report.html",
@@ -154,12 +162,13 @@ rule write_report:
         "../../environment.yml"
     threads: 1
     params:
-        study_file=STUDY_FILE,
+        study_file=study_path,
         settings=targets.report_settings(),
     shell:
-        "python -m titok report --study {params.study_file} --paper {input.paper} --scores {input.scores}"
-        " --tables {input.tables} --figures {input.figures} --manifests {input.manifests} --checks {input.checks}"
-        " --claims {input.claims} --output {output.html} > {log} 2>&1"
+        "python -m titok report --study {params.study_file:q} --paper {input.paper:q} --scores {input.scores:q}"
+        " --tables {input.tables:q} --figures {input.figures:q}"
+        " --manifests {input.manifests:q} --checks {input.checks:q}"
+        " --claims {input.claims:q} --output {output.html:q} > {log} 2>&1"
 
 
 rule verify_checks:
@@ -177,4 +186,4 @@ rule verify_checks:
     conda:
         "../../environment.yml"
     shell:
-        "python -m titok verdict {input.checks} > {output} 2> {log} || {{ cat {log} >&2; exit 1; }}"
+        "python -m titok verdict {input.checks:q} > {output:q} 2> {log} || {{ cat {log} >&2; exit 1; }}"

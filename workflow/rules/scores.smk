@@ -1,6 +1,6 @@
 rule score_reconstruction:
     input:
-        config="results/{study}/configs/score/all.yaml",
+        config="results/{study}/configs/score/reconstructions.yaml",
         data="results/{study}/data/test.index.npz",
         tokenizer="results/{study}/tokenizers/{tokenizer}/seed{seed}/{stage}/model.safetensors",
         judge=judge(),
@@ -15,22 +15,24 @@ rule score_reconstruction:
         "../../environment.yml"
     threads: takes("score")["cpus_per_task"]
     resources:
-        **takes("score"),
+        **takes("score", job="reconstructions"),
     params:
         subject=lambda wildcards: targets.subject(
             tokenizer=wildcards.tokenizer, stage=wildcards.stage, seed=wildcards.seed
         ),
-        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
+        judge=option("judge"),
     shell:
         "python -m titok launch {resources.launch}"
-        " score reconstruction --config {input.config} --data {input.data} --model {input.tokenizer}"
-        " {params.judge} --subject {params.subject:q} --examples {output.examples}"
-        " --workers {resources.workers} --output {output.score} > {log} 2>&1"
+        " score reconstruction"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --model {input.tokenizer:q}"
+        " {params.judge} --subject {params.subject:q} --examples {output.examples:q}"
+        " --workers {resources.workers} --output {output.score:q} > {log} 2>&1"
 
 
 use rule score_reconstruction as score_vqgan with:
     input:
-        config="results/{study}/configs/score/all.yaml",
+        config="results/{study}/configs/score/reconstructions.yaml",
         data="results/{study}/data/test.index.npz",
         tokenizer="results/{study}/vqgan/model.safetensors",
         judge=judge(),
@@ -43,13 +45,13 @@ use rule score_reconstruction as score_vqgan with:
         "benchmarks/{study}/score_vqgan.tsv"
     params:
         subject=lambda wildcards: targets.vqgan_subject(),
-        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
+        judge=option("judge"),
 
 
 rule score_codec:
     """What an ordinary codec makes of the test images, and in how many bits."""
     input:
-        config="results/{study}/configs/score/all.yaml",
+        config="results/{study}/configs/score/reconstructions.yaml",
         data="results/{study}/data/test.index.npz",
         judge=judge(),
     output:
@@ -65,13 +67,14 @@ rule score_codec:
         "../../environment.yml"
     threads: takes("score")["cpus_per_task"]
     resources:
-        **takes("score"),
+        **takes("score", job="reconstructions"),
     params:
-        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
+        judge=option("judge"),
     shell:
         "python -m titok launch {resources.launch}"
-        " score codec --codec {wildcards.codec} --quality {wildcards.quality} --config {input.config}"
-        " --data {input.data} {params.judge} --workers {resources.workers} --output {output.score} > {log} 2>&1"
+        " score codec --codec {wildcards.codec:q} --quality {wildcards.quality:q}"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} {params.judge} --workers {resources.workers} --output {output.score:q} > {log} 2>&1"
 
 
 rule score_probe:
@@ -99,14 +102,16 @@ rule score_probe:
         state="results/{study}/training/probe/{tokenizer}/seed{seed}",
     shell:
         "python -m titok launch {resources.launch}"
-        " score probe --config {input.config} --train {input.train} --test {input.test}"
-        " --model {input.tokenizer} --subject {params.subject:q}"
-        " --workers {resources.workers} --state {params.state} --output {output.score} > {log} 2>&1"
+        " score probe"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --train {input.train:q} --test {input.test:q}"
+        " --model {input.tokenizer:q} --subject {params.subject:q}"
+        " --workers {resources.workers} --state {params.state:q} --output {output.score:q} > {log} 2>&1"
 
 
 rule score_generation:
     input:
-        config="results/{study}/configs/score/all.yaml",
+        config="results/{study}/configs/score/samples.yaml",
         # A reference file lies outside the workflow; the job checks its sum.
         data=(
             []
@@ -127,17 +132,19 @@ rule score_generation:
         "../../environment.yml"
     threads: takes("score")["cpus_per_task"]
     resources:
-        **takes("score"),
+        **takes("score", job="samples"),
     params:
         subject=lambda wildcards: targets.subject(
             generator=wildcards.generator,
             sampler=wildcards.sampler,
             seed=wildcards.seed,
         ),
-        judge=lambda wildcards, input: f"--judge {input.judge}" if input.judge else "",
-        data=lambda wildcards, input: f"--data {input.data}" if input.data else "",
+        judge=option("judge"),
+        data=option("data"),
     shell:
         "python -m titok launch {resources.launch}"
-        " score generation --config {input.config} {params.data} --samples {input.samples}"
-        " --training {input.training} {params.judge} --subject {params.subject:q}"
-        " --workers {resources.workers} --output {output.score} > {log} 2>&1"
+        " score generation"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " {params.data} --samples {input.samples:q}"
+        " --training {input.training:q} {params.judge} --subject {params.subject:q}"
+        " --workers {resources.workers} --output {output.score:q} > {log} 2>&1"

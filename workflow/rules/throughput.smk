@@ -24,5 +24,5 @@ rule score_throughput:
         ),
     shell:
         "python -m titok launch {resources.launch}"
-        " score throughput --config {input.config} --generator {input.generator} --tokenizer {input.tokenizer}"
-        " --subject {params.subject:q} --output {output.score} > {log} 2>&1"
+        " score throughput --config {input.config:q} --generator {input.generator:q} --tokenizer {input.tokenizer:q}"
+        " --subject {params.subject:q} --output {output.score:q} > {log} 2>&1"

@@ -24,14 +24,14 @@ rule train_vqgan:
     params:
         seed=0,
         state="results/{study}/training/vqgan",
-        critic=lambda wildcards, input: (
-            f"--critic {input.critic}" if input.critic else ""
-        ),
+        critic=option("critic"),
         milestones=milestone_options,
     shell:
         "python -m titok launch {resources.launch}"
-        " train vqgan --config {input.config} --data {input.data} {params.critic} --seed {params.seed}"
-        " {params.milestones} --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
+        " train vqgan --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} {params.critic} --seed {params.seed:q}"
+        " {params.milestones} --workers {resources.workers} --state {params.state:q}"
+        " --output {output.model:q} > {log} 2>&1"
 
 
 use rule train_vqgan as train_baseline with:
@@ -56,9 +56,7 @@ use rule train_vqgan as train_baseline with:
     params:
         seed=lambda wildcards: wildcards.seed,
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/vqgan_2d",
-        critic=lambda wildcards, input: (
-            f"--critic {input.critic}" if input.critic else ""
-        ),
+        critic=option("critic"),
         milestones=milestone_options,
 
 
@@ -86,8 +84,9 @@ rule extract_codes_share:
         array="results/{study}/codes/train.npy",
     shell:
         "python -m titok launch {resources.launch}"
-        " codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
-        " --workers {resources.workers} --part {wildcards.share}/{wildcards.shares} --output {params.array} > {output} 2> {log}"
+        " codes extract --config {input.config:q} --data {input.data:q} --vqgan {input.vqgan:q}"
+        " --workers {resources.workers} --part {wildcards.share:q}/{wildcards.shares:q}"
+        " --output {params.array:q} > {output:q} 2> {log}"
 
 
 rule extract_codes:
@@ -111,8 +110,8 @@ rule extract_codes:
         **takes("codes"),
     shell:
         "python -m titok launch {resources.launch}"
-        " codes extract --config {input.config} --data {input.data} --vqgan {input.vqgan}"
-        " --workers {resources.workers} --output {output.codes} > {log} 2>&1"
+        " codes extract --config {input.config:q} --data {input.data:q} --vqgan {input.vqgan:q}"
+        " --workers {resources.workers} --output {output.codes:q} > {log} 2>&1"
 
 
 rule train_stage1:
@@ -139,13 +138,14 @@ rule train_stage1:
         **takes("stage1", "tokenizer"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
-        codes=lambda wildcards, input: f"--codes {input.codes}" if input.codes else "",
+        codes=option("codes"),
         milestones=milestone_options,
     shell:
         "python -m titok launch {resources.launch}"
-        " train stage1 --config {input.config} --data {input.data} --vqgan {input.vqgan} {params.codes}"
-        " --seed {wildcards.seed} {params.milestones}"
-        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
+        " train stage1 --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --vqgan {input.vqgan:q} {params.codes}"
+        " --seed {wildcards.seed:q} {params.milestones}"
+        " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
 
 
 rule train_stage2:
@@ -174,15 +174,14 @@ rule train_stage2:
         **takes("stage2", "tokenizer"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage2",
-        critic=lambda wildcards, input: (
-            f"--critic {input.critic}" if input.critic else ""
-        ),
+        critic=option("critic"),
         milestones=milestone_options,
     shell:
         "python -m titok launch {resources.launch}"
-        " train stage2 --config {input.config} --data {input.data} --init {input.stage1} {params.critic}"
-        " --seed {wildcards.seed} {params.milestones}"
-        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
+        " train stage2 --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --init {input.stage1:q} {params.critic}"
+        " --seed {wildcards.seed:q} {params.milestones}"
+        " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
 
 
 rule train_single_stage:
@@ -210,15 +209,14 @@ rule train_single_stage:
         **takes("single_stage", "tokenizer"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/single_stage",
-        critic=lambda wildcards, input: (
-            f"--critic {input.critic}" if input.critic else ""
-        ),
+        critic=option("critic"),
         milestones=milestone_options,
     shell:
         "python -m titok launch {resources.launch}"
-        " train single_stage --config {input.config} --data {input.data} {params.critic}"
-        " --seed {wildcards.seed} {params.milestones}"
-        " --workers {resources.workers} --state {params.state} --output {output.model} > {log} 2>&1"
+        " train single_stage --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} {params.critic}"
+        " --seed {wildcards.seed:q} {params.milestones}"
+        " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
 
 
 rule extract_tokens:
@@ -240,8 +238,8 @@ rule extract_tokens:
         **takes("tokens"),
     shell:
         "python -m titok launch {resources.launch}"
-        " tokens --config {input.config} --data {input.data} --tokenizer {input.tokenizer}"
-        " --workers {resources.workers} --output {output.tokens} > {log} 2>&1"
+        " tokens --config {input.config:q} --data {input.data:q} --tokenizer {input.tokenizer:q}"
+        " --workers {resources.workers} --output {output.tokens:q} > {log} 2>&1"
 
 
 use rule extract_tokens as extract_vqgan_codes with:

@@ -1,0 +1,91 @@
+"""What is in the files that a study names but does not make: weights and references, known by their SHA-256.
+
+Snakemake would go by their times, and a fresh copy of the same weights would train everything again; or it would not
+look at them, and other weights would change nothing. So their sums are part of what identifies a job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+from titok.config.section import KnownBy, Section
+
+MEMORY = "files.json"
+"""In a study's results: the sums that the last run went by."""
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+class Known(TypedDict):
+    """A file when its sum was made: as long as size and time are these, so is the sum."""
+
+    bytes: int
+    mtime_ns: int
+    sha256: str
+
+
+class FileSums:
+    """Sums of files, each made once; of a file that is not here, the one that ``memory`` holds.
+
+    So a study can be planned where its weights are absent, and nothing looks changed.
+    """
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self._memory = memory
+        self._known = _remembered(memory) if memory else {}
+        self._used: dict[str, Known] = {}
+
+    def of(self, path: str) -> str | None:
+        """SHA-256 of a file; None if it is absent (or unreadable) and was never seen."""
+        known = self._known.get(path)
+        try:
+            facts = Path(path).stat()
+            if known is None or (known["bytes"], known["mtime_ns"]) != (facts.st_size, facts.st_mtime_ns):
+                with Path(path).open("rb") as stream:
+                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                known = Known(bytes=facts.st_size, mtime_ns=facts.st_mtime_ns, sha256=digest)
+        except OSError:
+            pass  # the job that needs it says so
+        if known is None:
+            return None
+        self._known[path] = self._used[path] = known
+        return known["sha256"]
+
+    def filled(self, section: AnySection) -> AnySection:
+        """The section with the sum of every file whose sum it does not state."""
+        changes: dict[str, Any] = {}
+        for name, field in type(section).model_fields.items():
+            value = getattr(section, name)
+            if isinstance(value, Section):
+                changes[name] = self.filled(value)
+            for mark in field.metadata:
+                if isinstance(mark, KnownBy) and value is not None and getattr(section, mark.sum_field) is None:
+                    changes[mark.sum_field] = self.of(value)
+        return section.model_copy(update=changes)
+
+    def remember(self) -> None:
+        """Writes the sums that were asked for, for runs without the files."""
+        if self._memory is None or not self._used:
+            return
+        kept = dict(sorted({**_remembered(self._memory), **self._used}.items()))
+        self._memory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._memory.with_suffix(".tmp")
+        temporary.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(self._memory)
+
+
+def _remembered(memory: Path) -> dict[str, Known]:
+    """What a memory holds; nothing if there is none, or a damaged one: sums can be made again."""
+    try:
+        found = json.loads(memory.read_text(encoding="utf-8"))
+        return {path: _checked(entry) for path, entry in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _checked(entry: Mapping[str, Any]) -> Known:
+    return Known(bytes=int(entry["bytes"]), mtime_ns=int(entry["mtime_ns"]), sha256=str(entry["sha256"]))
