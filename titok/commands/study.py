@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from titok.config.absent import absent_files
 from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, dump_yaml, load_study
 from titok.config.study import Study
@@ -20,6 +21,9 @@ def check(options: argparse.Namespace) -> None:
         f"{options.study}: study {study.study!r} is in order: {len(study.tokenizers)} tokenizers, "
         f"{len(study.generators)} generators, {len(study.samplers)} samplers"
     )
+    # A warning: studies are written and planned on machines that have none of their data.
+    if missing := absent_files(study):
+        print(f"not on this machine, needed where it runs: {', '.join(missing)}", file=sys.stderr)
 
 
 def resolve(options: argparse.Namespace) -> None:

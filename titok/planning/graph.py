@@ -77,9 +77,11 @@ def start_snakemake(
 ) -> subprocess.Popen[str]:
     """Starts planning; `finish` waits for it. It takes seconds, in which others can work."""
     # As --configfile: what --config says is read as YAML, in which a file called 12 is a number.
+    # A missing one is left to --config, for there the workflow itself says so, in a sentence.
     named = (folder or Path()).absolute() / study_file
+    how = ["--configfile", str(named)] if named.exists() else ["--config", f"study={study_file}"]
     line = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", ".", "--dry-run"]
-    line += ["--nolock", *([] if remaining else ["--forceall"]), *targets, "--configfile", str(named)]
+    line += ["--nolock", *([] if remaining else ["--forceall"]), *targets, *how]
     return subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
