@@ -102,7 +102,9 @@ def from_project(path):
 
 def start_fork_server():
     """Saves the jobs of this machine their imports; with GPUs, or in environments of their own, they start as always."""
-    own_environment = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    own_environment = (
+        DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    )
     if ON_THIS_MACHINE and not visible_gpus() and not own_environment and can_serve():
         start_server(study.arithmetic)
 
