@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread per process: at this size, jobs side by side beat threads, and numbers do not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test slurm lint format docs bench lock clean
+.PHONY: help demo test portable slurm lint format docs bench lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 
 test: $(VENV)/.installed  ## Run the tests
 	python -m pytest -n 2
+
+portable: $(VENV)/.installed  ## Compare numbers with those of emulated processors (Debian's qemu-user; 10 minutes)
+	python -m pytest -n 2 --dist=load -m emulated tests/arithmetic
 
 slurm: $(VENV)/.installed  ## Test on a Slurm cluster made here (root; Debian's slurm-wlm and munge)
 	python -m pytest -n 0 -m slurm tests/slurm

@@ -60,8 +60,8 @@ def use(arithmetic: Arithmetic) -> None:
     missing = _NEEDED - _instructions() if _instructions() else set()
     if missing:
         raise ArithmeticError(
-            f"arithmetic is 'portable', which needs a processor with {' and '.join(sorted(_NEEDED)).upper()}, and this "
-            f"one has no {' and '.join(sorted(missing)).upper()}; set `arithmetic: native` in the study (its numbers "
+            f"arithmetic is 'portable', which needs a processor with {_listed(_NEEDED)}, and this "
+            f"one has no {_listed(missing)}; set `arithmetic: native` in the study (its numbers "
             f"will differ from those of other machines)"
         )
     loaded = [name for name in _WITH_KERNELS if name in sys.modules]
@@ -106,7 +106,7 @@ def abilities() -> str:
         return f"{platform.machine()}: native only; numbers may differ from those of x86-64 processors"
     missing = sorted(_NEEDED - _instructions()) if _instructions() else []
     if missing:
-        return f"native only (no {' and '.join(missing).upper()}); numbers may differ from the documentation's"
+        return f"native only (no {_listed(missing)}); numbers may differ from the documentation's"
     return "portable (the same numbers on every x86-64 processor with AVX2) and native"
 
 
@@ -121,6 +121,10 @@ def _instructions() -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
+
+
+def _listed(instructions: Iterable[str]) -> str:
+    return " and ".join(name.upper() for name in sorted(instructions))
 
 
 def _say(message: str) -> None:

@@ -83,7 +83,8 @@ def run_by_server(arguments: list[str]) -> int | None:
         sys.exit("titok: the fork server ended before the verb did; run the same command again")
     status: int = json.loads(ended)["status"]
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with suppress(OSError):  # that of SIGKILL cannot be changed
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
 
@@ -150,7 +151,7 @@ def serve(address: str) -> list[str]:
                 job.connection.close()
     Path(address).unlink(missing_ok=True)
     Path(address).parent.rmdir()
-    sys.exit(0)
+    os._exit(0)  # nothing to tidy up; libraries that are taken apart say what they think of it
 
 
 def _preload() -> None:
