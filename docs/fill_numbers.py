@@ -160,6 +160,17 @@ def data(file: str) -> str:
     return _table(head, rows)
 
 
+def trends(file: str) -> str:
+    """What the study in miniature says of the paper's trends (`docs/demo_facts.py`)."""
+    rows = []
+    for trend in _read(file)["trends"]:
+        found = trend["judgement"]
+        known = found["low"] is not None
+        interval = f"{found['value']:.3g} [{found['low']:.3g}, {found['high']:.3g}] {found['unit']}" if known else ""
+        rows.append((trend["statement"], found["word"], interval.strip(), str(found["seeds"] or "")))
+    return _table(("trend of the paper, in miniature", "judgement", "95 % interval", "seeds"), rows, left=2)
+
+
 def plan(file: str) -> str:
     """What every target of a study costs (`titok plan --json`)."""
     head = ("target", "jobs", "GPU-hours", "disk, GB", "numbers of the paper")
@@ -207,6 +218,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "comparisons": comparisons,
     "data": data,
     "settings": settings,
+    "trends": trends,
     "plan": plan,
     "plan_paper": plan_paper,
 }

@@ -51,8 +51,8 @@ def test_all_pass_on_honest_scores(tree, reporting):
         ("reconstruction/vqgan", "classifier_accuracy", None, "scores_finite"),
         ("generation/l4-vit/eight/seed0", "class_agreement", 0.329, "samples_read"),
         ("reconstruction/l4/stage1/seed1", "codebook_usage", 0.016, "codebook_in_use"),
-        ("reconstruction/l4/stage1/seed1", "explained_variance", 0.099, "better_than_the_mean_image"),
-        ("reconstruction/l4/stage1/seed1", "explained_variance", -1.0, "better_than_the_mean_image"),
+        ("reconstruction/s8/stage2/seed0", "explained_variance", 0.099, "better_than_the_mean_image"),
+        ("reconstruction/vqgan", "explained_variance", -1.0, "better_than_the_mean_image"),
         ("reconstruction/l4/stage1/seed1", "psnr", None, "scores_finite"),
     ],
 )
@@ -93,6 +93,16 @@ def test_no_page_is_green_on_nothing(tree, reporting):
     assert judge.value == 0.125
     assert judge.threshold == ">= 0.3325"
     assert "by chance (11.0%" in judge.explanation
+
+
+def test_codes_may_miss_the_pixels_where_a_classifier_reads_what_they_draw(tree, reporting):
+    """Stage 1 with few tokens draws sharp pictures of something else, farther away than the mean image."""
+    tree.edit("reconstruction/s1/stage1/seed1", "explained_variance", -0.2)
+    assert failed(tree, reporting) == []
+    record = json.loads((path := tree.root / "scores/reconstruction/s1/stage1/seed1.json").read_text())
+    del record["metrics"]["classifier_accuracy"]
+    path.write_text(json.dumps(record))
+    assert failed(tree, reporting) == ["better_than_the_mean_image", "reconstructions_read"]
 
 
 def test_samples_alone_show_nothing_about_their_judge(tree, reporting):
