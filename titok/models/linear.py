@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
 
 from titok.runtime.arithmetic import current
 
@@ -39,6 +40,12 @@ def _product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """left (N, I) times right (O, I) transposed, plus bias (O,)."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
     return product
+
+
+@register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+def _operations(left: torch.Size, right: torch.Size, *_: Any, **__: Any) -> int:
+    """Multiplications and additions of a product, for torch's counter, which knows its own products only."""
+    return 2 * left.numel() * right[0]
 
 
 class _PortableLinear(torch.autograd.Function):
