@@ -21,7 +21,7 @@ from titok.cli import build_parser
 from titok.commands.launch import LaunchError, launch, processes, step_of_slurm
 from titok.runtime.gpus import take_gpus
 
-TRAIN = ["train", "stage1", "--config", "c.yaml", "--output", "o.safetensors", "--state", "s", "--seed", "0"]
+TRAIN = ["train", "stage1", "--config", "c.yaml", "--output", "o/model.safetensors", "--state", "s", "--seed", "0"]
 CUDA = ["--device", "cuda"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 
