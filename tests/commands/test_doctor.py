@@ -138,7 +138,7 @@ def test_missing_packages_end_the_examination(
         main(["doctor"])
     assert caught.value.code == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:4] for line in lines[:3]] == ["ok  ", "ok  ", "fail", "fail"]
+    assert [line[:4] for line in lines[:4]] == ["ok  ", "ok  ", "fail", "fail"]
     assert lines[-1] == "2 of 4 checks failed"
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from titok.commands.outputs import add_overwrite, paths_of
+
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -44,6 +46,7 @@ def add_compare(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Name
     compare.add_argument("--output", type=Path, help="page (.html) to write: the table, and figures with both runs")
     compare.add_argument("--csv", type=Path, help="the table as CSV")
     compare.add_argument("--strict", action="store_true", help="end with status 1 unless all is equal or within noise")
+    add_overwrite(compare, paths_of("output", "csv"))
     compare.set_defaults(run=lazy("compare", "compare"))
 
     numbers = verbs.add_parser(
@@ -58,6 +61,7 @@ def add_compare(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Name
     numbers.add_argument(
         "--lock", type=Path, default=Path("requirements.lock"), help="pinned packages, whose sum is noted"
     )
+    add_overwrite(numbers, paths_of("output"))
     numbers.set_defaults(run=lazy("compare", "numbers"))
     for verb in (compare, numbers):
         verb.add_argument("--scores-only", action="store_true", help="leave out sums of weights, samples and tokens")
