@@ -31,8 +31,12 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 	@echo "The report: $(CURDIR)/results/digits/report.html"
 	@$(COMPARE)
 
+# Beside numbers of the released code, which were made natively.
+NATIVE := tests/losses tests/models tests/generation tests/evaluation/test_reference.py
+
 test: $(VENV)/.installed  ## Run the tests
-	python -m pytest -n 2
+	python -m pytest -n 2 $(NATIVE:%=--ignore=%)
+	TITOK_TEST_ARITHMETIC=native python -m pytest -n 2 $(NATIVE)
 
 portable: $(VENV)/.installed  ## Compare numbers with those of emulated processors (Debian's qemu-user; 10 minutes)
 	python -m pytest -n 2 --dist=load -m emulated tests/arithmetic
