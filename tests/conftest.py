@@ -1,7 +1,7 @@
 """Tests compute in portable arithmetic, so that they end alike on every x86-64 processor.
 
-But for those beside the released code's numbers, which were made with a processor's own kernels, as their tolerances were:
-`make test` runs these folders apart, with TITOK_TEST_ARITHMETIC=native.
+But for those beside the released code's numbers, which were made with a processor's own kernels, and so were their
+tolerances: `make test` runs these folders apart, with TITOK_TEST_ARITHMETIC=native.
 
 This comes before torch, numpy and scipy are imported, by whichever test.
 """
