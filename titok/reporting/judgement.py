@@ -129,14 +129,26 @@ class Statement:
 
 def combine(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
     """Sum of ``weights`` times the groups' means: paired by seed where three seeds are in all groups, else Welch's."""
-    common = sorted(set.intersection(*(set(group) for group in groups)))
-    sizes = [abs(weight * value) for group, weight in zip(groups, weights, strict=True) for value in group.values()]
-    rounding = ROUNDING * max(sizes, default=0.0)
+    common = set.intersection(*(set(group) for group in groups))
     fewest = min(len(group) for group in groups)
     if len(common) >= MIN_SEEDS or (common and fewest < MIN_SEEDS):
-        each = [sum(w * group[seed] for group, w in zip(groups, weights, strict=True)) for seed in common]
-        value, variance = _moments(each)
-        return Estimate(value, math.sqrt(variance / len(each)), max(len(each) - 1, 1), len(each), rounding)
+        return paired(groups, weights)
+    return unpaired(groups, weights)
+
+
+def paired(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
+    """The combination seed by seed, of the seeds that all groups have; they have one at least."""
+    common = sorted(set.intersection(*(set(group) for group in groups)))
+    each = [sum(w * group[seed] for group, w in zip(groups, weights, strict=True)) for seed in common]
+    value, variance = _moments(each)
+    error = math.sqrt(variance / len(each))
+    return Estimate(value, error, max(len(each) - 1, 1), len(each), _rounding(groups, weights))
+
+
+def unpaired(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
+    """The combination of groups that need not share seeds, by Welch and Satterthwaite."""
+    rounding = _rounding(groups, weights)
+    fewest = min(len(group) for group in groups)
     if fewest == 0:
         return Estimate(math.nan, math.nan, 1, 0, rounding)
     moments = [_moments(list(group.values())) for group in groups]
@@ -145,6 +157,17 @@ def combine(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
     spread = sum(part * part / max(len(group) - 1, 1) for part, group in zip(parts, groups, strict=True))
     freedom = sum(parts) ** 2 / spread if spread > 0 else fewest - 1
     return Estimate(value, math.sqrt(sum(parts)), max(freedom, 1), fewest, rounding)
+
+
+def prediction_interval(mean: float, std: float, seeds: int, coverage: float = COVERAGE) -> tuple[float, float]:
+    """Where one more seed lies, given some: two at least, of this mean and standard deviation."""
+    half = float(stdtrit(seeds - 1, 0.5 + coverage / 2)) * std * math.sqrt(1 + 1 / seeds)
+    return mean - half, mean + half
+
+
+def _rounding(groups: Sequence[Seeds], weights: Sequence[float]) -> float:
+    sizes = [abs(weight * value) for group, weight in zip(groups, weights, strict=True) for value in group.values()]
+    return ROUNDING * max(sizes, default=0.0)
 
 
 def _moments(values: Sequence[float]) -> tuple[float, float]:

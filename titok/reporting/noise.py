@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import statistics
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from scipy import stats
+from titok.reporting.judgement import COVERAGE, MIN_SEEDS, paired, prediction_interval, unpaired
 
-ENOUGH_SEEDS = 3
+ENOUGH_SEEDS = MIN_SEEDS
 """Fewer have no spread that a verdict could rest on."""
-COVERAGE = 0.95
 _ONE_SEED_ALONE = 0.99
 """Coverage for all seeds of a comparison together, when each is held against the others' spread."""
 
@@ -20,18 +18,9 @@ def difference_interval(a: Mapping[int, float], b: Mapping[int, float]) -> tuple
 
     Equal seeds are compared in pairs: they share images, order and first weights. Others by Welch's rule.
     """
-    if a.keys() == b.keys():
-        differences = np.array([a[seed] - b[seed] for seed in a])
-        centre, error = float(differences.mean()), _error(differences)
-        freedom: float = len(differences) - 1
-    else:
-        one, other = np.array(list(a.values())), np.array(list(b.values()))
-        parts = [_error(one) ** 2, _error(other) ** 2]
-        centre, error = float(one.mean() - other.mean()), math.sqrt(sum(parts))
-        weights = [parts[0] ** 2 / (len(one) - 1), parts[1] ** 2 / (len(other) - 1)]
-        freedom = sum(parts) ** 2 / sum(weights) if sum(weights) else 1
-    half = error * float(stats.t.ppf((1 + COVERAGE) / 2, freedom))
-    return centre - half, centre + half
+    found = (paired if a.keys() == b.keys() else unpaired)([a, b], [1.0, -1.0])
+    half = found.half_width()
+    return found.value - half, found.value + half
 
 
 def strays(a: Mapping[int, float], b: Mapping[int, float]) -> list[int]:
@@ -49,11 +38,4 @@ def strays(a: Mapping[int, float], b: Mapping[int, float]) -> list[int]:
 
 def next_seed(values: Sequence[float], coverage: float = COVERAGE) -> tuple[float, float]:
     """Where one more seed lies, given some; two at least."""
-    array = np.array(values, dtype=np.float64)
-    half = math.sqrt(1 + len(array)) * _error(array) * float(stats.t.ppf((1 + coverage) / 2, len(array) - 1))
-    return float(array.mean()) - half, float(array.mean()) + half
-
-
-def _error(values: np.ndarray) -> float:
-    """Standard error of the mean."""
-    return float(values.std(ddof=1)) / math.sqrt(len(values))
+    return prediction_interval(statistics.fmean(values), statistics.stdev(values), len(values), coverage)

@@ -9,19 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
-
 from titok.reporting.collect import Statistic
-from titok.reporting.judgement import ROUNDING, Word
+from titok.reporting.judgement import ROUNDING, Word, prediction_interval
 from titok.reporting.paper import PaperValue
 from titok.reporting.quantity import Quantity
 
 Verdict = (
     Word | Literal["verified", "within the prediction interval", "outside", "undecided", "not run", "not checkable"]
 )
-
-COVERAGE = 0.95
-"""Of prediction intervals over seeds."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +30,7 @@ class Difference:
 def prediction(found: Statistic) -> Quantity:
     """A mean over seeds with the interval in which one more seed would lie; for one seed, that of other images."""
     if found.n > 1:
-        half = float(stats.t.ppf(0.5 + COVERAGE / 2, found.n - 1)) * found.std * (1 + 1 / found.n) ** 0.5
-        return Quantity(found.mean, found.mean - half, found.mean + half)
+        return Quantity(found.mean, *prediction_interval(found.mean, found.std, found.n))
     if found.interval is not None:
         return Quantity(found.mean, found.interval.low, found.interval.high)
     return Quantity.exactly(found.mean)
