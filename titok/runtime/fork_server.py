@@ -6,7 +6,7 @@ arguments, folder, environment and open files to a fork of it (the way of Python
 The numbers are those of a process of its own; of Snakemake's benchmark files only the seconds mean something. The
 server lives as long as Snakemake and the jobs it runs; set TITOK_FORK_SERVER=off to do without.
 
-Whoever talks to the server imports nothing but this module, which is why only the standard library is used here.
+Whoever talks to the server imports little, which is why only the standard library is used here.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from titok.runtime.signals import heeded
+
 ADDRESS = "TITOK_FORK_SERVER"
 PRELOADED = (
     *("train", "score", "score_probe", "score_throughput", "sample", "data", "codes", "report", "study", "prepare"),
@@ -36,7 +38,6 @@ PRELOADED = (
 """Modules of titok.commands, with all that they import; verbs that no rule starts are imported when they are run."""
 LATE = ("matplotlib.pyplot", "seaborn", "scipy.stats", "torch.utils.tensorboard")
 """What verbs import while they work."""
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def can_serve() -> bool:
@@ -76,7 +77,7 @@ def run_by_server(arguments: list[str]) -> int | None:
         if not started:  # it ended, or never came up; the verb has not begun
             return None
         worker = json.loads(started)["pid"]
-        for number in _PASSED_ON:
+        for number in heeded():
             signal.signal(number, lambda received, _: _kill(worker, received))
         ended = lines.readline()
     if not ended:
@@ -167,8 +168,6 @@ def _preload() -> None:
 
 def _become(order: dict[str, Any], files: list[int]) -> list[str]:
     """Turns a fork into the process that was asked for."""
-    for number in _PASSED_ON:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     own = {name: os.environ[name] for name in import_module("titok.runtime.arithmetic").PORTABLE if name in os.environ}
     os.environ.clear()
     os.environ.update(order["environment"])
