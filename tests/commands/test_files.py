@@ -114,13 +114,18 @@ def write_sampler(path: Path, **changes: Any) -> Path:
     return path
 
 
-def test_classes_to_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_release(tmp_path / "generator", "vit")
+def two_of_two_classes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Options of `titok generate` for a generator in ``folder``, and beside it the tokenizer it fits."""
+    write_release(folder / "generator", "vit")
     monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "codebook_size", 64)
     monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "num_latent_tokens", 16)
-    write_release(tmp_path / "tokenizer", "two_stage")
-    shared = ["--generator", tmp_path / "generator", "--class", 7, 1, "--per-class", 2, "--seed", 3]
-    shared += ["--sampler", write_sampler(tmp_path / "sampler.yaml")]
+    write_release(folder / "tokenizer", "two_stage")
+    wanted = ["--generator", folder / "generator", "--class", 7, 1, "--per-class", 2, "--seed", 3]
+    return [*wanted, "--sampler", write_sampler(folder / "sampler.yaml")]
+
+
+def test_classes_to_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = two_of_two_classes(tmp_path, monkeypatch)
     run("generate", *shared, "--output", tmp_path / "tokens.json")
     document = json.loads((tmp_path / "tokens.json").read_text())
     assert [sample["class"] for sample in document["samples"]] == [7, 7, 1, 1]
@@ -333,12 +338,7 @@ def test_damage_of_any_kind_is_a_plain_message(
 @pytest.fixture
 def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a generator, its tokenizer and what they made: tokens.json, all.npz and pngs."""
-    write_release(tmp_path / "generator", "vit")
-    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "codebook_size", 64)
-    monkeypatch.setitem(CONFIGS["two_stage"][1]["model"]["vq_model"], "num_latent_tokens", 16)
-    write_release(tmp_path / "tokenizer", "two_stage")
-    shared = ["--generator", tmp_path / "generator", "--class", 7, 1, "--per-class", 2, "--seed", 3]
-    shared += ["--sampler", write_sampler(tmp_path / "sampler.yaml"), "--tokenizer", tmp_path / "tokenizer"]
+    shared = [*two_of_two_classes(tmp_path, monkeypatch), "--tokenizer", tmp_path / "tokenizer"]
     for name in ("tokens.json", "all.npz", "pngs"):
         run("generate", *shared, "--output", tmp_path / name)
     return tmp_path
