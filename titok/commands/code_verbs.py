@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from titok.commands.option_types import whole
 from titok.commands.outputs import add_overwrite, output_and
+from titok.commands.shared_options import add_device
 
 if TYPE_CHECKING:
     from titok.commands.file_verbs import Lazy, Verbs
@@ -102,7 +103,7 @@ def _add_inputs(parser: argparse.ArgumentParser, *, config: bool = False) -> Non
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+    add_device(parser)
     parser.add_argument("--batch-size", type=whole(), default=32, help="windows at once (default: %(default)s)")
     parser.add_argument("--workers", type=whole(0), default=0, help="that decode images (default: %(default)s)")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.option_types import number, whole
 from titok.commands.outputs import add_overwrite, output_and
+from titok.commands.shared_options import add_device
 from titok.evaluation.mistakes import STEPS
 
 if TYPE_CHECKING:
@@ -67,6 +68,6 @@ def add_doctor_score(verbs: Verbs, run: Callable[[argparse.Namespace], None]) ->
     parser.add_argument("--output", type=Path, help="also write the report there, as JSON")
     add_overwrite(parser, output_and(), folders=["scratch"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+    add_device(parser)
     parser.add_argument("--workers", type=whole(0), default=0, help="that decode originals (default: %(default)s)")
     parser.set_defaults(run=run)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from titok.commands.doctor_score_parser import add_doctor_score
 from titok.commands.option_types import ending, folder_or, whole
 from titok.commands.outputs import add_overwrite, output_and
+from titok.commands.shared_options import add_device
 
 if TYPE_CHECKING:
     Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -103,7 +104,7 @@ def _add_fetch(verbs: Verbs) -> argparse.ArgumentParser:
 
 def _add_doctor(verbs: Verbs) -> argparse.ArgumentParser:
     doctor = verbs.add_parser("doctor", help="check this installation, its device and its numbers")
-    doctor.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+    add_device(doctor)
     doctor.add_argument("--full", action="store_true", help="also the tokens of a tokenizer of official size (S-128)")
     doctor.add_argument("--weights", help=f"the real TiTok-L-32 tokenizer: {_SOURCE}")
     doctor.add_argument("--config", type=Path, help="its released config, for a bare file of weights")
@@ -131,5 +132,5 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 def _add_compute(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="released config (.yaml, .json) of a bare file of weights")
     parser.add_argument("--batch-size", type=whole(), default=16, help="(default: %(default)s)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<index> (default: %(default)s)")
+    add_device(parser)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="(default: %(default)s)")
