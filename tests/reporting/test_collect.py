@@ -13,17 +13,16 @@ import pandas as pd
 import pytest
 
 from titok.reporting.collect import (
-    BestSamples,
     MissingScore,
     ProtocolMismatch,
     ScoreError,
-    best_samples,
     flatten,
     read_manifests,
     read_metrics_log,
     read_scores,
     statistic,
 )
+from titok.reporting.narrative import BestSamples, best_samples
 from titok.runtime.files import FileError
 
 

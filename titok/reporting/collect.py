@@ -262,28 +262,6 @@ def _note_labels(labels: dict[str, MetricLabel], metrics: Mapping[str, Mapping[s
             )
 
 
-@dataclass(frozen=True)
-class BestSamples:
-    """Whose samples are read best, and how many of them are read as the class asked for."""
-
-    generator: str
-    sampler: str
-    class_agreement: float
-
-
-def best_samples(scores: Scores, runs: Iterable[tuple[str, str]]) -> BestSamples | None:
-    """Of these generators and samplers, whose samples are read as asked most often, seeds averaged; None without such
-    scores."""
-    frame = scores.frame[scores.frame["kind"] == "generation"] if len(scores.frame) else scores.frame
-    if frame.empty or "class_agreement" not in frame:
-        return None
-    scores.require_one_protocol(frame, "class_agreement")
-    means = frame.groupby(["generator", "sampler"])["class_agreement"].mean().dropna().to_dict()
-    known = [run for run in dict.fromkeys(runs) if run in means]
-    best = max(known, key=lambda run: means[run], default=None)
-    return BestSamples(*best, float(means[best])) if best else None
-
-
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one with dotted keys."""
     flat: dict[str, Any] = {}

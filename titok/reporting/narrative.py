@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from titok.reporting.cells import count, number
-from titok.reporting.collect import Scores, best_samples
+from titok.reporting.collect import Scores
 from titok.reporting.grid import curve, grid_frame, size_name
 from titok.reporting.judgement import Judgement
 from titok.reporting.trends import GridTrends
@@ -78,6 +78,28 @@ CAPTIONS: dict[str, Caption] = {
         "Line charts of training loss over steps, one panel per task.",
     ),
 }
+
+
+@dataclass(frozen=True)
+class BestSamples:
+    """Whose samples are read best, and how many of them are read as the class asked for."""
+
+    generator: str
+    sampler: str
+    class_agreement: float
+
+
+def best_samples(scores: Scores, runs: Iterable[tuple[str, str]]) -> BestSamples | None:
+    """Of these generators and samplers, whose samples are read as asked most often, seeds averaged; None without such
+    scores."""
+    frame = scores.frame[scores.frame["kind"] == "generation"] if len(scores.frame) else scores.frame
+    if frame.empty or "class_agreement" not in frame:
+        return None
+    scores.require_one_protocol(frame, "class_agreement")
+    means = frame.groupby(["generator", "sampler"])["class_agreement"].mean().dropna().to_dict()
+    known = [run for run in dict.fromkeys(runs) if run in means]
+    best = max(known, key=lambda run: means[run], default=None)
+    return BestSamples(*best, float(means[best])) if best else None
 
 
 def headline(reporting: Reporting, scores: Scores) -> list[str]:
