@@ -78,14 +78,15 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
     run = BUILDERS[options.task](options)
     device = select_device(device_name, allow_tf32=run.training.compute.tf32)
     run.task.to(device)
+    config = _config(run)  # once: it reads all weights that the settings name
     with _closing(run.batches):
         train(
             run.task,
             run.batches,
             run.training,
             seed=options.seed,
-            config=_config(run),
-            state_dir=options.state / _identity(run, options),
+            config=config,
+            state_dir=options.state / _identity(run, options, config),
             output_dir=options.output.parent,
             evaluate=_milestone_scores(options, run.settings, device),
             inputs=run.inputs,
@@ -125,10 +126,10 @@ def _config(run: Run) -> dict[str, Any]:
     return FileSums().filled(run.settings).identity()
 
 
-def _identity(run: Run, options: argparse.Namespace) -> str:
+def _identity(run: Run, options: argparse.Namespace, config: dict[str, Any]) -> str:
     """Names the state of this very run: other settings, seeds or inputs start afresh beside it and lose nothing."""
     hashes = {role: sha256_file(path) for role, path in run.inputs.items()}
-    settings = {"task": options.task, "seed": options.seed, "config": _config(run), "inputs": hashes}
+    settings = {"task": options.task, "seed": options.seed, "config": config, "inputs": hashes}
     return fingerprint(settings)[:12]
 
 

@@ -105,10 +105,8 @@ def load_image_tokenizer(file: str | Path, device: torch.device | str = "cpu") -
     """A trained TiTok or VQGAN, or whatever else turns images into tokens and back."""
     model = load_folder(file, nn.Module, device)
     if not isinstance(model, ImageTokenizer):
-        _, config = load_model(existing_file(file))
-        _refuse(
-            file, config, model, "TiTok or VQGAN is needed, or another model that can encode, tokenize and detokenize"
-        )
+        needed = "TiTok or VQGAN is needed, or another model that can encode, tokenize and detokenize"
+        _refuse(file, own_config(model), model, needed)
     return model
 
 
