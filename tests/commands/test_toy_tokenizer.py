@@ -1,6 +1,6 @@
 """A tokenizer that nobody here knows, added as docs/extending.md says: saved, opened, used and scored by every verb.
 
-Run: pytest tests/models/test_toy_tokenizer.py
+Run: pytest tests/commands/test_toy_tokenizer.py
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands.conftest import bench  # noqa: F401 - a fixture
 from commands.workbench import Workbench, record
 from models.toy_tokenizer import Toy, ToyModel, toy_kind, write_toy  # noqa: F401 - a fixture
 from PIL import Image
@@ -83,7 +82,7 @@ def test_the_verbs_on_files_take_it(tmp_path: Path, picture: Path) -> None:
 
 
 @pytest.mark.usefixtures("toy_kind")
-def test_it_is_scored_and_its_tokens_are_extracted(bench: Workbench, tmp_path: Path) -> None:  # noqa: F811
+def test_it_is_scored_and_its_tokens_are_extracted(bench: Workbench, tmp_path: Path) -> None:
     model = write_toy(tmp_path / "toy", image_size=16, block=4)
     file = tmp_path / "toy" / "model.safetensors"
     shared = {"config": bench.config("score"), "data": bench.test_data, "judge": bench.model("judge")}
@@ -102,7 +101,7 @@ def test_it_is_scored_and_its_tokens_are_extracted(bench: Workbench, tmp_path: P
 
 
 @pytest.mark.usefixtures("toy_kind")
-def test_it_is_probed(bench: Workbench, tmp_path: Path) -> None:  # noqa: F811
+def test_it_is_probed(bench: Workbench, tmp_path: Path) -> None:
     write_toy(tmp_path / "toy", image_size=16, block=4)
     line = {"config": bench.config("probe"), "train": bench.train_data, "test": bench.test_data}
     line |= {"model": tmp_path / "toy" / "model.safetensors", "state": tmp_path / "state"}
