@@ -126,8 +126,8 @@ def test_page(page_file, seeded, reporting):
     assert text.count("✓ pass") == 7
     assert "8 of 8 trends hold" in text
     assert text.index('id="checks"') < text.index('id="trends"') < text.index('id="claims"')
-    assert 'class="unsure">214.7 ?' in text
-    assert "5.36 ± 0.08" in text
+    assert 'class="unsure">214.7\xa0?' in text
+    assert "5.36\xa0±\xa00.08" in text
     assert "Test CPU, 2 CPUs" in text
     assert "0123456789" in text
     assert all(head["scope"] in ("row", "col") for head in page.all("th"))
