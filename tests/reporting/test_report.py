@@ -60,6 +60,11 @@ def page_file(seeded, reporting, paper_file) -> Path:
     return write_page(seeded, reporting, paper_file)
 
 
+def unlinked(text: str) -> str:
+    """Without the links from words to their meaning."""
+    return re.sub(r'<a class="term"[^>]*>([^<]*)</a>', r"\1", text)
+
+
 def write_page(tree, reporting, paper_file) -> Path:
     root = tree.root
     tables = [
@@ -115,7 +120,14 @@ def test_page(page_file, seeded, reporting):
     for path in [*seeded.scores, *seeded.manifests]:
         assert path.relative_to(page_file.parent).as_posix() in targets
 
+    # Words are explained where they first stand, and once more at the end; table heads count, too.
+    assert text.index('href="#word-rfid-and-gfid"') < text.index('id="figure4"')
+    assert text.count('href="#word-rfid-and-gfid"') == 1
+    assert all(f'<div id="word-{name}"><dt>' in text for name in ("rfid-and-gfid", "psnr", "linear-probe", "judge"))
+    assert 'id="word-ro-crate"' not in text, "nothing here speaks of it"
+
     # Texts are escaped, the headline stands before the tables, and every table and check is there.
+    text = unlinked(text)
     assert "<title>Digits &amp; &lt;friends&gt;</title>" in text
     assert "A note of the &lt;study&gt;." in text
     for name in reporting.tables.names:
