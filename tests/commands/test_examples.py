@@ -5,6 +5,7 @@ Run: pytest tests/commands/test_examples.py
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
@@ -63,6 +64,16 @@ def test_every_option_says_what_it_is(path: tuple[str, ...]) -> None:
     hidden = {"==SUPPRESS=="}
     silent = [action.dest for action in VERBS[path]._actions if not action.help and action.dest not in hidden]
     assert silent == []
+
+
+def test_texts_are_plain_in_markdown() -> None:
+    parser = argparse.ArgumentParser(prog="titok")
+    verb = parser.add_subparsers().add_parser("look", help="at <things> with --care, as `a --b` does")
+    verb.add_argument("--care", choices=("a", "b"), help="[x] | *y*", required=True)
+    assert commands_markdown(parser) == (
+        "## titok look\n\nAt \\<things> with `--care`, as `a --b` does.\n\n"
+        "| option | what |\n| --- | --- |\n| `--care {a,b}` (required) | \\[x] \\| \\*y\\* |\n"
+    )
 
 
 def test_the_documentation_has_every_verb_and_option() -> None:

@@ -53,5 +53,8 @@ def _row(verb: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Signs that Markdown would read are kept as they are, but for back-quotes, which help texts use as it does."""
-    return re.sub(r"([|<*\[])", r"\\\1", text)
+    """Plain text for Markdown: what it would read otherwise is escaped, options become code; code stays as it is."""
+    parts = text.split("`")
+    for index in range(0, len(parts), 2):
+        parts[index] = re.sub(r"(?<![\w-])(--[a-z][a-z-]*)", r"`\1`", re.sub(r"([|<*\[])", r"\\\1", parts[index]))
+    return "`".join(parts)
