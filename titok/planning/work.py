@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from titok.config.image_counts import stated_images
 from titok.config.job_settings import (
     ClassifierJob,
     GeneratorJob,
@@ -68,16 +69,13 @@ def num_images(study: Study, split: Literal["train", "test"]) -> int:
     Raises:
         PlanError: it does not.
     """
-    dataset = study.dataset
-    if dataset.images is not None:
-        return dataset.images.train if split == "train" else dataset.images.test
-    known = {"digits": (1797 - dataset.test_images, dataset.test_images), "cifar10": (50_000, 10_000)}
-    if dataset.kind not in known:
+    found = stated_images(study.dataset, split)
+    if found is None:
         raise PlanError(
             f"how many images the study has is not stated, and nothing is read for a plan; add dataset.images, e.g. "
             f"{{train: 1281167, test: 50000}}, to study {study.study!r}"
         )
-    return known[dataset.kind][split == "test"]
+    return found
 
 
 TRAININGS: dict[str, tuple[JobKind, str]] = {
