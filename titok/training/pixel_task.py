@@ -41,11 +41,16 @@ class PixelTask(Task):
         super().__init__()
         self.model = model
         self.losses = losses
-        self.players = {MODEL: Player(model, training)}
+        first = Player(model, training)
+        self.players = {MODEL: first}
         if losses.adversarial is not None:
             settings = losses.adversarial.config
             self.players[DISCRIMINATOR] = Player(
-                losses.adversarial, training, learning_rate=settings.learning_rate, start_step=settings.start_step
+                losses.adversarial,
+                training,
+                learning_rate=settings.learning_rate,
+                start_step=settings.start_step,
+                scaler=first.scaler,
             )
 
     def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> Tensor | None:
