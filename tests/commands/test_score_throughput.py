@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from commands.workbench import Workbench, record
 
@@ -24,6 +25,7 @@ def test_the_record_says_how_fast_and_how(bench: Workbench, tmp_path: Path, prec
     subject = bench.targets.subject(generator="g", sampler="two-steps", seed=0)
     output = tmp_path / "speed.json"
     bench.run("score", "throughput", config=config, **models, subject=subject, device="cpu", output=output)
+    assert torch.backends.cudnn.benchmark, "as the official sampling script has it"
     found = record(output)
     speed = found["metrics"]["sampling_images_per_second"]
     assert speed["interval"]["low"] <= speed["value"] <= speed["interval"]["high"]

@@ -23,7 +23,7 @@ def throughput(options: argparse.Namespace) -> None:
     """Times whole batches, tokens and de-tokenization, after a warm-up, and counts their operations."""
     job = load_job(options.config, ThroughputJob)
     settings = job.throughput
-    device = select_device(options.device, allow_tf32=settings.tf32)
+    device = select_device(options.device, allow_tf32=settings.tf32, try_convolutions=True)
     generator = load_generator(options.generator, device)
     tokenizer = load_image_tokenizer(options.tokenizer, device)
     num_images = settings.batch_size * (settings.warmup_batches + settings.batches)

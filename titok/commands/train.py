@@ -76,7 +76,7 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
     """In this process, alone or with others."""
     seed_everything(options.seed, "init", options.task)
     run = BUILDERS[options.task](options)
-    device = select_device(device_name, allow_tf32=run.training.compute.tf32)
+    device = select_device(device_name, allow_tf32=run.training.compute.tf32, try_convolutions=True)
     run.task.to(device)
     config = _config(run)  # once: it reads all weights that the settings name
     with _closing(run.batches):
