@@ -214,9 +214,11 @@ class Run:
         self.seconds += self.window.seconds
         rate = self.task.players[MODEL].learning_rate(self.step - 1)
         is_first = not self.latest
+        first_step = self.step - self.window.num_samples // self.training.batch_size
         self.latest = {"learning_rate": rate, **self.window.close()}
         if self.utilisation is not None:
-            self.latest["mfu"] = self.utilisation.share(self.latest["images_per_second"])
+            images_per_second = self.latest["images_per_second"]
+            self.latest["mfu"] = self.utilisation.share(images_per_second, first_step, self.step)
         if self.is_milestone():
             self.latest |= self.scores()
         self.log.write(self.step, self.latest)
