@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from commands.workbench import Workbench, record
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 THROUGHPUT = {"batch_size": 4, "warmup_batches": 1, "batches": 3}
 
@@ -24,7 +25,15 @@ def test_the_record_says_how_fast_and_how(bench: Workbench, tmp_path: Path, prec
     models = {"generator": bench.model("g"), "tokenizer": bench.model("two")}
     subject = bench.targets.subject(generator="g", sampler="two-steps", seed=0)
     output = tmp_path / "speed.json"
+    kept: set[bool] = set()
+
+    def look(module: torch.nn.Module, _: object) -> None:
+        kept.update(weight.requires_grad for weight in module.parameters() if not weight.is_meta)  # meta: counted only
+
+    hook = register_module_forward_pre_hook(look)
     bench.run("score", "throughput", config=config, **models, subject=subject, device="cpu", output=output)
+    hook.remove()
+    assert kept == {precision == "bf16"}, "autocast keeps casts of weights that want gradients, and of no others"
     assert torch.backends.cudnn.benchmark, "as the official sampling script has it"
     found = record(output)
     speed = found["metrics"]["sampling_images_per_second"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-import torch
 
 from titok.commands.score_records import write_score
 from titok.config.job_settings import ThroughputJob
@@ -16,7 +15,7 @@ from titok.generation.sample import sample_images
 from titok.models.folder import load_generator, load_image_tokenizer
 from titok.models.parameters import count_parameters
 from titok.runtime.device import describe_device, select_device
-from titok.training.speed import PRECISIONS
+from titok.runtime.precision import inference
 
 
 def throughput(options: argparse.Namespace) -> None:
@@ -28,8 +27,7 @@ def throughput(options: argparse.Namespace) -> None:
     tokenizer = load_image_tokenizer(options.tokenizer, device)
     num_images = settings.batch_size * (settings.warmup_batches + settings.batches)
     labels = np.arange(num_images, dtype=np.int64) % generator.token_space.num_classes
-    dtype = PRECISIONS[settings.precision]
-    with torch.autocast(device.type, dtype, enabled=dtype is not None):
+    with inference(device, settings.precision, generator, tokenizer):
         batches = sample_images(
             generator,
             tokenizer.detokenize,

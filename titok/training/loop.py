@@ -19,6 +19,7 @@ from titok.config.training import Training
 from titok.models.parameters import count_parameters
 from titok.runtime.files import atomic_path, sha256_json, write_json
 from titok.runtime.manifest import provenance
+from titok.runtime.precision import PRECISIONS
 from titok.runtime.processes import Agreement, place
 from titok.runtime.progress import progress
 from titok.runtime.seed import derive_seed, generator
@@ -31,7 +32,7 @@ from titok.training.health import CollapseWatch, SickRunError, Window, check_los
 from titok.training.metrics_log import TENSORBOARD_SECONDS, JsonLinesLog, LateTensorBoardLog, MetricsLog, NullLog, Tee
 from titok.training.prefetch import ready_batches
 from titok.training.shares import Shares
-from titok.training.speed import PRECISIONS, prepare_modules
+from titok.training.speed import prepare_modules
 from titok.training.task import MODEL, Batches, Task, Turn, mean_terms
 from titok.training.utilisation import Utilisation
 
