@@ -22,11 +22,6 @@ class MaskingDraws:
     drop: Tensor
     """(B,) decides whose class is dropped."""
 
-    def to(self, device: torch.device) -> MaskingDraws:
-        """The same numbers on ``device``."""
-        parts = (self.progress, self.order, self.drop)
-        return MaskingDraws(*(part.to(device, non_blocking=True) for part in parts))
-
 
 @dataclass(frozen=True)
 class MaskedTokens:
