@@ -149,8 +149,13 @@ class Player:
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what ``state_dict`` gave, for the same module."""
+        """Restores what ``state_dict`` gave, for the same module; keeps none of its tensors, which may be pages of a
+        file."""
         for name, parameter in self.parameters.items():
             parameter.copy_(state["parameters"][name])
         self.optimizer.load_state_dict(state["optimizer"])
+        for moments in self.optimizer.state.values():
+            for name, value in moments.items():
+                if isinstance(value, Tensor) and value.device.type == "cpu":  # on a GPU it is a copy already
+                    moments[name] = value.clone()
         self.scaler.load_state_dict(state["scaler"])
