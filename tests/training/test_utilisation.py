@@ -12,7 +12,7 @@ from training.tiny import build
 from titok.config.training import Compute
 from titok.training.flops import StepFlops
 from titok.training.loop import train
-from titok.training.utilisation import Utilisation, by_arithmetic, device_peaks, named_peaks
+from titok.training.utilisation import BOARDS, PEAKS, Utilisation, by_arithmetic, device_peaks, named_peaks
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,20 @@ from titok.training.utilisation import Utilisation, by_arithmetic, device_peaks,
         ("NVIDIA H100 NVL", "half", 835.5),
         ("NVIDIA H200", "tf32", 494.7),
         ("NVIDIA H200 NVL", "tf32", 417.5),
+        ("NVIDIA GH200 480GB", "half", 989.4),
     ],
 )
 def test_peaks_are_the_makers(name: str, arithmetic: str, teraflops: float) -> None:
     peaks = named_peaks(name)
     assert peaks is not None
     assert peaks[arithmetic] == pytest.approx(teraflops * 1e12)
+
+
+def test_tensor_cores_are_counted_without_sparsity() -> None:
+    """Half precision has twice TF32's rate on all of them; the sheets' figures with sparsity would be twice again."""
+    for rates in (PEAKS | BOARDS).values():
+        assert rates["half"] == pytest.approx(2 * rates["tf32"], rel=2e-3)  # the sheets round
+        assert rates["half"] < 1000e12
 
 
 @pytest.mark.parametrize("name", ["NVIDIA H100 80GB HBM3 MIG 1g.10gb", "Some Other GPU"])
