@@ -280,8 +280,7 @@ def _compare_sum(path: Path) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     """Mapped, not read: the processes of a machine share its pages, and what goes to a GPU goes there from them."""
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    return state
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _step_of(path: Path) -> int:
