@@ -26,7 +26,7 @@ from titok.generation.schedule import guidance_scales
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job, PlanError
 from titok.training.flops import step_of_job
-from titok.training.utilisation import arithmetic_of
+from titok.training.utilisation import arithmetic_of, by_arithmetic
 
 INCEPTION_FLOPS = 11_426_432_192
 """InceptionV3 at 299 x 299, the network of FID; a test counts it."""
@@ -96,17 +96,11 @@ def _training(planned: Job, study: Study) -> Work:
     assert isinstance(settings, ClassifierJob | VQGANJob | Stage1Job | PixelStageJob | GeneratorJob)
     training = settings.training
     step = step_of_job(settings, kind, _critic(study, getattr(settings, "losses", None)))
-    own = arithmetic_of(training.compute)
-    full = "tf32" if training.compute.tf32 else "fp32"
-    # Losses, and the proxy VQGAN that looks on, stay in float32 under autocast; stage 2's own encoder does not.
-    frozen = full if kind == "stage1" else own
     late = max(0, training.steps - step.start_step) / training.steps
-    parts = ((own, step.model), (frozen, step.frozen), (full, step.perceptual), (full, step.adversary * late))
     images = training.steps * training.batch_size
-    flops: dict[str, float] = {}
-    for arithmetic, number in parts:
-        flops[arithmetic] = flops.get(arithmetic, 0.0) + images * number
-    return Work("training", kind, images, {key: value for key, value in flops.items() if value}, spreads=True)
+    per_image = by_arithmetic(step, kind, training.compute, playing=late)
+    flops = {arithmetic: images * number for arithmetic, number in per_image.items()}
+    return Work("training", kind, images, flops, spreads=True)
 
 
 def _critic(study: Study, losses: object) -> ClassifierModel | None:
