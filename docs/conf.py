@@ -18,6 +18,7 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "measurements"]
 html_theme = "furo"
 html_title = project
+html_show_copyright = False  # LICENSE says whose it is; the theme's line would name nobody
 templates_path: list[str] = []
 
 # One page per package, made anew with every build.

@@ -104,6 +104,21 @@ def claims() -> str:
     return claims_markdown(judge_claims(chosen, evidence))
 
 
+def glossary() -> str:
+    """What the pages' words mean, as studies' pages say it."""
+    from titok.reporting.glossary import glossary_markdown
+
+    return glossary_markdown()
+
+
+def commands() -> str:
+    """Every verb, from the command line's own help."""
+    from titok.cli import build_parser
+    from titok.commands.verb_pages import commands_markdown
+
+    return commands_markdown(build_parser())
+
+
 def bench(file: str) -> str:
     """Rows of a benchmark of models (`make bench`)."""
     head = ("what", "precision", "seconds", "per second", "GFLOP", "of matrix-multiply peak", "peak memory, GiB")
@@ -214,6 +229,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) ->
 
 BLOCKS: dict[str, Callable[..., str]] = {
     "claims": claims,
+    "commands": commands,
+    "glossary": glossary,
     "bench": bench,
     "comparisons": comparisons,
     "data": data,

@@ -21,6 +21,7 @@ from titok import __version__
 from titok.commands.claims_parser import add_claims
 from titok.commands.code_verbs import add_code_verbs
 from titok.commands.compare_parser import add_compare
+from titok.commands.examples import add_examples
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
 from titok.commands.option_types import Parser, ending, folder_or, number, weights_name, whole
@@ -106,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_compare(verbs, _lazy)
     add_code_verbs(verbs, _lazy)
     add_file_verbs(verbs, _lazy)
+    add_examples(parser)
     return parser
 
 
@@ -162,7 +164,7 @@ def _add_data_verbs(verbs: Verbs) -> None:
         epilog="example: titok parity --data results/imagenet256/data/train.index.npz --output parity.json",
     )
     add_paths(parity, data="index of the shards", output="report (.json) to write")
-    parity.add_argument("--decoder", choices=("torchvision",), default="torchvision")
+    parity.add_argument("--decoder", choices=("torchvision",), default="torchvision", help="the faster one")
     parity.add_argument("--resize", type=whole(), default=256, help="pixels of the shorter edge (default: %(default)s)")
     parity.add_argument("--crop", type=whole(), default=256, help="side of the centre crop (default: %(default)s)")
     parity.add_argument("--images", type=whole(), default=256, help="how many to compare (default: %(default)s)")
@@ -178,12 +180,16 @@ def _add_train(verbs: Verbs) -> None:
         description="Trains one thing. Stopped by Ctrl-C or a signal it saves and the same command continues; "
         "a finished run is only exported again. Several processes: torchrun --nproc-per-node 4 -m titok train ...",
     )
-    train.add_argument("task", choices=("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator"))
+    train.add_argument(
+        "task",
+        choices=("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator"),
+        help="what to train; --config must be of the same kind",
+    )
     add_paths(train, config="resolved settings of this run")
     train.add_argument("--output", type=weights_name, required=True, help="FOLDER/model.safetensors to write")
     add_overwrite(train, model_files("metrics.jsonl", "manifest.json"), ours="training", folders=["state"])
     train.add_argument("--state", type=Path, required=True, help="folder for checkpoints and the running log")
-    train.add_argument("--seed", type=int, required=True)
+    train.add_argument("--seed", type=int, required=True, help="of first weights, batches, crops, masks, dropout")
     train.add_argument("--data", type=Path, help="index of the training shards (all tasks but generator)")
     train.add_argument("--tokens", type=Path, help="token file (generator)")
     train.add_argument("--vqgan", type=Path, help="model file of the proxy VQGAN (stage1)")
@@ -211,7 +217,7 @@ def _add_train(verbs: Verbs) -> None:
         description="Opens released weights (downloading them if need be), checks their sum and that they are the "
         "model that the settings describe, and writes them as a model folder of the study.",
     )
-    adopt.add_argument("kind", choices=("tokenizer", "generator", "vqgan"))
+    adopt.add_argument("kind", choices=("tokenizer", "generator", "vqgan"), help="what the weights are of")
     add_paths(adopt, config="resolved settings: source and model")
     adopt.add_argument("--output", type=weights_name, required=True, help="FOLDER/model.safetensors to write")
     add_overwrite(adopt, model_files("manifest.json"), ours="adopted")
@@ -228,7 +234,7 @@ def _add_sample(verbs: Verbs) -> None:
         help="sample file (.npz) to write, or a folder for parts of 128 MiB and their index.json; facts about it go "
         "beside it as .json. Stopped, the same command goes on",
     )
-    sample.add_argument("--seed", type=int, required=True)
+    sample.add_argument("--seed", type=int, required=True, help="of the noise, with each sample's number")
     add_execution(sample)
     add_device(sample)
     add_overwrite(sample, sample_files, ours="samples")

@@ -97,6 +97,17 @@ def test_a_right_subject_is_kept_with_all_that_it_says() -> None:
     assert options.subject == {"generator": "g", "sampler": "s", "seed": 3, "mine": [1]}
 
 
+@pytest.mark.parametrize(
+    ("text", "words"), [("[1]", "is no JSON object"), ("nonsense", "is no JSON"), ("3", "no JSON object")]
+)
+def test_execution_is_an_object(text: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["score", "codec", "--codec", "jpeg", "--quality", "9", "--config", "c", "--output", "o.json", "--data", "d"]
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([*line, "--execution", text])
+    assert words in capsys.readouterr().err
+    assert build_parser().parse_args([*line, "--execution", '{"a": 1}']).execution == {"a": 1}
+
+
 def test_no_option_of_any_verb_takes_a_bare_number() -> None:
     """`int` and `float` know no limits; seeds are any whole number."""
 

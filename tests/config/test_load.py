@@ -6,12 +6,13 @@ Run: pytest tests/config/test_load.py
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from config.studies import SHIPPED, TINY, changed, tiny_document, without
 
-from titok.config.job_settings import DataJob, GeneratorJob
+from titok.config.job_settings import DataJob, GeneratorJob, SampleJob
 from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, apply_defaults, dump_yaml, load_job, load_study, merge, read_yaml
 from titok.config.study import Study
@@ -214,6 +215,53 @@ def test_resolved_jobs_survive_the_way_through_their_file(tmp_path: Path) -> Non
         path = tmp_path / f"{kind}-{name}.yaml"
         path.write_text(dump_yaml(settings))
         assert load_job(path, type(settings)) == settings
+
+
+@pytest.mark.parametrize("study_file", SHIPPED, ids=lambda path: path.stem)
+def test_what_decides_no_result_may_be_said_anew(study_file: Path, tmp_path: Path) -> None:
+    """Everything that the workflow hands over is taken, of every job of every study."""
+    study = load_study(study_file)
+    for kind, name in job_names(study):
+        settings = job(study, kind, name)
+        path = tmp_path / f"{kind}-{name}.yaml"
+        path.write_text(dump_yaml(settings))
+        assert load_job(path, type(settings), settings.execution()) == settings
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "execution", "words"),
+    [
+        (
+            "sample",
+            "two-steps",
+            {"batch_size": 7, "sampler": {"num_steps": 1}},
+            r"names sampler\.num_steps, which .*: batch_",
+        ),
+        (
+            "stage1",
+            "s2",
+            {"training": {"steps": 9, "keep_checkpoints": 3}},
+            r"names training\.steps, .*: training\.check",
+        ),
+        ("tokens", "all", {"views": {"crops": "five"}}, r"names views\.crops, .* allowed here: nothing;"),
+    ],
+)
+def test_what_decides_a_result_may_not(
+    kind: Any, name: str, execution: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    settings = job(load_study(TINY), kind, name)
+    path = tmp_path / "job.yaml"
+    path.write_text(dump_yaml(settings))
+    with pytest.raises(ConfigError, match=words):
+        load_job(path, type(settings), execution)
+
+
+def test_execution_is_said_anew(tmp_path: Path) -> None:
+    settings = job(load_study(TINY), "sample", "two-steps")
+    path = tmp_path / "job.yaml"
+    path.write_text(dump_yaml(settings))
+    told = load_job(path, SampleJob, {"batch_size": 7})
+    assert (told.batch_size, told.identity()) == (7, settings.identity())
 
 
 def test_job_files_are_as_strict(tmp_path: Path) -> None:

@@ -78,6 +78,12 @@ def test_the_standards_own_library_reads_it(finished, tmp_path):
     assert any(entity["@type"] == "ScholarlyArticle" and "32 Tokens" in entity["name"] for entity in graph)
 
 
+def test_the_workflow_must_be_where_it_runs(finished, tmp_path):
+    with pytest.raises(CrateError, match=r"has no CITATION\.cff, no Snakefile.*in the project's folder"):
+        pack(finished, tmp_path / "study.zip", root=tmp_path)
+    assert not (tmp_path / "study.zip").exists()
+
+
 def test_unfinished_studies_are_refused(tree, tmp_path):
     with pytest.raises(CrateError, match=r"has no report\.html: finish the study first"):
         pack(tree, tmp_path / "study.zip")

@@ -60,6 +60,11 @@ def page_file(seeded, reporting, paper_file) -> Path:
     return write_page(seeded, reporting, paper_file)
 
 
+def unlinked(text: str) -> str:
+    """Without the links from words to their meaning."""
+    return re.sub(r'<a class="term"[^>]*>([^<]*)</a>', r"\1", text)
+
+
 def write_page(tree, reporting, paper_file) -> Path:
     root = tree.root
     tables = [
@@ -115,7 +120,16 @@ def test_page(page_file, seeded, reporting):
     for path in [*seeded.scores, *seeded.manifests]:
         assert path.relative_to(page_file.parent).as_posix() in targets
 
+    # Words are explained where they first stand, and once more at the end; table heads count, too.
+    assert text.index('href="#word-rfid-and-gfid"') < text.index('id="figure4"')
+    assert text.count('href="#word-rfid-and-gfid"') == 1
+    assert re.search(r'7 of 7 <a class="term" href="#word-working-check"[^>]*>working checks</a> passed', text)
+    assert re.search(r'8 of 8 <a class="term" href="#word-trend"[^>]*>trends</a> hold', text)
+    assert all(f'<div id="word-{name}"><dt>' in text for name in ("rfid-and-gfid", "psnr", "linear-probe", "judge"))
+    assert 'id="word-ro-crate"' not in text, "nothing here speaks of it"
+
     # Texts are escaped, the headline stands before the tables, and every table and check is there.
+    text = unlinked(text)
     assert "<title>Digits &amp; &lt;friends&gt;</title>" in text
     assert "A note of the &lt;study&gt;." in text
     for name in reporting.tables.names:
@@ -126,8 +140,8 @@ def test_page(page_file, seeded, reporting):
     assert text.count("✓ pass") == 7
     assert "8 of 8 trends hold" in text
     assert text.index('id="checks"') < text.index('id="trends"') < text.index('id="claims"')
-    assert 'class="unsure">214.7 ?' in text
-    assert "5.36 ± 0.08" in text
+    assert 'class="unsure">214.7\xa0?' in text
+    assert "5.36\xa0±\xa00.08" in text
     assert "Test CPU, 2 CPUs" in text
     assert "0123456789" in text
     assert all(head["scope"] in ("row", "col") for head in page.all("th"))
@@ -200,14 +214,14 @@ def test_the_headline_speaks_of_the_samples_that_are_shown(tree, reporting):
 
 def test_a_page_whose_checks_are_switched_off_is_not_green(tree, reporting, paper_file):
     quiet = reporting.model_copy(update={"checks": Checks(enabled=False)})
-    text = write_page(tree, quiet, paper_file).read_text(encoding="utf-8")
+    text = unlinked(write_page(tree, quiet, paper_file).read_text(encoding="utf-8"))
     assert '<span class="tag">2 of 2 working checks passed</span> The study has switched off the other' in text
     assert 'class="tag pass">2 of 2' not in text
 
 
 def test_a_failed_check_and_an_open_trend_are_named(tree, reporting, paper_file):
     tree.edit("reconstruction/s8/stage1/seed0", "classifier_accuracy", 0.2)
-    text = write_page(tree, reporting, paper_file).read_text(encoding="utf-8")
+    text = unlinked(write_page(tree, reporting, paper_file).read_text(encoding="utf-8"))
     assert '<span class="tag fail">6 of 7 working checks passed</span>' in text
     assert '(failed: <a href="#checks">reconstructions_read</a>)' in text
     assert "0 of 8 trends hold" in text

@@ -15,7 +15,7 @@ import pytest
 from titok.config.reporting import Tables
 from titok.config.rows import Row
 from titok.config.rows import Table as TableRows
-from titok.reporting.cells import PAPER_NOTE, Table
+from titok.reporting.cells import PAPER_NOTE, Block, Table
 from titok.reporting.collect import MissingScore, ProtocolMismatch, Scores, read_scores
 from titok.reporting.paper import Paper, PaperError, read_paper
 from titok.reporting.tables import build_table, make_table
@@ -34,10 +34,15 @@ def paper(paper_file) -> Paper:
     return read_paper(paper_file)
 
 
-def cell(table: Table, row: str, head: str, block: int = 0) -> str:
-    """Text at a row's label and a column's head."""
-    found = table.blocks[block]
-    texts = {line[0].text: [part.text for part in line] for line in found.rows}
+def part(table: Table, head: str) -> Block:
+    """The part of a table that has a column of this head."""
+    return next(block for block in table.blocks if head in block.columns)
+
+
+def cell(table: Table, row: str, head: str, block: int | None = None) -> str:
+    """Text at a row's label and a column's head; ``block``: where several parts have such a column."""
+    found = part(table, head) if block is None else table.blocks[block]
+    texts = {line[0].text: [item.text for item in line] for line in found.rows}
     return texts[row][list(found.columns).index(head)]
 
 
@@ -74,8 +79,8 @@ def test_intervals_stand_beside_single_records_only(reporting, tree, paper):
 
 
 def test_the_distance_at_infinite_n_has_a_column_where_it_is_known(reporting, tree, paper, scores):
-    heads = build_table("table1", reporting.tables, scores, paper).blocks[0].columns
-    assert not any("infinite" in head for head in heads)
+    blocks = build_table("table1", reporting.tables, scores, paper).blocks
+    assert not any("infinite" in head for block in blocks for head in block.columns)
     path = tree.root / "scores/reconstruction/vqgan.json"
     record = json.loads(path.read_text())
     label = {"label": "digits-rFID at infinite N", "better": "lower", "unit": ""}
@@ -85,17 +90,27 @@ def test_the_distance_at_infinite_n_has_a_column_where_it_is_known(reporting, tr
     assert cell(table, "MaskGIT-VQGAN", "digits-rFID at infinite N ↓") == "1.75"
 
 
+def test_whole_systems_are_shown_in_parts(reporting, scores, paper):
+    table = build_table("table1", reporting.tables, scores, paper)
+    assert [block.title for block in table.blocks] == ["Reconstruction", "Generation", "Speed"]
+    rows = [[row[0].text for row in block.rows] for block in table.blocks]
+    assert "DiT-XL/2" not in rows[0]
+    assert "DiT-XL/2" in rows[1], "its gFID is cited"
+    assert len(table.data) == len(reporting.tables.table1.rows), "the data has every row, once"
+    assert [block.title for block in build_table("table3a", reporting.tables, scores, paper).blocks] == [""]
+
+
 def test_unsure_paper_numbers_are_marked(reporting, scores, paper):
     table = build_table("table1", reporting.tables, scores, paper)
-    head = list(table.blocks[0].columns)
-    found = next(row for row in table.blocks[0].rows if row[0].text == "TiTok-B-4")
-    unsure = found[head.index("paper (ImageNet) IS ↑")]
+    generation = part(table, "paper (ImageNet) IS ↑")
+    found = next(row for row in generation.rows if row[0].text == "TiTok-B-4")
+    unsure = found[list(generation.columns).index("paper (ImageNet) IS ↑")]
     assert (unsure.text, unsure.style) == ("214.7 ?", "unsure")
 
 
 def test_rows_of_the_paper_alone_have_no_numbers_of_ours(reporting, scores, paper):
     table = build_table("table1", reporting.tables, scores, paper)
-    assert cell(table, "DiT-XL/2", "digits-rFID ↓") == ""
+    assert cell(table, "DiT-XL/2", "digits-gFID ↓") == ""
     assert cell(table, "DiT-XL/2", "paper (ImageNet) gFID ↓") == "2.27"
 
 
@@ -124,15 +139,18 @@ def test_numbers_of_the_papers_kind_have_differences_and_verdicts(reporting, tre
     head = list(table.blocks[0].columns)
     ours = head.index("digits-rFID ↓")
     assert head[ours : ours + 4] == ["digits-rFID ↓", "paper rFID ↓", "difference", "verdict"]
-    rows = {row[0].text: [part.text for part in row][ours : ours + 4] for row in table.blocks[0].rows}
+    rows = {row[0].text: [item.text for item in row][ours : ours + 4] for row in table.blocks[0].rows}
     # The paper's 2.28 is 0.02 away, less than 3 %.
     assert rows["MaskGIT-VQGAN"] == ["2.30 [2.20, 2.40]", "2.28", "+0.02", "verified"]
     # Two seeds, 5.29 and 2.30: their spread allows the paper's 2.21.
     assert rows["TiTok-L-2"][1:] == ["2.21", "+1.59", "within the prediction interval"]
     assert rows["TiTok-S-8"][3] == "outside"
-    assert rows["DiT-XL/2"] == ["", "", "", ""], "the paper cites no rFID of it"
-    speed = head.index("paper images/s on an A100 ↑")
-    assert head[speed + 1 :] == [], "another machine's speed is not judged"
+    assert "DiT-XL/2" not in rows, (
+        "the paper cites no rFID of it, so that the part on reconstruction has nothing to say"
+    )
+    assert list(part(table, "paper images/s on an A100 ↑").columns)[-1] == "paper images/s on an A100 ↑", (
+        "another machine's speed is not judged"
+    )
     assert "at most 3% of the paper's number" in table.paper_note
     data = table.data.set_index("label")
     assert data.loc["MaskGIT-VQGAN", "rfid_difference"] == pytest.approx(0.02)

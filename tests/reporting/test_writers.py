@@ -73,10 +73,37 @@ def test_html_is_well_formed_scoped_and_escaped(table):
     assert container is not None
     assert container.get("class") == "scroll"
     assert [head.get("scope") for head in root.iter("th")] == ["col"] * 3 + ["row"] * 2
-    assert [cell.text for cell in root.iter("td")] == ["1.0 ± 0.1", "2.0 ?", None, "3.0"]
+    assert [cell.text for cell in root.iter("td")] == ["1.0\xa0±\xa00.1", "2.0\xa0?", None, "3.0"]
     assert [cell.get("class") for cell in root.iter("td")] == ["plain", "unsure", "plain", "paper"]
     assert next(root.iter("caption")).text == "one"
     assert root.find("script") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("1 234.5 [1 068.6, 1 134.6]", ["1 234.5", "[1 068.6, 1 134.6]"]),
+        ("177 M (287 M)", ["177 M", "(287 M)"]),
+        ("+0.02 within the prediction interval", ["+0.02", "within", "the", "prediction", "interval"]),
+        ("44.12 ± 15.19", ["44.12 ± 15.19"]),
+        ("7.8 †", ["7.8 †"]),
+    ],
+)
+def test_cells_break_between_numbers_and_never_within(text, pieces):
+    block = Block("", ["", "x"], [[Cell("row"), Cell(text)]])
+    root = ElementTree.fromstring(f"<div>{html_table(Table('t', 'T', [block], pd.DataFrame()))}</div>")
+    found = next(root.iter("td")).text
+    assert [piece.replace("\xa0", " ") for piece in str(found).split(" ")] == pieces
+
+
+def test_regions_are_told_apart(table):
+    parts = [Block(title, table.blocks[0].columns, table.blocks[0].rows) for title in ("Generation", "")]
+    for name, expected in (
+        ("Table 1", ["Table 1: Generation", "Table 1"]),
+        ("Table 2", ["Table 2: Generation", "Table 2"]),
+    ):
+        root = ElementTree.fromstring(f"<div>{html_table(Table('t', name, parts, pd.DataFrame()))}</div>")
+        assert [region.get("aria-label") for region in root.iter("div")][1:] == expected
 
 
 def test_csv_has_no_index(table):

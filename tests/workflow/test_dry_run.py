@@ -100,6 +100,14 @@ def test_mistakes_are_told_before_any_job(empty: Sandbox) -> None:
     assert not empty.results.exists()
 
 
+def test_too_few_images_are_told_before_any_job(empty: Sandbox) -> None:
+    empty.write_study(changed(tiny_document(), "dataset.test_images", 64))
+    done = empty.snakemake("--dry-run")
+    assert done.status == 1
+    assert "tiny.yaml: its scores would be refused: 64 test images cannot fill a covariance of 64 features" in done.said
+    assert "Building DAG of jobs" not in done.said
+
+
 def test_a_missing_study_is_told_by_name(empty: Sandbox) -> None:
     done = empty.snakemake("--dry-run", study="nowhere.yaml")
     assert done.status == 1

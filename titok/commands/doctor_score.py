@@ -20,7 +20,7 @@ from titok.data.shards import ShardReader
 from titok.data.streamed import StreamedSet
 from titok.data.transforms import pixels, to_uint8
 from titok.evaluation.explanation import CLOSE, Explanation, explain
-from titok.evaluation.findings import ScoreError
+from titok.evaluation.findings import ScoreError, rank_findings
 from titok.evaluation.reference import Reference, load_reference
 from titok.evaluation.samples import Samples
 from titok.evaluation.waterfall import Network, Row, Rule, Waterfall
@@ -194,11 +194,8 @@ def _note_what_is_odd(waterfall: Waterfall) -> None:
     count, originals = len(waterfall.samples), waterfall.originals
     if originals is not None and len(originals) != count:
         waterfall.notes.append(f"pairs: {count} samples stand against {len(originals)} originals; rFID needs as many")
-    if count <= InceptionExtractor.feature_dim:
-        waterfall.notes.append(
-            f"{count} images cannot fill a covariance of {InceptionExtractor.feature_dim} features; every FID below is "
-            f"too large, and only their order means something"
-        )
+    for finding in rank_findings(count, InceptionExtractor.feature_dim, "images"):
+        waterfall.notes.append(f"{finding.found}; every FID below is too large, and only their order means something")
 
 
 def _originals(options: argparse.Namespace, samples: Samples) -> ShardOriginals | ArrayOriginals | None:

@@ -130,6 +130,19 @@ def weights_name(text: str) -> Path:
     return path
 
 
+def json_object(text: str) -> dict[str, Any]:
+    """Settings as a JSON object."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no JSON ({error}); write for example '{{\"batch_size\": 8}}'"
+        ) from error
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text} is no JSON object; write for example '{{\"batch_size\": 8}}'")
+    return found
+
+
 def subject(*names: str) -> Callable[[str], dict[str, Any]]:
     """What is scored, as a JSON object with these ``names`` (text) and the whole number ``seed``; more may follow."""
 

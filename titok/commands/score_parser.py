@@ -31,7 +31,7 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     probe.set_defaults(run=lazy("score_probe", "linear_probe"))
 
     codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
-    codec.add_argument("--codec", choices=("jpeg", "webp"), required=True)
+    codec.add_argument("--codec", choices=("jpeg", "webp"), required=True, help="how images are written and read")
     codec.add_argument("--quality", type=whole(1, 100), required=True, help="1 to 100")
     add_paths(codec, data="index of the test shards")
     codec.set_defaults(run=lazy("score", "codec"))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from titok.commands.option_types import subject, whole
+from titok.commands.option_types import json_object, subject, whole
 
 
 def add_paths(parser: argparse.ArgumentParser, **paths: str) -> None:
@@ -22,7 +21,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--execution",
-        type=json.loads,
+        type=json_object,
         help="settings that decide no result, as JSON, over those of --config: how many images at once, how often to "
         "save, where weights lie",
     )

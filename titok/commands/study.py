@@ -11,12 +11,18 @@ from titok.config.absent import absent_files
 from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, dump_yaml, load_study
 from titok.config.study import Study
+from titok.evaluation.findings import ScoreError
+from titok.evaluation.foreseen import require_enough_images
 from titok.runtime.files import write_text
 
 
 def check(options: argparse.Namespace) -> None:
     """Reads a study; prints what it trains, or every mistake in it."""
     study = load_study(options.study)
+    try:
+        require_enough_images(study)
+    except ScoreError as error:
+        raise ConfigError(f"{options.study}: {error}") from None
     print(
         f"{options.study}: study {study.study!r} is in order: {len(study.tokenizers)} tokenizers, "
         f"{len(study.generators)} generators, {len(study.samplers)} samplers"

@@ -48,7 +48,7 @@ from titok.training.single_stage import SingleStageTask
 from titok.training.stage1 import Stage1Task
 from titok.training.stage2 import Stage2Task
 from titok.training.task import Batches, Task
-from titok.training.utilisation import Utilisation, device_peak
+from titok.training.utilisation import Utilisation, device_peaks
 
 
 class OptionError(Exception):
@@ -76,7 +76,7 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
     """In this process, alone or with others."""
     seed_everything(options.seed, "init", options.task)
     run = BUILDERS[options.task](options)
-    device = select_device(device_name, allow_tf32=run.training.compute.tf32)
+    device = select_device(device_name, allow_tf32=run.training.compute.tf32, try_convolutions=True)
     run.task.to(device)
     config = _config(run)  # once: it reads all weights that the settings name
     with _closing(run.batches):
@@ -97,12 +97,14 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
 
 def _utilisation(run: Run, device: torch.device) -> Utilisation | None:
     """What the task costs per image beside what the devices can do, where that is known."""
-    peak = device_peak(device, run.training.compute)
-    if peak is None:
+    peaks = device_peaks(device)
+    if peaks is None:
         return None
-    from titok.commands.train_flops import flops_per_image  # counts on the meta device, for a second
+    from titok.training.flops import step_of_job  # counts on the meta device, for a second
 
-    return Utilisation(flops_per_image(run.settings, run.task.name), peak * place().world_size)
+    # A critic among the losses counts as the default classifier, for its settings lie in its own model file.
+    step = step_of_job(run.settings, run.task.name)
+    return Utilisation(step, run.task.name, run.training.compute, peaks, place().world_size)
 
 
 def _milestone_scores(options: argparse.Namespace, job: Section, device: torch.device) -> Evaluate | None:

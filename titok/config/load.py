@@ -111,10 +111,25 @@ def load_job(path: str | Path, section: type[AnySection], execution: Mapping[str
     """Reads the resolved settings of one job; ``execution`` says anew what decides no result (`Section.execution`).
 
     Raises:
-        ConfigError: with every problem of the file.
+        ConfigError: with every problem of the file, or ``execution`` names what a result depends on.
     """
     path = Path(path)
-    return _validate(section, merge(read_yaml(path), execution or {}), path)
+    job = _validate(section, merge(read_yaml(path), execution or {}), path)
+    free = _leaves(job.execution())
+    if deciding := sorted(_leaves(execution or {}) - free):
+        raise ConfigError(
+            f"{path}: --execution names {', '.join(deciding)}, which results depend on; allowed here: "
+            f"{', '.join(sorted(free)) or 'nothing'}; change the study, or these settings, instead"
+        )
+    return job
+
+
+def _leaves(settings: Mapping[str, Any], before: str = "") -> set[str]:
+    """Dotted keys of all values that are no sections."""
+    found: set[str] = set()
+    for key, value in settings.items():
+        found |= _leaves(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}"}
+    return found
 
 
 def apply_defaults(document: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,17 @@ def list_folder(source: FolderSource, split: str) -> Listing:
     root = Path(source.root).expanduser()
     folders = {"train": root / source.train, "test": root / source.test}
     return list_classes(folders[split], class_names=subfolders(folders["train"]))
+
+
+def count_folder(source: FolderSource, split: str, enough: int) -> int:
+    """Files that look like images of a split, by their names alone, or ``enough`` as soon as there are so many.
+
+    Raises:
+        SourceError: a folder cannot be listed.
+    """
+    root = Path(source.root).expanduser() / getattr(source, split)
+    images = (file for name in subfolders(root) for file in image_files(root / name, Listing("files", [], [])))
+    return sum(1 for _ in islice(images, enough))
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -45,6 +45,15 @@ def list_parquet(source: ParquetSource, split: str, num_classes: int) -> Listing
     return listing
 
 
+def count_parquet(source: ParquetSource, split: str) -> int:
+    """Rows of a split, from the files' footers.
+
+    Raises:
+        SourceError: there are no such files, one is damaged, or pyarrow is missing.
+    """
+    return sum(open_parquet(path).metadata.num_rows for path in _files(getattr(source, split), split))
+
+
 def open_parquet(path: Path) -> ParquetFile:
     """A file opened by pyarrow; raises ``SourceError`` when that is missing or the file is damaged."""
     try:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from titok.config.data import ResizeRule
 from titok.data.pictures import is_strip
+from titok.runtime.transfers import sent
 
 Rounding = Literal["round", "truncate"]
 
@@ -162,7 +163,7 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
 
 def floats_on(images: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Images as float32 in [0, 1] on ``device``; 8-bit ones are moved first, as a quarter of the bytes."""
-    moved = images.to(device, non_blocking=True)
+    moved = sent(images, torch.device(device))
     return from_uint8(moved) if moved.dtype == torch.uint8 else moved
 
 

@@ -21,8 +21,11 @@ class Finding:
     """What was found, what is allowed, what to do."""
 
 
-def refuse(findings: Sequence[Finding], allow: Sequence[Allowance]) -> None:
+def refuse(findings: Sequence[Finding], allow: Sequence[Allowance], outcome: str = "not scored") -> None:
     """Stops the scoring unless every finding is allowed by name.
+
+    Args:
+        outcome: what comes of it, the first words of the message.
 
     Raises:
         ScoreError: lists all findings that are not, and the names that would let them pass.
@@ -31,7 +34,7 @@ def refuse(findings: Sequence[Finding], allow: Sequence[Allowance]) -> None:
     if refused:
         reasons = "; ".join(finding.found for finding in refused)
         names = ", ".join(sorted({finding.name for finding in refused}))
-        raise ScoreError(f"not scored: {reasons}. To score all the same, add to evaluation.checks.allow: {names}")
+        raise ScoreError(f"{outcome}: {reasons}. To score all the same, add to evaluation.checks.allow: {names}")
 
 
 def rank_findings(num_images: int, feature_dim: int, what: str) -> list[Finding]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from titok.config.image_counts import stated_images
 from titok.config.job_settings import (
     ClassifierJob,
     GeneratorJob,
@@ -26,7 +27,7 @@ from titok.generation.schedule import guidance_scales
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job, PlanError
 from titok.training.flops import step_of_job
-from titok.training.utilisation import arithmetic_of
+from titok.training.utilisation import arithmetic_of, by_arithmetic
 
 INCEPTION_FLOPS = 11_426_432_192
 """InceptionV3 at 299 x 299, the network of FID; a test counts it."""
@@ -69,16 +70,13 @@ def num_images(study: Study, split: Literal["train", "test"]) -> int:
     Raises:
         PlanError: it does not.
     """
-    dataset = study.dataset
-    if dataset.images is not None:
-        return dataset.images.train if split == "train" else dataset.images.test
-    known = {"digits": (1797 - dataset.test_images, dataset.test_images), "cifar10": (50_000, 10_000)}
-    if dataset.kind not in known:
+    found = stated_images(study.dataset, split)
+    if found is None:
         raise PlanError(
             f"how many images the study has is not stated, and nothing is read for a plan; add dataset.images, e.g. "
             f"{{train: 1281167, test: 50000}}, to study {study.study!r}"
         )
-    return known[dataset.kind][split == "test"]
+    return found
 
 
 TRAININGS: dict[str, tuple[JobKind, str]] = {
@@ -99,17 +97,11 @@ def _training(planned: Job, study: Study) -> Work:
     assert isinstance(settings, ClassifierJob | VQGANJob | Stage1Job | PixelStageJob | GeneratorJob)
     training = settings.training
     step = step_of_job(settings, kind, _critic(study, getattr(settings, "losses", None)))
-    own = arithmetic_of(training.compute)
-    full = "tf32" if training.compute.tf32 else "fp32"
-    # Losses, and the proxy VQGAN that looks on, stay in float32 under autocast; stage 2's own encoder does not.
-    frozen = full if kind == "stage1" else own
     late = max(0, training.steps - step.start_step) / training.steps
-    parts = ((own, step.model), (frozen, step.frozen), (full, step.perceptual), (full, step.adversary * late))
     images = training.steps * training.batch_size
-    flops: dict[str, float] = {}
-    for arithmetic, number in parts:
-        flops[arithmetic] = flops.get(arithmetic, 0.0) + images * number
-    return Work("training", kind, images, {key: value for key, value in flops.items() if value}, spreads=True)
+    per_image = by_arithmetic(step, kind, training.compute, playing=late)
+    flops = {arithmetic: images * number for arithmetic, number in per_image.items()}
+    return Work("training", kind, images, flops, spreads=True)
 
 
 def _critic(study: Study, losses: object) -> ClassifierModel | None:

@@ -50,7 +50,7 @@ DISPLAYS: dict[str, Display] = {
     "parameters": Display("parameters", 0),
     "generator_parameters": Display("generator parameters", 0),
     "sampling_images_per_second": Display("sampling speed", 1, better="higher"),
-    "sampling_gflop": Display("GFLOP per sample", 1, better="lower"),
+    "sampling_gflop": Display("GFLOP per sample", 3, better="lower"),
     "training_images_per_second": Display("training speed", 1, better="higher"),
     "num_latent_tokens": Display("tokens K", 0),
     "codebook_size": Display("codebook", 0),

@@ -52,10 +52,15 @@ def write_crate(
     ``root`` is the checkout that the workflow's files come from. ``with_models`` adds every model's weights.
 
     Raises:
-        CrateError: the study has no report yet, or the library is not installed.
+        CrateError: the study has no report yet, ``root`` is no checkout, or the library is not installed.
     """
     if not (results / "report.html").exists():
         raise CrateError(f"{results} has no report.html: finish the study first (snakemake says what is missing)")
+    if missing := [name for name in ("CITATION.cff", *WORKFLOW) if not (root / name).exists()]:
+        raise CrateError(
+            f"{root} has no {', no '.join(missing)}: a crate holds the workflow, too; run titok crate in the project's "
+            f"folder"
+        )
     crate = _empty_crate()
     citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     crate.name, crate.description = title, description or title

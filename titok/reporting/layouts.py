@@ -1,8 +1,11 @@
-"""The columns of the listed tables: which metric, read from which records, beside which column of the paper."""
+"""The columns of the listed tables: which metric, read from which records, beside which column of the paper.
+
+A table of whole systems has more columns than a page is wide, so that it is shown in parts, one below the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from titok.reporting.collect import Kind
@@ -31,11 +34,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table's title, its columns, and whose ordering is compared with the paper's."""
+    """A table's title, its parts (title -> columns), and the metric whose ordering is compared with the paper's."""
 
     title: str
-    columns: Sequence[Column]
+    parts: Mapping[str, Sequence[Column]]
     ordered_by: str | None = None
+
+    @property
+    def columns(self) -> list[Column]:
+        """Of all parts."""
+        return [column for part in self.parts.values() for column in part]
 
 
 TOKENS = Column("num_latent_tokens", "reconstruction", "num_latent_tokens", is_fact=True)
@@ -49,21 +57,21 @@ INCEPTION_SCORE = Column("inception_score", "generation", "inception_score")
 ACCURACY = Column("classifier_accuracy", "reconstruction")
 AGREEMENT = Column("class_agreement", "generation")
 
-SYSTEMS = (
-    TOKENIZER_PARAMETERS,
-    TOKENS,
-    CODEBOOK,
-    RFID,
-    RFID_INFINITY,
-    Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
-    GFID,
-    GFID_INFINITY,
-    INCEPTION_SCORE,
-    AGREEMENT,
-    Column("num_steps", "generation", "num_steps", is_fact=True),
-    Column("sampling_images_per_second", "generation", "samples_per_second_a100", is_comparable=False),
-    Column("sampling_gflop", "generation"),
-)
+SYSTEMS: dict[str, Sequence[Column]] = {
+    "Reconstruction": (TOKENIZER_PARAMETERS, TOKENS, CODEBOOK, RFID, RFID_INFINITY),
+    "Generation": (
+        Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
+        GFID,
+        GFID_INFINITY,
+        INCEPTION_SCORE,
+        AGREEMENT,
+    ),
+    "Speed": (
+        Column("num_steps", "generation", "num_steps", is_fact=True),
+        Column("sampling_images_per_second", "generation", "samples_per_second_a100", is_comparable=False),
+        Column("sampling_gflop", "generation"),
+    ),
+}
 """Whole systems, from the image to samples."""
 
 LAYOUTS: dict[str, Layout] = {
@@ -71,33 +79,31 @@ LAYOUTS: dict[str, Layout] = {
     "table2": Layout("Table 2. Variants at twice the resolution", SYSTEMS, ordered_by="rfid"),
     "table3a": Layout(
         "Table 3a. From the base to the final tokenizer",
-        (TOKENS, CODEBOOK, RFID, Column("psnr", "reconstruction"), Column("ssim", "reconstruction"), ACCURACY),
+        {"": (TOKENS, CODEBOOK, RFID, Column("psnr", "reconstruction"), Column("ssim", "reconstruction"), ACCURACY)},
         ordered_by="rfid",
     ),
-    "table3b": Layout("Table 3b. Mask schedules", (GFID, INCEPTION_SCORE, AGREEMENT), ordered_by="gfid"),
+    "table3b": Layout("Table 3b. Mask schedules", {"": (GFID, INCEPTION_SCORE, AGREEMENT)}, ordered_by="gfid"),
     "table3c": Layout(
         "Table 3c. Training paradigms",
-        (TOKENIZER_PARAMETERS, TOKENS, RFID, Column("psnr", "reconstruction"), ACCURACY),
+        {"": (TOKENIZER_PARAMETERS, TOKENS, RFID, Column("psnr", "reconstruction"), ACCURACY)},
         ordered_by="rfid",
     ),
     "table5": Layout(
         "Table 5. With and without guidance",
-        (Column("guidance_scale", "generation", is_fact=True), GFID, INCEPTION_SCORE, AGREEMENT),
+        {"": (Column("guidance_scale", "generation", is_fact=True), GFID, INCEPTION_SCORE, AGREEMENT)},
         ordered_by="gfid",
     ),
     "model_zoo": Layout(
         "Model zoo. Released tokenizers beyond the paper",
-        (
-            TOKENIZER_PARAMETERS,
-            TOKENS,
-            CODEBOOK,
-            RFID,
-            RFID_INFINITY,
-            Column("psnr", "reconstruction"),
-            Column("ssim", "reconstruction"),
-            Column("lpips", "reconstruction"),
-            Column("codebook_usage", "reconstruction"),
-        ),
+        {
+            "Size and distance": (TOKENIZER_PARAMETERS, TOKENS, CODEBOOK, RFID, RFID_INFINITY),
+            "Pixels and codes": (
+                Column("psnr", "reconstruction"),
+                Column("ssim", "reconstruction"),
+                Column("lpips", "reconstruction"),
+                Column("codebook_usage", "reconstruction"),
+            ),
+        },
         ordered_by="rfid",
     ),
 }

@@ -18,6 +18,7 @@ from titok.reporting.cells import paper_note
 from titok.reporting.checks import Check, shown_value
 from titok.reporting.claims import claim_groups, claims_summary, read_findings
 from titok.reporting.collect import Scores, read_manifests, read_scores
+from titok.reporting.glossary import Explainer
 from titok.reporting.judgement import shown
 from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
 from titok.reporting.once import Once
@@ -103,6 +104,7 @@ def make_report(
         "Checks": [Path(checks_file)] if checks_file else [],
         "Claims": [Path(claims_file)] if claims_file else [],
     }
+    tables = _tables(reporting, scores, paper_file, list(map(Path, table_files)), output.parent)
     page = {
         "title": title,
         "description": description,
@@ -111,7 +113,7 @@ def make_report(
         "lead_figures": [pictures[name] for name in LEAD_FIGURES if name in pictures],
         "figures": [found for name, found in pictures.items() if name not in LEAD_FIGURES],
         "facts": facts(scores, read_manifests(manifest_paths)),
-        "tables": _tables(reporting, scores, paper_file, list(map(Path, table_files)), output.parent),
+        "tables": tables,
         "outcome": outcome,
         "switched_off": "" if outcome.all_checked else SWITCHED_OFF,
         "checks": [_check_row(check) for check in outcome.working],
@@ -130,6 +132,10 @@ def make_report(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    explainer = Explainer()
+    in_tables = " ".join(Markup(table["html"]).striptags() for table in tables)
+    environment.filters["explained"] = explainer
+    page["words"] = lambda: explainer.terms(also=in_tables)
     write_text(output, environment.from_string(_resource("report.html")).render(page))
 
 

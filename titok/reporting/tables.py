@@ -94,16 +94,26 @@ class _Filled:
 
 def _build_listed(name: str, tables: Tables, scores: Scores, paper: Paper) -> Table:
     layout, wanted = LAYOUTS[name], getattr(tables, name)
-    filled = [_fill(column, wanted.rows, tables, scores, paper) for column in layout.columns]
-    heads = ["", *(head for column in filled for head in _heads(column, paper_prefix(tables)))]
-    rows = [
-        [Cell(row.label), *(cell for column in filled for cell in _cells(column, index))]
-        for index, row in enumerate(wanted.rows)
-    ]
+    parts = {
+        title: [_fill(column, wanted.rows, tables, scores, paper) for column in columns]
+        for title, columns in layout.parts.items()
+    }
+    filled = [column for part in parts.values() for column in part]
+    blocks = [_block(title, part, wanted.rows, paper_prefix(tables)) for title, part in parts.items()]
     notes = _ordering_note(filled, layout.ordered_by) + _interval_note(filled)
     note = paper_note(tables) if any(column.has_theirs for column in filled) else ""
     title = wanted.title or layout.title
-    return Table(name, title, [Block("", heads, rows)], _data(wanted.rows, filled), notes, note)
+    return Table(name, title, [block for block in blocks if block.rows], _data(wanted.rows, filled), notes, note)
+
+
+def _block(title: str, filled: Sequence[_Filled], rows: Sequence[Row], prefix: str) -> Block:
+    """A part of the table with the rows that have something in it."""
+    heads = ["", *(head for column in filled for head in _heads(column, prefix))]
+    lines = [
+        [Cell(row.label), *(cell for column in filled for cell in _cells(column, index))]
+        for index, row in enumerate(rows)
+    ]
+    return Block(title, heads, [line for line in lines if any(cell is not EMPTY for cell in line[1:])])
 
 
 def _fill(column: Column, rows: Sequence[Row], tables: Tables, scores: Scores, paper: Paper) -> _Filled:

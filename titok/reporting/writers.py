@@ -141,8 +141,8 @@ def html_table(table: Table) -> str:
 def _html_block(table: Table, block: Block) -> str:
     head = "".join(f'<th scope="col">{_unbreakable_arrow(html.escape(column))}</th>' for column in block.columns)
     rows = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in block.rows)
-    name = html.escape(block.title or table.title)
-    caption = f"<caption>{name}</caption>\n" if block.title else ""
+    name = html.escape(": ".join(part for part in (table.title, block.title) if part))
+    caption = f"<caption>{html.escape(block.title)}</caption>\n" if block.title else ""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>'
         f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
@@ -155,5 +155,14 @@ def _unbreakable_arrow(text: str) -> str:
 
 def _html_row(row: Sequence[Cell]) -> str:
     first, *others = row
-    cells = "".join(f'<td class="{cell.style}">{html.escape(cell.text)}</td>' for cell in others)
+    cells = "".join(f'<td class="{cell.style}">{_breaking(html.escape(cell.text))}</td>' for cell in others)
     return f'<th scope="row">{html.escape(first.text)}</th>{cells}'
+
+
+def _breaking(text: str) -> str:
+    """Narrow columns break before brackets and between words; a number stays with its spread, sign and unit."""
+    return _WITHIN_NUMBERS.sub("\N{NO-BREAK SPACE}", text)
+
+
+_WITHIN_NUMBERS = re.compile(r" (?![(\[]|[^\W\d]{3})")
+"""Spaces before signs, digits and units: `1 234`, `5.4 ± 0.1`, `7.8 †`, `45 M`, `[1.0, 2.0]`."""

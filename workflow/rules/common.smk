@@ -14,6 +14,8 @@ from titok.config.shipped import shipped
 from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.study_file import study_file
 from titok.config.targets import Targets
+from titok.evaluation.findings import ScoreError
+from titok.evaluation.foreseen import require_enough_images
 from titok.runtime.fork_server import can_serve, start_server
 from titok.runtime.gpus import visible_gpus
 
@@ -26,6 +28,12 @@ try:
     check_claim(Path("results") / study.study, STUDY_FILE)
 except (ConfigError, ClaimError) as error:
     raise WorkflowError(str(error)) from None
+
+if workflow.is_main_process:
+    try:
+        require_enough_images(study)
+    except ScoreError as error:
+        raise WorkflowError(f"{STUDY_FILE}: {error}") from None
 
 targets = Targets(study)
 

@@ -1,0 +1,20 @@
+"""How many images a split has, as far as a study says so itself; nothing is read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from titok.config.data import StudyDataset
+
+DIGITS = 1797
+"""Images that ship inside scikit-learn."""
+CIFAR10 = {"train": 50_000, "test": 10_000}
+
+
+def stated_images(dataset: StudyDataset, split: Literal["train", "test"]) -> int | None:
+    """Images of a split, by `dataset.images` or because the kind has a fixed number; None if only its files know."""
+    if dataset.images is not None:
+        return dataset.images.train if split == "train" else dataset.images.test
+    if dataset.kind == "digits":
+        return dataset.test_images if split == "test" else DIGITS - dataset.test_images
+    return CIFAR10[split] if dataset.kind == "cifar10" else None
