@@ -77,7 +77,7 @@ def test_repeating_what_the_protocol_says_is_fine() -> None:
     ],
 )
 def test_the_study_must_fit_its_protocol(change: Any, message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ValueError, match=message):
         study_of(change(published()))
 
 

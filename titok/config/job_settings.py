@@ -15,7 +15,7 @@ from titok.config.evaluation import Evaluation
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.probe import LinearProbe
 from titok.config.sampling import MaskSchedule, Sampler
-from titok.config.section import Operational, PositiveInt, Section
+from titok.config.section import Neutral, Operational, PositiveInt, Section
 from titok.config.throughput import Throughput
 from titok.config.training import (
     ImageTraining,
@@ -31,14 +31,7 @@ from titok.runtime.arithmetic import Arithmetic
 class Job(Section):
     """What every job's document says beside its own settings."""
 
-    arithmetic: Arithmetic = "native"
-
-    def resolved(self) -> dict[str, Any]:
-        """Every value; `native` arithmetic is left out, so that documents from before there was a choice stay equal."""
-        document = super().resolved()
-        if self.arithmetic == "native":
-            del document["arithmetic"]
-        return document
+    arithmetic: Annotated[Arithmetic, Neutral("native")] = "native"
 
 
 class DataJob(Job):

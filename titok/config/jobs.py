@@ -29,6 +29,7 @@ from titok.config.job_settings import (
 )
 from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.config.tokenizer_facts import tokenizer_facts
 from titok.config.training import ImageTraining
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _released_generator(study: Study, name: str) -> Section:
 def generator_model(study: Study, name: str) -> GeneratorModel:
     """The model settings of a named generator: its shape, and what its tokenizer and dataset say."""
     entry = study.generators[name]
-    tokenizer = study.tokenizer_facts(entry.tokenizer)
+    tokenizer = tokenizer_facts(study, entry.tokenizer)
     return GeneratorModel(
         **entry.model.model_dump(),
         num_tokens=tokenizer.num_tokens,

@@ -14,6 +14,7 @@ from titok.config.model_files import ModelFiles
 from titok.config.reporting import FigureName, PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
+from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 
 
 class Targets(ModelFiles):
@@ -112,12 +113,12 @@ class Targets(ModelFiles):
         if generator is not None and sampler is not None:
             entry = self.study.generators[generator]
             settings = self.study.samplers[sampler]
-            tokenizer, stage = entry.tokenizer, self.study.generator_stage(generator)
+            tokenizer, stage = entry.tokenizer, generator_stage(self.study, generator)
             facts |= {"generator": generator, "generator_kind": entry.model.kind, "sampler": sampler}
             facts |= {"num_steps": settings.num_steps, "guidance_scale": settings.guidance_scale}
             facts |= {"mask_schedule": settings.mask_schedule}
         if tokenizer is not None:
-            known = self.study.tokenizer_facts(tokenizer)
+            known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
             facts |= {"num_latent_tokens": known.num_tokens, "codebook_size": known.codebook_size}
         return json.dumps(facts)

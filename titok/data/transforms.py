@@ -72,12 +72,6 @@ def centre_of(width: int, height: int, crop: int) -> Crop:
     return Crop(centre_offset(height, crop), centre_offset(width, crop), flip=False)
 
 
-def centre_crop(image: Image.Image, crop: int) -> Image.Image:
-    """The central ``crop`` x ``crop`` window."""
-    top, left, _ = centre_of(*image.size, crop)
-    return _window(image, top, left, crop)
-
-
 def crop_pixels(
     image: Image.Image, resize: int, crop: int, where: Crop | None = None, rule: ResizeRule = "official"
 ) -> torch.Tensor:
@@ -119,21 +113,6 @@ def draw_crop(
         left = int(torch.randint(0, width - crop + 1, (1,), generator=generator))
     flip = random_flip and bool(torch.rand(1, generator=generator) < 0.5)
     return Crop(top, left, flip)
-
-
-def train_transform(
-    image: Image.Image,
-    resize: int,
-    crop: int,
-    generator: torch.Generator,
-    *,
-    random_crop: bool = True,
-    random_flip: bool = True,
-) -> torch.Tensor:
-    """Official training transform of an RGB image: (3, crop, crop) float32 in [0, 1]."""
-    width, height = resized_size(*image.size, resize)
-    where = draw_crop(width, height, crop, generator, random_crop=random_crop, random_flip=random_flip)
-    return from_uint8(crop_pixels(image, resize, crop, where))
 
 
 def eval_transform(image: Image.Image, resize: int, crop: int) -> torch.Tensor:

@@ -8,6 +8,7 @@ from titok.config.jobs import generator_model, job, tokenizer_model
 from titok.config.model import VQGANModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
+from titok.config.tokenizer_facts import tokenizer_facts
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job
 from titok.planning.work import TRAININGS, num_images
@@ -41,10 +42,10 @@ def storage_of(planned: Job, study: Study) -> Storage:
         return Storage(size + parameters * (_WEIGHT + _CHECKPOINT * kept), files + kept)
     if planned.rule in ("extract_tokens", "extract_vqgan_codes"):
         name = planned.wildcards.get("tokenizer", PROXY_TOKENIZER)
-        tokens = study.tokenizer_facts(name).num_tokens
+        tokens = tokenizer_facts(study, name).num_tokens
         return Storage(size + 2 * num_images(study, "train") * study.token_views.number * tokens, files)
     if planned.rule == "extract_codes" and study.proxy_codes:
-        codes = study.tokenizer_facts(PROXY_TOKENIZER).num_tokens
+        codes = tokenizer_facts(study, PROXY_TOKENIZER).num_tokens
         return Storage(size + 2 * num_images(study, "train") * study.proxy_codes.views.number * codes, files)
     if planned.rule == "sample_generator":
         return Storage(size + study.evaluation.num_samples * pixels, files)

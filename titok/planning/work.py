@@ -21,6 +21,7 @@ from titok.config.jobs import JobKind, generator_model, job, tokenizer_model
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
+from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training import Compute, ReconstructionLosses
 from titok.generation.schedule import guidance_scales
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
@@ -154,7 +155,7 @@ def _sampling(planned: Job, study: Study, images: int, arithmetic: str) -> Work:
     # Guidance is a second pass, where its scale is not zero.
     passes = sum(2 if scale else 1 for scale in guidance_scales(sampler))
     per_image = passes * generator_flops(generator_model(study, name)).forward
-    per_image += coding_flops(study, entry.tokenizer, study.generator_stage(name))[1]
+    per_image += coding_flops(study, entry.tokenizer, generator_stage(study, name))[1]
     return Work("sampling", entry.model.kind, images, {arithmetic: float(images * per_image)})
 
 
@@ -190,7 +191,7 @@ def _probe(planned: Job, study: Study) -> Work:
     name, views = planned.wildcards["tokenizer"], study.probe.views
     seen = num_images(study, "train") * views.number if views else study.probe.steps * study.probe.batch_size
     images = seen + num_images(study, "test")
-    stage = study.tokenizer_facts(name).stages[0]
+    stage = tokenizer_facts(study, name).stages[0]
     return Work("encoding", "tokenizer", images, {"fp32": images * coding_flops(study, name, stage)[0]})
 
 

@@ -7,7 +7,7 @@ rule write_config:
     log:
         "logs/{study}/write_config/{kind}/{name}.log",
     benchmark:
-        "benchmarks/{study}/write_config/{kind}/{name}.tsv"
+        "logs/{study}/benchmarks/write_config/{kind}/{name}.tsv"
     localrule: True
     conda:
         "../../environment.yml"
@@ -31,7 +31,7 @@ rule train_classifier:
     log:
         "logs/{study}/train_classifier/{classifier}.log",
     benchmark:
-        "benchmarks/{study}/train_classifier/{classifier}.tsv"
+        "logs/{study}/benchmarks/train_classifier/{classifier}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("classifier", "classifier")["cpus_per_task"]

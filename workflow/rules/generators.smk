@@ -11,7 +11,7 @@ rule train_generator:
     log:
         "logs/{study}/train_generator/{generator}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_generator/{generator}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_generator/{generator}-seed{seed}.tsv"
     wildcard_constraints:
         generator=one_of(targets.generators_by_origin(released=False)),
     conda:
@@ -40,7 +40,7 @@ rule sample_generator:
     log:
         "logs/{study}/sample_generator/{generator}-{sampler}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("sample", "sampler")["cpus_per_task"]

@@ -13,7 +13,7 @@ rule train_vqgan:
     log:
         "logs/{study}/train_vqgan.log",
     benchmark:
-        "benchmarks/{study}/train_vqgan.tsv"
+        "logs/{study}/benchmarks/train_vqgan.tsv"
     wildcard_constraints:
         study=NOTHING if targets.vqgan_is_released() else study.study,
     conda:
@@ -49,7 +49,7 @@ use rule train_vqgan as train_baseline with:
     log:
         "logs/{study}/train_baseline/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_baseline/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_baseline/{tokenizer}-seed{seed}.tsv"
     wildcard_constraints:
         tokenizer=one_of(study.baselines),
         study=study.study,
@@ -71,7 +71,7 @@ rule extract_codes_share:
     log:
         "logs/{study}/extract_codes_share/{share}-of-{shares}.log",
     benchmark:
-        "benchmarks/{study}/extract_codes_share/{share}-of-{shares}.tsv"
+        "logs/{study}/benchmarks/extract_codes_share/{share}-of-{shares}.tsv"
     wildcard_constraints:
         share=r"\d+",
         shares=r"\d+",
@@ -102,7 +102,7 @@ rule extract_codes:
     log:
         "logs/{study}/extract_codes.log",
     benchmark:
-        "benchmarks/{study}/extract_codes.tsv"
+        "logs/{study}/benchmarks/extract_codes.tsv"
     conda:
         "../../environment.yml"
     threads: takes("codes")["cpus_per_task"]
@@ -130,7 +130,7 @@ rule train_stage1:
     log:
         "logs/{study}/train_stage1/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_stage1/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_stage1/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("stage1", "tokenizer")["cpus_per_task"]
@@ -166,7 +166,7 @@ rule train_stage2:
     log:
         "logs/{study}/train_stage2/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_stage2/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_stage2/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("stage2", "tokenizer")["cpus_per_task"]
@@ -201,7 +201,7 @@ rule train_single_stage:
     log:
         "logs/{study}/train_single_stage/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_single_stage/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_single_stage/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("single_stage", "tokenizer")["cpus_per_task"]
@@ -230,7 +230,7 @@ rule extract_tokens:
     log:
         "logs/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.log",
     benchmark:
-        "benchmarks/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.tsv"
+        "logs/{study}/benchmarks/extract_tokens/{tokenizer}-seed{seed}-{stage}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("tokens")["cpus_per_task"]
@@ -253,4 +253,4 @@ use rule extract_tokens as extract_vqgan_codes with:
     log:
         "logs/{study}/extract_vqgan_codes.log",
     benchmark:
-        "benchmarks/{study}/extract_vqgan_codes.tsv"
+        "logs/{study}/benchmarks/extract_vqgan_codes.tsv"
