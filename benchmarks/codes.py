@@ -4,7 +4,7 @@ Extraction reads and decodes photographs (or noise) from shards, encodes, writes
 VQGAN's encoder alone on windows that are there already. Reading a batch with its codes is compared with reading the
 same images without. Each pair is timed in turns. Run it while nothing else does.
 
-  python -m benchmarks.codes --photographs ../shared/data/imagenet-samples.tar
+  python -m benchmarks.codes --photographs photographs.tar
   python -m benchmarks.codes --device cuda --batch-size 128 --images 2000 8000 --workers 16
   python -m benchmarks.codes --quick                           a tiny VQGAN, seconds: does everything run?
 """

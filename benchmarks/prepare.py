@@ -4,7 +4,7 @@ An archive of archives is made from photographs (or noise), once per number of i
 of the file, `part` with a bare loop that reads every image at its place and decodes it with Pillow; the two are timed
 in turns. Run it while nothing else does.
 
-  python -m benchmarks.prepare --photographs ../shared/data/imagenet-samples.tar
+  python -m benchmarks.prepare --photographs photographs.tar
   python -m benchmarks.prepare --images 200 400                noise, two sizes
 """
 

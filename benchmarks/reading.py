@@ -5,7 +5,7 @@ also checks sums, cuts windows, makes batches and floats of them, and hands them
 timed in turns, by the clock and by the processors: where others work on the machine, the second says more. Peak memory
 must not grow with the number of images.
 
-  python -m benchmarks.reading --photographs ../shared/data/imagenet-samples.tar
+  python -m benchmarks.reading --photographs photographs.tar
   python -m benchmarks.reading --images 100 400 --workers 0 --repeats 20        noise, one process, many short turns
 """
 

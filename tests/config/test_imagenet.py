@@ -1,4 +1,4 @@
-"""The paper as studies: every variant, ablation and row of its tables, at the settings of specification 8.
+"""The paper as studies: every variant, ablation and row of its tables, at the settings of specification 8.1.
 
 Run: pytest tests/config/test_imagenet.py
 """
@@ -24,7 +24,7 @@ PAPER = read_paper(ROOT / "config" / "paper.csv")
 
 
 def hyperparameters(training: Training) -> tuple[object, ...]:
-    """What the specification's table lists: steps, batch, optimiser, schedule, precision."""
+    """What the table of specification 8.1 lists: steps, batch, optimiser, schedule, precision."""
     optimizer, schedule = training.optimizer, training.schedule
     return (
         (training.steps, training.batch_size),

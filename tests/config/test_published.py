@@ -20,7 +20,7 @@ from titok.models.tokenizer import TiTok
 
 STUDY = load_study(ROOT / "config" / "published.yaml")
 
-# Parameters of the released checkpoints (spec section 1.1), CVQ's running usage counted as the checkpoints hold it.
+# Parameters of the released checkpoints (specification 1.1), CVQ's running usage counted as the checkpoints hold it.
 TOKENIZERS = {
     "l-32": 641_054_735,
     "b-64": 204_814_095,

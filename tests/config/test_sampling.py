@@ -9,7 +9,7 @@ from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 
 
 def test_published_records_follow_the_official_settings() -> None:
-    # Spec section 5: steps, randomize_temperature, guidance_scale (its power-cosine scale counts from 1), decay.
+    # Specification 5: steps, randomize_temperature, guidance_scale (its power-cosine scale counts from 1), decay.
     official = {
         "titok-l-32": (8, 9.5, 4.5, "linear"),
         "titok-b-64": (8, 11.0, 3.0, "linear"),

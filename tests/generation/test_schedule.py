@@ -19,7 +19,7 @@ from titok.generation.schedule import (
     softmax_temperatures,
 )
 
-# Spec section 5, measured on the official code.
+# Specification 5, measured on the official code.
 OFFICIAL_COUNTS = {
     (32, 8): "32 29 26 24 21 18 14 10 0",
     (64, 8): "64 58 53 48 42 36 29 20 0",
@@ -41,7 +41,7 @@ def test_counts_are_the_official_ones(size: tuple[int, int], counts: str) -> Non
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 7, 8, 12, 20, 64])
 @pytest.mark.parametrize("num_tokens", [1, 2, 3, 12, 32, 33, 96, 128])
 def test_arccos_counts_follow_the_official_arithmetic(num_tokens: int, num_steps: int) -> None:
-    """An independent reading of spec section 5, step 6: Python floats, floor, clamps, sample 0's count."""
+    """An independent reading of specification 5, step 6: Python floats, floor, clamps, sample 0's count."""
     masked, expected = num_tokens, [num_tokens]
     for step in range(num_steps):
         wanted = math.floor(num_tokens * (math.acos((step + 1) / num_steps) / (math.pi * 0.5)))
@@ -83,7 +83,7 @@ def test_mask_ratio_falls_from_one_to_zero(schedule: str) -> None:
 def test_guidance_scales() -> None:
     constant = Sampler(guidance_schedule="constant", guidance_scale=3.0, num_steps=4)
     assert guidance_scales(constant) == [3.0] * 4
-    # Lags one step and never reaches the full scale (spec section 11, pitfall 4).
+    # Lags one step and never reaches the full scale (specification 11, pitfall 4).
     linear = Sampler(guidance_schedule="linear", guidance_scale=4.5, num_steps=8)
     assert guidance_scales(linear) == pytest.approx([4.5 * step / 8 for step in range(8)])
     power = Sampler(guidance_schedule="power_cosine", guidance_scale=5.9, num_steps=64)

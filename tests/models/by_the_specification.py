@@ -1,4 +1,4 @@
-"""The models written down once more, straight from the specification, on released weights as plain tensors.
+"""The models written down once more, straight from docs/specification.md, on released weights as plain tensors.
 
 Nothing of `titok.models` is used: einsums and explicit loops over layers, so that a mistake there is not repeated here.
 """

@@ -23,7 +23,10 @@ def decoder(head: str) -> Decoder:
 
 
 def test_unpatchify_is_row_column_colour() -> None:
-    """Channel (row * p + column) * 3 + colour of patch (i, j) is pixel (i p + row, j p + column) (pitfall 14)."""
+    """Channel (row * p + column) * 3 + colour of patch (i, j) is pixel (i p + row, j p + column).
+
+    Specification 11, pitfall 14.
+    """
     patches = torch.randn(2, 9, 4 * 4 * 3)
     images = unpatchify(patches, 4)
     assert images.shape == (2, 3, 12, 12)

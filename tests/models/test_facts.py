@@ -14,7 +14,7 @@ PUBLISHED_PARAMETERS = {
     "b-64-vit": 177_227_008,
     "s-128-uvit": 294_990_848,
 }
-"""The specification, sections 1 and 4."""
+"""Specification 1.1, 4.2 and 4.3."""
 
 
 @pytest.fixture(scope="module")

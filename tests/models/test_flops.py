@@ -109,7 +109,7 @@ def test_stage_2_needs_no_gradient_before_the_decoder() -> None:
     assert saved == 2 * 4 * 32 * 6
 
 
-# Parameters by part as the specification lists them (1.1), and of the whole released checkpoints.
+# Parameters by part as specification 1.1 lists them, and of the whole released checkpoints.
 S128 = {
     "encoder": 25_818_636,
     "latent_tokens": 65_536,

@@ -122,7 +122,7 @@ def test_dropout_acts_in_training_only_and_only_in_the_vit() -> None:
 
 @pytest.mark.parametrize("kind", ["vit", "uvit"])
 def test_initial_weights(kind: str) -> None:
-    """Spec 4.2 and 4.3: std 0.02 (the uvit's truncation at +-2 is 100 standard deviations away), biases 0, norms 1."""
+    """Specification 4.2 and 4.3: std 0.02 (the uvit: cut off at +-2, 100 deviations away), biases 0, norms 1."""
     torch.manual_seed(0)
     model = build_generator(small(kind, width=64, num_tokens=64, codebook_size=128))
     for name, parameter in model.named_parameters():

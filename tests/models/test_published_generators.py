@@ -21,7 +21,7 @@ from titok.models.published_generators import (
     to_published,
 )
 
-# Spec sections 4.2 and 4.3: parameters, entries of the official state_dict.
+# Specification 4.2 and 4.3: parameters, entries of the official state_dict.
 OFFICIAL_SIZES = {"titok-l-32": (177_202_432, 391), "titok-b-64": (177_227_008, 391), "titok-s-128": (294_990_848, 257)}
 NOT_DECAYED = ("ln", "bias", "latent_tokens", "mask_token", "embedding", "norm", "gamma", "embed")
 
@@ -51,7 +51,7 @@ def test_names_and_values_survive_both_directions(name: str) -> None:
 
 @pytest.mark.parametrize("name", TINY_GENERATORS)
 def test_weight_decay_spares_the_same_parameters_under_either_name(name: str) -> None:
-    """The official groups go by parts of names (spec 8.3), so renaming must not move a parameter."""
+    """The official groups go by parts of names (specification 8.3), so renaming must not move a parameter."""
 
     def decayed(key: str, ndim: int) -> bool:
         return ndim >= 2 and not any(part in key for part in NOT_DECAYED)

@@ -14,7 +14,7 @@ def test_ids_fill_the_table_without_overlap() -> None:
 
 
 def test_published_size() -> None:
-    # Spec section 4.1 at the official sizes.
+    # Specification 4.1 at the official sizes.
     space = TokenSpace(codebook_size=4096, num_classes=1000)
     assert (space.mask_id, space.null_class_id, space.size) == (4096, 5097, 5098)
 

@@ -64,7 +64,7 @@ def test_a_sample_does_not_depend_on_its_batch(kind: str, images: torch.Tensor) 
 
 
 def test_pixel_lookup(images: torch.Tensor) -> None:
-    """Stage 1 decodes the best proxy code, stage 2 the expectation of raw codebook rows (pitfall 15)."""
+    """Stage 1 decodes the best proxy code, stage 2 the expectation of raw rows (specification 11, pitfall 15)."""
     model = build("two_stage")
     logits = model.proxy_logits(model.quantize(model.encode(images)).z_quantized) * 20
     table = model.pixel_quantize.embedding.weight

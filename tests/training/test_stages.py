@@ -1,4 +1,4 @@
-"""What the tokenizer stages train, keep frozen, hand on and ask of each other (spec sections 7.1, 7.2, 8.5, 8.6)."""
+"""What the tokenizer stages train, keep frozen, hand on and ask of each other (specification 7.1, 7.2, 8.5 and 8.6)."""
 
 from __future__ import annotations
 

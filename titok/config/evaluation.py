@@ -1,4 +1,4 @@
-"""How anything is scored: whose features, how many images, what is refused (spec section 10)."""
+"""How anything is scored: whose features, how many images, what is refused (specification 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tokens are sampled: the one place that holds a sampler's settings (paper appendix A, spec section 5).
+"""How tokens are sampled: the one place that holds a sampler's settings (paper appendix A, specification 5).
 
 The paper's table alone does not reproduce its scores: the script behind them also anneals the softmax temperature and
 lets guidance grow over the steps. `PUBLISHED_SAMPLERS` has the complete records.

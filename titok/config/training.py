@@ -23,7 +23,7 @@ Decoder = Literal["pillow", "torchvision"]
 
 
 class Optimizer(Section):
-    """AdamW; weight decay spares biases, norms, embeddings and token tables (spec section 8.3)."""
+    """AdamW; weight decay spares biases, norms, embeddings and token tables (specification 8.3)."""
 
     learning_rate: PositiveFloat = 1e-4
     betas: tuple[Fraction, Fraction] = (0.9, 0.99)
@@ -100,7 +100,7 @@ PERCEPTUAL_NETWORKS: dict[str, tuple[str, ...]] = {
 
 
 class Perceptual(Section):
-    """A frozen network that says how different two images look (spec section 7.3)."""
+    """A frozen network that says how different two images look (specification 7.3)."""
 
     kind: Literal["none", "convnext_s", "lpips", "lpips+convnext_s", "classifier"] = "convnext_s"
     weight: NonNegativeFloat = 0.1
@@ -125,7 +125,7 @@ class Perceptual(Section):
 
 
 class Adversarial(Section):
-    """Hinge GAN with LeCam regularisation (spec section 7.2)."""
+    """Hinge GAN with LeCam regularisation (specification 7.2)."""
 
     weight: NonNegativeFloat = 0.01
     """Weight of the generator's term; 0 trains without a discriminator."""
@@ -156,7 +156,7 @@ class ProxyCodeLosses(Section):
 
 
 class MaskedTokenLosses(Section):
-    """The generator's loss: label-smoothed cross entropy, unmasked tokens counted lightly (spec section 6)."""
+    """The generator's loss: label-smoothed cross entropy, unmasked tokens counted lightly (specification 6)."""
 
     label_smoothing: Fraction = 0.1
     unmasked_weight: NonNegativeFloat = 0.1

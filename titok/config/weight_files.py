@@ -19,7 +19,7 @@ class WeightFile(Section):
 
 
 class PerceptualWeights(Section):
-    """The frozen networks of the perceptual losses (spec section 7.3)."""
+    """The frozen networks of the perceptual losses (specification 7.3)."""
 
     convnext_s: WeightFile | None = None
     """torchvision's ConvNeXt-S, `IMAGENET1K_V1`."""

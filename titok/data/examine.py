@@ -1,6 +1,6 @@
 """Decodes an image to learn what is special about it, and whether it can be decoded at all.
 
-Decoding follows the official pipeline (spec section 9): Pillow, converted to RGB, EXIF orientation ignored. So nothing
+Decoding follows the official pipeline (specification 9): Pillow, converted to RGB, EXIF orientation ignored. So nothing
 found here is repaired; it is counted, listed and, where no pixels come out, refused.
 """
 

@@ -67,8 +67,8 @@ class Images(Protocol):
     ) -> Iterator[Batch]:
         """Every image once, in order, as the window that ``where`` says, or its centre; the last batch may be smaller.
 
-        ``only``: these images, in this order. Pixels follow the official evaluation transform (spec section 9), however
-        the images are kept.
+        ``only``: these images, in this order. Pixels follow the official evaluation transform (specification 9),
+        however the images are kept.
         """
 
 

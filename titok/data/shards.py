@@ -181,7 +181,7 @@ class ShardReader:
         self._unverified[index] = False
 
     def image(self, index: int) -> Image.Image:
-        """Sample ``index`` decoded by Pillow and converted to RGB; EXIF orientation is ignored (spec section 9)."""
+        """Sample ``index`` decoded by Pillow and converted to RGB; EXIF orientation is ignored (specification 9)."""
         try:
             with Image.open(io.BytesIO(self.read(index))) as image:
                 return to_rgb(image)

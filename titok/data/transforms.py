@@ -1,6 +1,7 @@
 """The official image transforms on Pillow images, and the one conversion between floats and 8 bits.
 
-Letters: B batch, H W pixels. Sources: spec section 9, pitfall 24. Pixel values follow Pillow's resampler exactly.
+Letters: B batch, H W pixels. Sources: specification 9, and specification 11, pitfall 24. Pixel values follow Pillow's
+resampler exactly.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def to_uint8(images: torch.Tensor, rounding: Rounding) -> torch.Tensor:
     """Floats in [0, 1] as uint8, same shape; values outside are clamped.
 
     ``round`` is what the official rFID evaluator scores, ``truncate`` what the official sampling script writes
-    (spec sections 10.1 and 10.2). Both give back every k/255 exactly.
+    (specification 10.1 and 10.2). Both give back every k/255 exactly.
     """
     scaled = images.float().clamp(0, 1) * 255
     if rounding == "round":

@@ -1,7 +1,7 @@
 """How well a tokenizer gives images back: rFID and its kin, PSNR, SSIM, LPIPS, codebook use, and what a judge reads.
 
 One pass over the images; memory does not grow with their number, features wait on the disk. All scores are of 8-bit
-images: what the encoder was fed against what came back, clamped and rounded (spec section 10.1).
+images: what the encoder was fed against what came back, clamped and rounded (specification 10.1).
 """
 
 from __future__ import annotations

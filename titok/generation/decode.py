@@ -1,4 +1,4 @@
-"""The one MaskGIT decoding loop (paper section 3.3, spec section 5).
+"""The one MaskGIT decoding loop (paper section 3.3, specification 5).
 
 1. All K positions are masked.
 2. The generator predicts every position, guided by the class; logits are divided by the step's softmax temperature.

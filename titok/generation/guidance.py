@@ -1,4 +1,4 @@
-"""Classifier-free guidance with one formula: logits = cond + s * (cond - uncond); s = 0 is off (spec section 5)."""
+"""Classifier-free guidance with one formula: logits = cond + s * (cond - uncond); s = 0 is off (specification 5)."""
 
 from __future__ import annotations
 

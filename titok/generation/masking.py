@@ -1,4 +1,4 @@
-"""What the generator sees in training: partly masked tokens and, now and then, no class (spec section 6)."""
+"""What the generator sees in training: partly masked tokens and, now and then, no class (specification 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images for many labels, batch by batch, with the speed at which they came (spec section 10.2)."""
+"""Images for many labels, batch by batch, with the speed at which they came (specification 10.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes from step to step of sampling, worked out on the host before the loop starts (spec section 5).
+"""What changes from step to step of sampling, worked out on the host before the loop starts (specification 5).
 
 Letters: K tokens of a sample, S steps, s = 0..S-1 the step, r = (s + 1) / S the progress after it.
 """

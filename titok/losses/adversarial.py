@@ -1,4 +1,4 @@
-"""Hinge GAN with LeCam regularisation (Tseng et al. 2021), as in spec section 7.2.
+"""Hinge GAN with LeCam regularisation (Tseng et al. 2021), as in specification 7.2.
 
 Two players, two calls per step: `generator_terms` for the model that reconstructs, then `discriminator_terms` on the
 same reconstructions for the discriminator. Steps count finished optimiser updates from 0.

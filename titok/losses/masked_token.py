@@ -1,4 +1,4 @@
-"""The generator's loss: which token stands behind the mask (spec section 6)."""
+"""The generator's loss: which token stands behind the mask (specification 6)."""
 
 from __future__ import annotations
 

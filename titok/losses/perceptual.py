@@ -1,4 +1,4 @@
-"""How different two images look to a frozen network (spec section 7.3).
+"""How different two images look to a frozen network (specification 7.3).
 
 Weights are read from files and never downloaded: without them building fails and names the file that is missing.
 Letters: B batch, H W pixels.

@@ -1,4 +1,4 @@
-"""Stage 1: predict the proxy codes of a frozen VQGAN (paper section 3.2, spec section 7.1)."""
+"""Stage 1: predict the proxy codes of a frozen VQGAN (paper section 3.2, specification 7.1)."""
 
 from __future__ import annotations
 

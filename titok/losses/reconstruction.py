@@ -1,4 +1,4 @@
-"""Pixels, perception, adversary, quantizer: stage 2, single-stage tokenizers and the proxy VQGAN (spec section 7.2)."""
+"""Pixels, perception, adversary, quantizer: stage 2, single stage and the proxy VQGAN (specification 7.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a codebook is used, and how evenly (spec section 10.1)."""
+"""How much of a codebook is used, and how evenly (specification 10.1)."""
 
 from __future__ import annotations
 

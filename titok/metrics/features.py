@@ -98,7 +98,7 @@ class ClassifierExtractor:
 class InceptionExtractor:
     """InceptionV3 with the FID weights: 2048 pooled features, 1008 logits without bias, 17 x 17 x 7 spatial features.
 
-    The image is resized to 299 x 299 as TensorFlow 1 did it, which is part of the network (spec section 10.1), or as
+    The image is resized to 299 x 299 as TensorFlow 1 did it, which is part of the network (specification 10.1), or as
     clean-fid does. Spatial features are the first 7 channels of `mixed_6/conv`, in ADM's order: row, column, channel.
 
     Args:

@@ -1,8 +1,8 @@
 """Inception score (Salimans et al. 2016): exp of the mean KL divergence from p(y|x) to p(y).
 
 Two recipes are in use and differ by several percent, so they have two names here. The official tokenizer evaluator
-takes all images as one split and adds 1e-16 inside the logarithms (spec section 10.1); ADM's evaluator averages the
-scores of consecutive splits of 5000 images *in file order* and adds nothing (spec section 10.2).
+takes all images as one split and adds 1e-16 inside the logarithms (specification 10.1); ADM's evaluator averages the
+scores of consecutive splits of 5000 images *in file order* and adds nothing (specification 10.2).
 """
 
 from __future__ import annotations

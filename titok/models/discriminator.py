@@ -1,4 +1,4 @@
-"""PatchGAN discriminator with blurred down-sampling (spec section 7.4; 1,909,889 parameters at the defaults).
+"""PatchGAN discriminator with blurred down-sampling (specification 7.4; 1,909,889 parameters at the defaults).
 
 Parameters and buffers carry the published names (`block_in.0.weight`, `blocks.0.1.kernel`, ...), so released and
 own states load without a name table. Letters: B batch, C channels, H W pixels.

@@ -1,4 +1,4 @@
-"""MaskGIT transformers over latent tokens (paper section 3.3, spec section 4).
+"""MaskGIT transformers over latent tokens (paper section 3.3, specification 4).
 
 Letters: B batch, K latent tokens, V codebook size, D width. A sequence is [class, K tokens]; the class position has no
 output. Both kinds take and give the same shapes:

@@ -1,4 +1,4 @@
-"""The released generators: their sizes, their configs and the names of their weights (spec section 4).
+"""The released generators: their sizes, their configs and the names of their weights (specification 4).
 
 `from_published` and `to_published` turn state_dicts into ours and back. Apart from names they rearrange one thing:
 BERT keeps query, key and value apart, our blocks hold them as one matrix.

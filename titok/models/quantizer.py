@@ -1,6 +1,6 @@
 """The bottleneck: nearest codebook entries (vq) or a Gaussian posterior (vae).
 
-Paper section 3.2; details in the specification's section 2. Both always compute in float32, whatever autocast says:
+Paper section 3.2; details: specification 2. Both always compute in float32, whatever autocast says:
 half precision moves tokens to other codes. So does TF32 where the device settings allow it.
 """
 

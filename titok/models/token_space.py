@@ -1,4 +1,4 @@
-"""The ids a masked generator reads: codes, the mask, the classes, and `no class` (spec section 4.1).
+"""The ids a masked generator reads: codes, the mask, the classes, and `no class` (specification 4.1).
 
     0 .. V-1      codes of the tokenizer
     V             mask

@@ -1,6 +1,6 @@
 """TiTok, the one-dimensional image tokenizer: an image becomes K tokens, K tokens become an image.
 
-Paper section 3.2 and Figure 3; details in the specification's section 1. Letters: B batch, K latent tokens, D width,
+Paper section 3.2 and Figure 3; details: specification 1. Letters: B batch, K latent tokens, D width,
 E code size, V codebook size, P patches. Images are (B, 3, H, W) in [0, 1].
 """
 

@@ -1,7 +1,7 @@
 """Weights and images made by rule, so that numbers of the released code can be checked without weight files.
 
 Every parameter is drawn from a generator seeded by the CRC-32 of its *released* state_dict key, then scaled by its
-fan-in (the project's ``TOKEN_RULE.md``). ``titok doctor`` and the tests' golden numbers are made with it.
+fan-in (specification 12). ``titok doctor`` and the tests' golden numbers are made with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exponential moving average of weights, kept by name (spec section 8.4).
+"""Exponential moving average of weights, kept by name (specification 8.4).
 
 The averaged weights are what is evaluated and exported. Frozen parameters and buffers need no average: whoever reads
 the model reads them as they are.

@@ -1,4 +1,4 @@
-"""The generator learns to fill in masked tokens (paper section 3.3, spec section 6)."""
+"""The generator learns to fill in masked tokens (paper section 3.3, specification 6)."""
 
 from __future__ import annotations
 

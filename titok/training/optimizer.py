@@ -1,7 +1,7 @@
 """Who is updated and how: AdamW's two parameter groups, and the players of a training run.
 
 Most tasks have one player, the model. Adversarial tasks have two, and each has its own optimizer, schedule and
-gradient clipping (spec section 8).
+gradient clipping (specification 8).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SPARED = ("ln", "bias", "latent_tokens", "mask_token", "embedding", "norm", "ga
 def is_decayed(name: str, parameter: Tensor) -> bool:
     """Whether weight decay pulls on a parameter: matrices and kernels do, vectors and tables of tokens do not.
 
-    The released rule looks for parts of names (spec section 8.3). Its reach is wider than its words: ``embed`` also
+    The released rule looks for parts of names (specification 8.3). Its reach is wider than its words: ``embed`` also
     spares ``patch_embed.weight`` and ``decoder_embed.weight``, which are ordinary projections.
     """
     return parameter.ndim >= 2 and not any(part in name for part in _SPARED)

@@ -70,7 +70,7 @@ class PixelTask(Task):
         """Images (B, 3, H, W) in [0, 1] through the model, with these rows of the batch's noise, if any."""
 
     def updates(self, batch: Batch | NoisyBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
-        """The model's turn, then the discriminator's (spec section 8.6).
+        """The model's turn, then the discriminator's (specification 8.6).
 
         The discriminator judges the process's whole batch at once: its LeCam term is no mean over images.
         """

@@ -1,4 +1,4 @@
-"""Learning rate as a function of the step, so that a resumed run needs no scheduler state (spec section 8.2)."""
+"""Learning rate as a function of the step, so that a resumed run needs no scheduler state (specification 8.2)."""
 
 from __future__ import annotations
 

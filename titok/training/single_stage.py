@@ -1,4 +1,4 @@
-"""Single-stage training: everything at once from pixels, for discrete and continuous tokenizers (spec section 7.2)."""
+"""Single-stage training: everything at once from pixels, for discrete and continuous tokenizers (specification 7.2)."""
 
 from __future__ import annotations
 

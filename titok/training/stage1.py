@@ -1,4 +1,4 @@
-"""Stage 1: TiTok learns to predict the codes of a frozen proxy VQGAN (paper section 3.2, spec sections 7.1, 8.5)."""
+"""Stage 1: TiTok learns to predict the codes of a frozen proxy VQGAN (paper section 3.2, specification 7.1 and 8.5)."""
 
 from __future__ import annotations
 

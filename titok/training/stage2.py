@@ -1,4 +1,4 @@
-"""Stage 2: the decoder learns pixels, tokens stay as they are (paper section 3.2, spec sections 7.2, 8.5)."""
+"""Stage 2: the decoder learns pixels, tokens stay as they are (paper section 3.2, specification 7.2 and 8.5)."""
 
 from __future__ import annotations
 
