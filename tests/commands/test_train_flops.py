@@ -13,8 +13,9 @@ import yaml
 from commands.workbench import Workbench
 
 from titok.commands import train
-from titok.config.job_settings import ClassifierJob, GeneratorJob, PixelStageJob, Stage1Job, TokensJob, VQGANJob
+from titok.config.data_jobs import TokensJob
 from titok.config.load import load_job
+from titok.config.training_jobs import ClassifierJob, GeneratorJob, SingleStageJob, Stage1Job, Stage2Job, VQGANJob
 from titok.models.flops import decoder_flops, encoder_flops, generator_flops
 from titok.training.flops import step_of_job
 
@@ -22,8 +23,8 @@ from titok.training.flops import step_of_job
 def test_every_training_has_its_operations(bench: Workbench) -> None:
     jobs = {
         "stage1": (Stage1Job, "two"),
-        "stage2": (PixelStageJob, "two"),
-        "single_stage": (PixelStageJob, "one"),
+        "stage2": (Stage2Job, "two"),
+        "single_stage": (SingleStageJob, "one"),
         "generator": (GeneratorJob, "g"),
         "classifier": (ClassifierJob, "judge"),
         "vqgan": (VQGANJob, "all"),
@@ -31,7 +32,7 @@ def test_every_training_has_its_operations(bench: Workbench) -> None:
     found = {}
     for task, (kind, name) in jobs.items():
         job = load_job(bench.config(task, name), kind)
-        found[task] = step_of_job(job, task).late
+        found[task] = step_of_job(job).late
         if task == "stage1":
             trained = encoder_flops(job.model).training + decoder_flops(job.model).training
             assert trained < found[task] < 2 * trained + 10**8
@@ -43,7 +44,7 @@ def test_every_training_has_its_operations(bench: Workbench) -> None:
 
 def test_other_jobs_are_no_trainings(bench: Workbench) -> None:
     with pytest.raises(TypeError, match="TokensJob is no training"):
-        step_of_job(load_job(bench.config("tokens", "all"), TokensJob), "tokens")
+        step_of_job(load_job(bench.config("tokens", "all"), TokensJob))
 
 
 def test_a_training_on_a_known_device_logs_its_share(
@@ -57,7 +58,7 @@ def test_a_training_on_a_known_device_logs_its_share(
     config.write_text(yaml.safe_dump(document))
     critic = {"init": bench.model("stage1"), "critic": bench.model("critic")}
     bench.run("train", "stage2", config=config, seed=0, **paths, **critic)
-    step = step_of_job(load_job(config, PixelStageJob), "stage2")  # the discriminator joins at step 2
+    step = step_of_job(load_job(config, Stage2Job))  # the discriminator joins at step 2
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     shares = [line["mfu"] * 1e12 / line["images_per_second"] for line in lines]
     assert shares == pytest.approx([step.late - step.adversary, step.late])

@@ -11,11 +11,11 @@ import pytest
 from config.studies import study_of, tiny_document
 from pydantic import create_model
 
-from titok.config.job_settings import Stage1Job
 from titok.config.jobs import job, job_names
 from titok.config.load import dump_yaml, load_job
 from titok.config.model import TokenizerModel
 from titok.config.section import Neutral, Section, fingerprint
+from titok.config.training_jobs import Stage1Job
 
 STUDY = study_of(tiny_document())
 JOBS = [job(STUDY, kind, name) for kind, name in job_names(STUDY)]

@@ -12,9 +12,9 @@ from config.studies import ROOT, changed, study_of, without
 from pydantic import ValidationError
 
 from titok.config.evaluation import Evaluation
-from titok.config.job_settings import ScoreJob
 from titok.config.jobs import job
 from titok.config.load import apply_defaults, dump_yaml, load_job, read_yaml
+from titok.config.measuring_jobs import ScoreJob
 from titok.config.protocols import PROTOCOLS
 
 WEIGHTS = {"weights": "inception.pth"}

@@ -10,7 +10,8 @@ import json
 import pytest
 from config.studies import changed, study_of, tiny_document, without
 
-from titok.config.jobs import generator_model, job, job_names
+from titok.config.jobs import job, job_names
+from titok.config.study_models import generator_model
 from titok.config.targets import Targets
 from titok.config.tokenizer_facts import tokenizer_facts
 

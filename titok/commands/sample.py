@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from titok.commands.outputs import facts_beside
-from titok.config.job_settings import SampleJob
 from titok.config.load import load_job
+from titok.config.measuring_jobs import SampleJob
 from titok.generation.sample import SampleBatch, balanced_labels, sample_images
 from titok.generation.sample_files import SampleParts, finish_samples
 from titok.models.folder import load_generator, load_image_tokenizer

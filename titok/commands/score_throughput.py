@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from titok.commands.score_records import write_score
-from titok.config.job_settings import ThroughputJob
 from titok.config.load import load_job
+from titok.config.measuring_jobs import ThroughputJob
 from titok.config.model import TokenizerModel, VQGANModel
 from titok.evaluation.throughput import measure_speed, sampling_operations
 from titok.generation.noise import DeviceNoise

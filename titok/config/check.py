@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import get_args
 
 from pydantic import ValidationError
 
 from titok.config.cluster import check_resources
-from titok.config.entries import Generator, StageName, Tokenizer
-from titok.config.jobs import JobKind, job, job_names
+from titok.config.entries import Generator, Tokenizer
+from titok.config.jobs import JOBS, job, job_names
 from titok.config.protocols import PROTOCOLS
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
@@ -138,14 +137,13 @@ def _seeds_shown(study: Study) -> Iterator[tuple[int, tuple[int, ...], str]]:
                 yield wanted.reconstructions.seed, trained, "reporting.figures.reconstructions.seed"
 
 
-def _check_shapes(study: Study, kind: JobKind, name: str) -> None:
+def _check_shapes(study: Study, kind: str, name: str) -> None:
     """Building a job checks that its numbers fit each other."""
     try:
         job(study, kind, name)
     except ValidationError as error:
         reasons = "; ".join(str(problem.get("ctx", {}).get("error", problem["msg"])) for problem in error.errors())
-        place = f"tokenizers.{name}" if kind in get_args(StageName) else f"{kind}s.{name}"
-        raise ValueError(f"{place}: {reasons}") from None
+        raise ValueError(f"{JOBS[kind].place(name)}: {reasons}") from None
 
 
 def _check_patches(study: Study, name: str, tokenizer: Tokenizer) -> None:

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from titok.config.jobs import JobKind, job
+from titok.config.jobs import COMPUTING, TRAININGS, job
 from titok.config.resources import Resources
 from titok.config.study import Study
-
-TRAININGS: tuple[JobKind, ...] = ("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator")
-"""Kinds that several processes can share, and that go on where they were stopped."""
-
-COMPUTING: tuple[JobKind, ...] = (*TRAININGS, "codes", "tokens", "sample", "score", "probe", "throughput")
-"""Kinds that run networks; all others never need a GPU."""
 
 EVERY_KIND = "default"
 """Key of `resources` for all kinds that do not say otherwise."""
 
 
-def resources_of(study: Study, kind: JobKind, name: str = "all") -> Resources:
+def resources_of(study: Study, kind: str, name: str = "all") -> Resources:
     """What one job takes: the defaults, then the study's keys `default`, KIND and KIND/NAME, each over the one before.
 
     ``name``: as in ``titok.config.jobs``, `all` where a kind has only one.
@@ -32,7 +26,7 @@ def resources_of(study: Study, kind: JobKind, name: str = "all") -> Resources:
     return Resources(**said)
 
 
-def check_resources(study: Study, jobs: Collection[tuple[JobKind, str]]) -> None:
+def check_resources(study: Study, jobs: Collection[tuple[str, str]]) -> None:
     """Refuses keys that mean no job, several machines or GPUs for what one process does, and uneven shares.
 
     Raises:
@@ -57,7 +51,7 @@ def check_resources(study: Study, jobs: Collection[tuple[JobKind, str]]) -> None
             _check_shares(study, kind, name, taken)
 
 
-def _check_keys(resources: Mapping[str, Resources], jobs: Collection[tuple[JobKind, str]]) -> None:
+def _check_keys(resources: Mapping[str, Resources], jobs: Collection[tuple[str, str]]) -> None:
     named = {f"{kind}/{name}" for kind, name in jobs if kind in COMPUTING}
     for key in resources:
         if key not in {EVERY_KIND, *COMPUTING, *named}:
@@ -67,7 +61,7 @@ def _check_keys(resources: Mapping[str, Resources], jobs: Collection[tuple[JobKi
             )
 
 
-def _check_shares(study: Study, kind: JobKind, name: str, taken: Resources) -> None:
+def _check_shares(study: Study, kind: str, name: str, taken: Resources) -> None:
     batch_size = job(study, kind, name).training.batch_size  # type: ignore[attr-defined]
     if batch_size % taken.processes:
         raise ValueError(

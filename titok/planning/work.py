@@ -10,19 +10,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from titok.config.image_counts import stated_images
-from titok.config.job_settings import (
-    ClassifierJob,
-    GeneratorJob,
-    PixelStageJob,
-    Stage1Job,
-    VQGANJob,
-)
-from titok.config.jobs import JobKind, generator_model, job, tokenizer_model
+from titok.config.jobs import JOBS, TRAININGS, job
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
+from titok.config.study_models import generator_model, tokenizer_model
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training import Compute, ReconstructionLosses
+from titok.config.training_jobs import TrainingJob
 from titok.generation.schedule import guidance_scales
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job, PlanError
@@ -79,24 +74,19 @@ def num_images(study: Study, split: Literal["train", "test"]) -> int:
     return found
 
 
-TRAININGS: dict[str, tuple[JobKind, str]] = {
-    "train_classifier": ("classifier", "classifier"),
-    "train_vqgan": ("vqgan", ""),
-    "train_baseline": ("vqgan", "tokenizer"),
-    "train_stage1": ("stage1", "tokenizer"),
-    "train_stage2": ("stage2", "tokenizer"),
-    "train_single_stage": ("single_stage", "tokenizer"),
-    "train_generator": ("generator", "generator"),
+TRAINING_RULES: dict[str, tuple[str, str]] = {
+    **{f"train_{kind}": (kind, JOBS[kind].wildcard) for kind in TRAININGS},
+    "train_baseline": ("vqgan", JOBS["vqgan"].wildcard),
 }
 """Rule -> kind of its settings, and the wildcard with their name."""
 
 
 def _training(planned: Job, study: Study) -> Work:
-    kind, wildcard = TRAININGS[planned.rule]
+    kind, wildcard = TRAINING_RULES[planned.rule]
     settings = job(study, kind, planned.wildcards.get(wildcard, "all"))
-    assert isinstance(settings, ClassifierJob | VQGANJob | Stage1Job | PixelStageJob | GeneratorJob)
+    assert isinstance(settings, TrainingJob)
     training = settings.training
-    step = step_of_job(settings, kind, _critic(study, getattr(settings, "losses", None)))
+    step = step_of_job(settings, _critic(study, getattr(settings, "losses", None)))
     late = max(0, training.steps - step.start_step) / training.steps
     images = training.steps * training.batch_size
     per_image = by_arithmetic(step, kind, training.compute, playing=late)
@@ -196,7 +186,7 @@ def _probe(planned: Job, study: Study) -> Work:
 
 
 _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
-    **dict.fromkeys(TRAININGS, _training),
+    **dict.fromkeys(TRAINING_RULES, _training),
     "extract_codes": _proxy_codes,
     "extract_codes_share": _proxy_codes,
     "extract_tokens": _tokens,

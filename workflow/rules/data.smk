@@ -34,9 +34,9 @@ rule train_classifier:
         "logs/{study}/benchmarks/train_classifier/{classifier}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("classifier", "classifier")["cpus_per_task"]
+    threads: takes("classifier")["cpus_per_task"]
     resources:
-        **takes("classifier", "classifier"),
+        **takes("classifier"),
     params:
         # Undeclared on purpose: Snakemake deletes a failed job's outputs, and training must survive that.
         state="results/{study}/training/classifiers/{classifier}",

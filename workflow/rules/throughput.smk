@@ -15,7 +15,7 @@ rule score_throughput:
     # More than any machine has, which Snakemake makes all of them: no other job of this workflow may run beside it.
     threads: 4096
     resources:
-        **takes("throughput", "sampler"),
+        **takes("throughput"),
     params:
         subject=lambda wildcards: targets.subject(
             generator=wildcards.generator,

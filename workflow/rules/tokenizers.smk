@@ -18,9 +18,9 @@ rule train_vqgan:
         study=NOTHING if targets.vqgan_is_released() else study.study,
     conda:
         "../../environment.yml"
-    threads: takes("vqgan", "tokenizer")["cpus_per_task"]
+    threads: takes("vqgan")["cpus_per_task"]
     resources:
-        **takes("vqgan", "tokenizer"),
+        **takes("vqgan"),
     params:
         seed=0,
         state="results/{study}/training/vqgan",
@@ -133,9 +133,9 @@ rule train_stage1:
         "logs/{study}/benchmarks/train_stage1/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("stage1", "tokenizer")["cpus_per_task"]
+    threads: takes("stage1")["cpus_per_task"]
     resources:
-        **takes("stage1", "tokenizer"),
+        **takes("stage1"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
         codes=option("codes"),
@@ -169,9 +169,9 @@ rule train_stage2:
         "logs/{study}/benchmarks/train_stage2/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("stage2", "tokenizer")["cpus_per_task"]
+    threads: takes("stage2")["cpus_per_task"]
     resources:
-        **takes("stage2", "tokenizer"),
+        **takes("stage2"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage2",
         critic=option("critic"),
@@ -204,9 +204,9 @@ rule train_single_stage:
         "logs/{study}/benchmarks/train_single_stage/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("single_stage", "tokenizer")["cpus_per_task"]
+    threads: takes("single_stage")["cpus_per_task"]
     resources:
-        **takes("single_stage", "tokenizer"),
+        **takes("single_stage"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/single_stage",
         critic=option("critic"),
