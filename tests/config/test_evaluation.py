@@ -42,6 +42,26 @@ def test_allowances_are_a_closed_list() -> None:
         Evaluation.model_validate({"extractor": {"weights": "w.pth"}, "checks": {"allow": ["everything"]}})
 
 
+def test_later_metrics_are_told_only_where_they_are_wanted() -> None:
+    """So that no score that exists is made again."""
+    extractor = {"weights": "w.pth"}
+    plain = Evaluation.model_validate({"extractor": extractor}).resolved()
+    later = {"precision_recall_arithmetic", "density_coverage", "mind"}
+    assert not later & plain.keys()
+    asked = {
+        "precision_recall_arithmetic": "float16-blocks",
+        "density_coverage": {"neighbours": 3},
+        "mind": {"directions": 16, "seed": 1},
+    }
+    assert Evaluation.model_validate({"extractor": extractor, **asked}).resolved() == plain | asked
+
+
+def test_more_neighbours_than_images() -> None:
+    document = {"extractor": {"weights": "w.pth"}, "precision_recall_references": 5, "density_coverage": {}}
+    with pytest.raises(ValidationError, match=r"density_coverage\.neighbours is 5, but only 5 images .* 1 to 4"):
+        Evaluation.model_validate(document)
+
+
 def test_probe_is_a_training_with_features() -> None:
     probe = LinearProbe(steps=1000, features="concatenate")
     assert (probe.features, probe.steps, probe.schedule.warmup_steps) == ("concatenate", 1000, 782)

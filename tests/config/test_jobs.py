@@ -73,6 +73,11 @@ CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
         90,
         {("score", "all"), ("score", "samples"), *(("sample", name) for name in ("two-steps", "unguided"))},
     ),
+    "a metric more": (
+        "evaluation.mind",
+        {"directions": 8},
+        {("score", "all"), ("score", "samples"), ("score", "reconstructions")},
+    ),
     "images at once": ("evaluation.batch_size", 25, set()),
     "how often a training saves": ("classifiers.critic.training.checkpoint_seconds", 7, set()),
     "how many checkpoints it keeps": ("vqgan.training.keep_checkpoints", 5, set()),
@@ -124,6 +129,18 @@ def test_jobs_hold_what_their_name_says() -> None:
     generator = job(study, "generator", "s2-uvit").resolved()["model"]
     assert (generator["num_tokens"], generator["codebook_size"], generator["num_classes"]) == (2, 16, 10)
     assert job(study, "sample", "unguided").resolved()["sampler"]["guidance_scale"] == 0.0
+
+
+def test_milestones_do_without_the_slow_metrics() -> None:
+    """So that asking for one trains nothing again."""
+    stage1 = tiny_document()["defaults"]["tokenizer"]["stage1"]
+    training = stage1["training"] | {"milestone_images": 70, "milestone_steps": 5}
+    document = changed(tiny_document(), "defaults.tokenizer.stage1", stage1 | {"training": training})
+    later = {"mind": {"directions": 8}, "density_coverage": {"neighbours": 2}, "kid": {"subset_size": 20}}
+    asked = changed(document, "evaluation", document["evaluation"] | later)
+    found = job(study_of(asked), "stage1", "s2")
+    assert found.evaluation is not None
+    assert found == job(study_of(document), "stage1", "s2")
 
 
 def test_job_names_list_every_stage_once() -> None:

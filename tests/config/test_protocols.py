@@ -60,6 +60,20 @@ def test_a_contradiction_is_refused(key: str, value: object, message: str) -> No
         Evaluation.model_validate(document)
 
 
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_distances_are_adms_where_its_evaluator_is_used(name: str) -> None:
+    document = {"protocol": name, "extractor": WEIGHTS}
+    fixed = name in ("adm", "llamagen")
+    arithmetic = Evaluation.model_validate(document).precision_recall_arithmetic
+    assert arithmetic == ("float16-blocks" if fixed else "float64")
+    if fixed:
+        with pytest.raises(ValidationError, match=r"precision_recall_arithmetic is 'float64', but protocol"):
+            Evaluation.model_validate({**document, "precision_recall_arithmetic": "float64"})
+    else:
+        chosen = Evaluation.model_validate({**document, "precision_recall_arithmetic": "float16-blocks"})
+        assert chosen.precision_recall_arithmetic == "float16-blocks"
+
+
 def test_repeating_what_the_protocol_says_is_fine() -> None:
     document = {"protocol": "maskbit", "extractor": WEIGHTS, "rounding": "truncate"}
     assert Evaluation.model_validate(document).rounding == "truncate"
@@ -96,4 +110,5 @@ def test_the_page_describes_every_protocol() -> None:
         for value in (protocol.dataset["resize_rule"], settings["rounding"], *settings["extractor"].values()):
             if value != "inception":
                 assert str(value) in row, (name, value)
+        assert settings.get("precision_recall_arithmetic", "not fixed") in row
         assert protocol.samples_against in row

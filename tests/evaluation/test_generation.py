@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
+from titok.config.evaluation import (
+    DensityCoverage,
+    Evaluation,
+    Extractor,
+    KernelDistance,
+    MongeDistance,
+    SampleChecks,
+    Uncertainty,
+)
 from titok.evaluation.findings import ScoreError
 from titok.evaluation.generation import SampleScores, score_samples
 from titok.evaluation.reference import Reference, collect_reference
@@ -198,6 +206,20 @@ def test_kid_intervals_and_infinity_where_asked_for(
     without = score(generated, Reference(reference.mean, reference.covariance), judge, **asked)
     assert without.intervals["gfid"] == scores.intervals["gfid"]
     assert "kid" not in without.metrics
+
+
+def test_later_metrics_where_asked_for(generated: np.ndarray, reference: Reference, judge: ClassifierExtractor) -> None:
+    plain = score(generated, reference, judge)
+    asked = {"density_coverage": DensityCoverage(neighbours=4), "mind": MongeDistance(directions=8)}
+    scores = score(generated, reference, judge, **asked)
+    assert {name: scores.metrics.pop(name) for name in ("density", "coverage", "mind")}["mind"] > 0
+    assert scores.metrics == plain.metrics
+    assert scores.protocol.pop("density_coverage") == {"neighbours": 4, "references": 100}
+    assert scores.protocol.pop("mind") == {"directions": 8, "seed": 2020, "references": 100}
+    assert scores.protocol == plain.protocol
+    without = score(generated, Reference(reference.mean, reference.covariance), judge, **asked)
+    assert not {"density", "coverage", "mind", "precision"} & without.metrics.keys()
+    assert not {"density_coverage", "mind"} & without.protocol.keys()
 
 
 def test_more_kid_than_images(generated: np.ndarray) -> None:

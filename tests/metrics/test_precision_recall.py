@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from titok.metrics.precision_recall import ManifoldError, precision_recall
+from titok.metrics.manifold import Exact, ManifoldError
+from titok.metrics.precision_recall import precision_recall
 
 
 def cloud(count: int, dim: int, seed: int, centre: float = 0.0) -> torch.Tensor:
@@ -26,12 +27,28 @@ def brute_force(points: np.ndarray, queries: np.ndarray, neighbours: int) -> flo
 @pytest.mark.parametrize("block_rows", [1, 16, 1000])
 def test_equals_brute_force(neighbours: int, block_rows: int) -> None:
     references, samples = cloud(60, 4, 0), cloud(45, 4, 1, centre=0.8)
-    result = precision_recall(references, samples, neighbours, block_rows)
+    result = precision_recall(references, samples, neighbours, Exact(block_rows))
     real, fake = references.double().numpy(), samples.double().numpy()
     assert result.precision == brute_force(real, fake, neighbours)
     assert result.recall == brute_force(fake, real, neighbours)
     assert 0 < result.precision < 1
     assert 0 < result.recall < 1
+
+
+@pytest.mark.parametrize("block_rows", [7, 1000])
+def test_ties_are_ties(block_rows: int) -> None:
+    """Points of a lattice: many distances are equal to a radius, and integers say so exactly."""
+    draws = np.random.default_rng(0)
+    real, fake = draws.integers(0, 4, (500, 6)), draws.integers(1, 5, (400, 6))
+
+    def reached(points: np.ndarray, queries: np.ndarray) -> float:
+        radii = np.sort(np.square(points[:, None] - points).sum(-1), axis=1)[:, 3]
+        return float((np.square(queries[:, None] - points).sum(-1) <= radii).any(axis=1).mean())
+
+    references, samples = (torch.from_numpy(points).float() for points in (real, fake))
+    result = precision_recall(references, samples, arithmetic=Exact(block_rows))
+    assert (result.precision, result.recall) == (reached(real, fake), reached(fake, real))
+    assert 0.1 < result.precision < 0.9
 
 
 def test_equal_sets_cover_each_other() -> None:

@@ -65,6 +65,9 @@ def miniature_document(folder: Path) -> dict[str, Any]:
         "num_samples": 2 * dataset["num_classes"],
         "inception_score_split_size": dataset["num_classes"],
         "precision_recall_references": 8,
+        "precision_recall_arithmetic": "float16-blocks",
+        "density_coverage": {"neighbours": 3},
+        "mind": {"directions": 16},
         "checks": {"allow": ["too_few_for_features", "duplicates", "constant_images"]},
     }
     kept = {
@@ -127,9 +130,12 @@ def test_every_number_is_there_with_its_protocol(finished: Sandbox) -> None:
         assert record["metrics"]["rfid"]["label"] == "rFID"
         assert record["protocol"]["reference"]["resize_rule"] == "official"
         assert record["protocol"]["extractor"]["kind"] == "inception"
+        assert {"density", "coverage", "mind"} <= record["metrics"].keys()
         assert ("codebook_usage" in record["metrics"]) == (TOKENIZERS[name] != "continuous")
     generation = json.loads((scores / "generation/l-32-vit/l-32/seed0.json").read_text())
     assert {"gfid", "sfid", "inception_score_adm", "precision", "recall"} <= generation["metrics"].keys()
+    assert {"density", "coverage", "mind"} <= generation["metrics"].keys()
+    assert generation["protocol"]["precision_recall"]["arithmetic"] == "float16-blocks"
     assert generation["protocol"]["reference"]["sha256"]
 
 

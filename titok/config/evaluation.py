@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from titok.config.protocols import PROTOCOLS, ProtocolName, fill
-from titok.config.section import Fraction, KnownBy, Name, NonNegativeInt, Operational, PositiveInt, Section
+from titok.config.section import Fraction, KnownBy, Name, Neutral, NonNegativeInt, Operational, PositiveInt, Section
 from titok.config.weight_files import WeightFile
 
 Allowance = Literal["too_few_for_features", "unbalanced_classes", "constant_images", "duplicates"]
@@ -81,6 +81,20 @@ class KernelDistance(Section):
     seed: NonNegativeInt = 2020
 
 
+class DensityCoverage(Section):
+    """Density and coverage, with the balls of at most `precision_recall_references` real images."""
+
+    neighbours: PositiveInt = 5
+    """k: a real image's ball reaches to its k-th nearest other one; 5 is the authors'."""
+
+
+class MongeDistance(Section):
+    """MIND: features sorted along random directions (of at most `precision_recall_references` real images)."""
+
+    directions: PositiveInt = 1000
+    seed: NonNegativeInt = 2020
+
+
 class Lpips(Section):
     """LPIPS 0.1 on VGG16, as a score of reconstructions; the files of `titok fetch vgg16` and `lpips_heads`."""
 
@@ -121,8 +135,15 @@ class Evaluation(Section):
     """k: an image's neighbourhood reaches to its k-th nearest neighbour."""
     precision_recall_references: PositiveInt = 10_000
     """At most this many real images, evenly spaced over the reference set, span the real manifold."""
+    precision_recall_arithmetic: Annotated[Literal["float64", "float16-blocks"], Neutral("float64")] = "float64"
+    """Of the distances behind precision and recall. `float16-blocks`: ADM's, float16 in blocks of 10,000, float32 where
+    one overflows; published numbers come from it, and with Inception's features it gives a little more of both."""
     kid: KernelDistance | None = None
     """Null: no KID."""
+    density_coverage: Annotated[DensityCoverage | None, Neutral(None)] = None
+    """Null: neither density nor coverage."""
+    mind: Annotated[MongeDistance | None, Neutral(None)] = None
+    """Null: no MIND."""
     lpips: Lpips | None = None
     """Null: no LPIPS."""
     uncertainty: Uncertainty | None = None
@@ -147,6 +168,11 @@ class Evaluation(Section):
             raise ValueError(
                 f"kid.subset_size is {self.kid.subset_size}, but only {smallest} images are there to draw from (the "
                 f"smaller of num_samples and precision_recall_references); make it smaller"
+            )
+        if self.density_coverage is not None and self.density_coverage.neighbours >= smallest:
+            raise ValueError(
+                f"density_coverage.neighbours is {self.density_coverage.neighbours}, but only {smallest} images are "
+                f"there (the smaller of num_samples and precision_recall_references); allowed: 1 to {smallest - 1}"
             )
         return self
 

@@ -24,8 +24,13 @@ class Protocol(NamedTuple):
     """What generated images are compared with; reconstructions are compared with their originals, always."""
 
 
-def _evaluation(*, rounding: str, dtype: str, resize: str = "tensorflow1") -> dict[str, Any]:
-    """Settings, with what all protocols share: the FID network, 50,000 samples, ten splits in file order, k = 3."""
+def _evaluation(
+    *, rounding: str, dtype: str, resize: str = "tensorflow1", distances: str | None = None
+) -> dict[str, Any]:
+    """Settings, with what all protocols share: the FID network, 50,000 samples, ten splits in file order, k = 3.
+
+    ``distances`` are those of precision and recall; null where the authors publish neither, and a study may choose.
+    """
     return {
         "extractor": {"kind": "inception", "dtype": dtype, "resize": resize},
         "rounding": rounding,
@@ -33,6 +38,7 @@ def _evaluation(*, rounding: str, dtype: str, resize: str = "tensorflow1") -> di
         "inception_score_split_size": 5000,
         "precision_recall_neighbours": 3,
         "precision_recall_references": 10_000,
+        **({} if distances is None else {"precision_recall_arithmetic": distances}),
     }
 
 
@@ -49,17 +55,18 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
         samples_against="reference file",
     ),
     "adm": Protocol(
-        about="guided-diffusion's evaluator: 32-bit arithmetic, ADM's crop, its reference file",
+        about="guided-diffusion's evaluator: 32-bit network, 16-bit distances, ADM's crop, its reference file",
         source="evaluations/evaluator.py of guided-diffusion at 22e0df8",
         dataset=_images("adm"),
-        evaluation=_evaluation(rounding="truncate", dtype="float32"),
+        evaluation=_evaluation(rounding="truncate", dtype="float32", distances="float16-blocks"),
         samples_against="reference file",
     ),
     "llamagen": Protocol(
         about="as adm, but images are written as 127.5 x + 128 of [-1, 1]: 255 x + 0.5 of [0, 1], which rounds",
-        source="tokenizer/tokenizer_image/reconstruction_vq_ddp.py of LlamaGen at ce98ec4",
+        source="tokenizer/tokenizer_image/reconstruction_vq_ddp.py of LlamaGen at ce98ec4, "
+        "evaluations/c2i/evaluator.py at 5a50452",
         dataset=_images("adm"),
-        evaluation=_evaluation(rounding="round", dtype="float32"),
+        evaluation=_evaluation(rounding="round", dtype="float32", distances="float16-blocks"),
         samples_against="reference file",
     ),
     "maskbit": Protocol(

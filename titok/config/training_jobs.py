@@ -69,8 +69,8 @@ class ReconstructingJob(TrainingJob):
         """These fields; how reconstructions are scored is told only where they are."""
         evaluation = None
         if training.milestone_images is not None:
-            scored = study.evaluation.of_reconstructions()
-            evaluation = scored.model_copy(update={"uncertainty": None, "lpips": None, "kid": None})
+            left_out = ("uncertainty", "lpips", "kid", "density_coverage", "mind")
+            evaluation = study.evaluation.of_reconstructions().model_copy(update=dict.fromkeys(left_out))
         return {"dataset": study.dataset.seen(), "training": training, "evaluation": evaluation}
 
 

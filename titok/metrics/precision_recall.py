@@ -11,14 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from titok.runtime.elementwise import squared_distances
-
-BLOCK_ROWS = 1024
-"""Rows of the distance matrix held at once; memory is this times the number of points, never N x N."""
-
-
-class ManifoldError(ValueError):
-    """Features that span no manifold."""
+from titok.metrics.manifold import Arithmetic, Exact, require_manifolds, squared_radii
 
 
 @dataclass(frozen=True)
@@ -30,47 +23,38 @@ class PrecisionRecall:
 
 
 def precision_recall(
-    references: Tensor, samples: Tensor, neighbours: int = 3, block_rows: int = BLOCK_ROWS
+    references: Tensor, samples: Tensor, neighbours: int = 3, arithmetic: Arithmetic | None = None
 ) -> PrecisionRecall:
-    """Precision and recall of samples against real images.
+    """Precision and recall of samples against real images; who lies on a ball's surface lies inside.
 
     Args:
         references: features (M, F) of real images.
         samples: features (N, F) of samples.
         neighbours: k; a point is not its own neighbour.
-        block_rows: distances are computed this many rows at a time; changes memory, not the result.
+        arithmetic: of the distances; null: ``Exact()``. ADM's is ``titok.metrics.adm_distances.Float16Blocks()``.
 
     Raises:
         ManifoldError: the features disagree in F, a set has no more than k points, or a value is not finite.
     """
-    for name, features in (("references", references), ("samples", samples)):
-        if features.ndim != 2 or features.shape[1] != references.shape[1]:
-            raise ManifoldError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
-        if len(features) <= neighbours:
-            raise ManifoldError(
-                f"{name} are {len(features)}, but {neighbours} neighbours need at least {neighbours + 1}"
-            )
-        if not torch.isfinite(features).all():
-            raise ManifoldError(f"some features of the {name} are NaN or infinite")
-    # Distances do not change when both sets move; near the origin their rounding errors are smallest.
-    origin = references.double().mean(dim=0)
-    real, fake = references.double() - origin, samples.to(references.device).double() - origin
-    return PrecisionRecall(
-        precision=_share_inside(fake, real, _radii(real, neighbours, block_rows), block_rows),
-        recall=_share_inside(real, fake, _radii(fake, neighbours, block_rows), block_rows),
-    )
+    require_manifolds(references, samples, neighbours)
+    found_real, found_fake = inside(references, samples, neighbours, arithmetic or Exact())
+    return PrecisionRecall(precision=float(found_fake.double().mean()), recall=float(found_real.double().mean()))
 
 
-def _radii(points: Tensor, neighbours: int, block_rows: int) -> Tensor:
-    """(N,) squared distance of each point to its k-th nearest other point."""
-    blocks = [
-        # The nearest point of all is the point itself, hence k + 1.
-        squared_distances(block, points).kthvalue(neighbours + 1, dim=1).values
-        for block in points.split(block_rows)
-    ]
-    return torch.cat(blocks)
+def inside(references: Tensor, samples: Tensor, neighbours: int, arithmetic: Arithmetic) -> tuple[Tensor, Tensor]:
+    """(M,) and (N,) whether a real image lies in a sample's ball, and a sample in a real image's.
+
+    From one look at each pair: in float16 the distance of a to b is not always the distance of b to a.
+    """
+    real, fake = arithmetic.prepare(references, samples.to(references.device))
+    reach_real, reach_fake = (_reach(points, neighbours, arithmetic) for points in (real, fake))
+    found_real, found_fake = (torch.zeros(len(points), dtype=torch.bool, device=real.device) for points in (real, fake))
+    for rows, columns, distances in arithmetic.tiles(real, fake):
+        found_real[rows] |= (distances <= reach_fake[columns]).any(dim=1)
+        found_fake[columns] |= (distances <= reach_real[rows, None]).any(dim=0)
+    return found_real, found_fake
 
 
-def _share_inside(queries: Tensor, points: Tensor, radii: Tensor, block_rows: int) -> float:
-    inside = [(squared_distances(block, points) <= radii).any(dim=1) for block in queries.split(block_rows)]
-    return float(torch.cat(inside).double().mean())
+def _reach(points: Tensor, neighbours: int, arithmetic: Arithmetic) -> Tensor:
+    radii = squared_radii(points, neighbours, arithmetic)
+    return radii + arithmetic.slack(points, radii)
