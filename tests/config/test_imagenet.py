@@ -37,7 +37,7 @@ def hyperparameters(training: Training) -> tuple[object, ...]:
 STAGE1 = ((1_000_000, 256), (1e-4, (0.9, 0.99), 1e-4, 1e-8), ("cosine", 10_000, 1e-5), ("fp16", True, 1.0, 0.999))
 STAGE2 = ((500_000, 256), (1e-4, (0.9, 0.999), 1e-4, 1e-8), ("cosine", 5_000, 1e-5), ("fp16", True, 1.0, 0.999))
 GENERATOR = ((500_000, 2048), (2e-4, (0.9, 0.96), 0.03, 1e-8), ("cosine", 10_000, 1e-5), ("bf16", True, 1.0, 0.999))
-SINGLE = ((650_000, 256), (1e-4, (0.9, 0.999), 1e-4, 1e-8), ("cosine", 10_000, 1e-5), ("fp16", True, 1.0, 0.999))
+SINGLE = ((1_000_000, 256), (1e-4, (0.9, 0.999), 1e-4, 1e-8), ("cosine", 10_000, 1e-5), ("fp16", True, 1.0, 0.999))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_generators_have_the_released_sizes_and_settings() -> None:
     assert study.samplers["s-128-8-steps"] == eight
 
 
-def test_single_stage_trainings_have_the_only_published_recipe() -> None:
+def test_single_stage_trainings_have_the_authors_length_and_the_successors_recipe() -> None:
     study = STUDIES[256]
     for name, entry in study.tokenizers.items():
         if entry.recipe == "single_stage":

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from generation.fake_generators import TableGenerator
+from generation.recorded_noise import RecordedNoise
 from golden.rule import load_golden
 from golden.tiny_generators import TINY_GENERATORS, tiny_generator
 from torch import Tensor
@@ -24,16 +25,6 @@ RECORDED_RUNS = [
     for run, settings in load_golden(name).extra["generate_runs"].items()
     if "noise_seed" in settings
 ]
-
-
-class RecordedNoise:
-    """The noise of a golden run: one numpy stream, drawn in call order (golden rule, "Noise streams")."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.Generator(np.random.PCG64(seed))
-
-    def uniform(self, sample_indices: Tensor, step: int, kind: NoiseKind, shape: tuple[int, ...]) -> Tensor:
-        return torch.from_numpy(self.rng.random((len(sample_indices), *shape), dtype=np.float32))
 
 
 class OfficialOrderNoise:

@@ -69,7 +69,7 @@ def test_baselines_and_codes_of_the_vqgan() -> None:
     assert tokens.images == 2 * 1_281_167, "centre crops and their mirror images"
     training = work_of(planned("train_baseline", tokenizer="taming-2d"), STUDY)
     assert training is not None
-    assert training.images == 650_000 * 256
+    assert training.images == 1_000_000 * 256
     assert work_of(planned("make_table", table="table1"), STUDY) is None
     assert work_of(planned("prepare_part", split="train", part="1", parts="16"), STUDY) is None
 

@@ -47,7 +47,7 @@ def reconstruction(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
-    size, speed = codebook_size_of(model), _training_speed(options.model.parent / "manifest.json")
+    size, speed = codebook_size_of(model), training_speed(options.model.parent / "manifest.json")
     scores = _score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
     if options.examples is not None:
         stacked = np.stack([scores.originals, scores.reconstructions])
@@ -107,7 +107,7 @@ def generation(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
     made = _facts_of(options.samples)
-    speed = _training_speed(existing_file(options.training)) if options.training else {}
+    speed = training_speed(existing_file(options.training)) if options.training else {}
     extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     scores = score_samples(
         Samples.open(options.samples),
@@ -210,10 +210,14 @@ def _parameter_counts(model: ImageTokenizer) -> dict[str, float]:
     return {name: float(count_parameters(part)) for name, part in parts.items() if isinstance(part, nn.Module)}
 
 
-def _training_speed(manifest: Path) -> dict[str, float]:
-    """Images per second; nothing for released models, which were not trained here."""
+def training_speed(manifest: Path) -> dict[str, float]:
+    """Images per second of one of the processes, each of which has a device of its own, so that trainings on different
+    numbers of GPUs and the paper's "per A100" can stand side by side; nothing for released models, which were not
+    trained here."""
     facts = read_json(manifest) if manifest.exists() else {}
-    return {"training_images_per_second": facts["images_per_second"]} if "images_per_second" in facts else {}
+    if "images_per_second" not in facts:
+        return {}
+    return {"training_images_per_second": facts["images_per_second"] / facts["processes"]}
 
 
 def open_extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:

@@ -6,15 +6,18 @@ lets guidance grow over the steps. `PUBLISHED_SAMPLERS` has the complete records
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from titok.config.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from titok.config.section import Neutral, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 MaskSchedule = Literal["arccos", "cosine", "linear", "root"]
 """How the masked share falls from 1 to 0 over the steps; the same function draws the share in training."""
 
 GuidanceSchedule = Literal["constant", "linear", "power_cosine"]
 """How guidance grows over the steps."""
+
+Confidence = Literal["logit", "log_prob"]
+"""What the least confident positions are found by: the drawn token's logit (TiTok) or its log-probability (MaskGIT)."""
 
 
 class Sampler(Section):
@@ -32,8 +35,13 @@ class Sampler(Section):
     guidance_power: PositiveFloat = 3.0
     """Exponent of `power_cosine`; the other schedules do not read it."""
     choice_temperature: NonNegativeFloat = 9.5
-    """Scale of the Gumbel noise on logits and confidences; falls linearly to 0 at the last step. The released code
-    calls it randomize_temperature."""
+    """Scale of the Gumbel noise on confidences and, without `token_temperature`, on logits; falls linearly to 0 at the
+    last step. The released code calls it randomize_temperature."""
+    token_temperature: Annotated[NonNegativeFloat | None, Neutral(None)] = None
+    """Scale of the Gumbel noise on logits at every step, the last included: 1 draws tokens from the softmax, as MaskGIT
+    does. Null, as in TiTok: `choice_temperature` is theirs, too, and the last step takes the best token."""
+    confidence: Annotated[Confidence, Neutral("logit")] = "logit"
+    """`logit`: of the drawn token, as in TiTok. `log_prob`: its log-probability, as in MaskGIT."""
     softmax_temperature_annealing: bool = True
     """Divide the logits by a temperature that falls from below 1.3 to 0.5."""
 

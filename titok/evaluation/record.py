@@ -76,7 +76,7 @@ METRICS: dict[str, Metric] = {
     "generator_parameters": Metric("generator parameters", "neither", follows="settings"),
     "sampling_images_per_second": Metric("sampling speed", "higher", "images/s", follows="machine"),
     "sampling_gflop": Metric("operations per sample", "lower", "GFLOP", follows="settings"),
-    "training_images_per_second": Metric("training speed", "higher", "images/s", follows="machine"),
+    "training_images_per_second": Metric("training speed", "higher", "images/s per device", follows="machine"),
 }
 """Every metric a record may hold."""
 

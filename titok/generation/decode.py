@@ -7,6 +7,9 @@
    masked again, as many as the mask schedule says; tokens revealed in earlier steps stay.
 5. Repeat from 2; the last step is greedy and keeps everything.
 
+MaskGIT's own rule differs in two places: T of point 3 is 1 at every step (`token_temperature`), and the confidence is a
+log-probability (`confidence`).
+
 How many positions stay masked is fixed before the loop. The released code takes it from sample 0 and re-masks all
 confidences up to a cut; the two differ only where float32 confidences tie exactly, where this loop keeps the count.
 """
@@ -68,18 +71,19 @@ def _decoding_step(
     masked = tokens == mask_id
     logits = guided_logits(generator, tokens, labels, step.guidance_scale) / step.softmax_temperature
 
-    def add_noise(values: Tensor, kind: NoiseKind) -> Tensor:
-        if step.choice_temperature == 0:
+    def add_noise(values: Tensor, temperature: float, kind: NoiseKind) -> Tensor:
+        if temperature == 0:
             return values
         uniform = noise.uniform(sample_indices, index, kind, tuple(values.shape[1:]))
-        return values + step.choice_temperature * gumbel(uniform)
+        return values + temperature * gumbel(uniform)
 
-    chosen = add_noise(logits, NoiseKind.TOKEN).argmax(dim=-1)
+    chosen = add_noise(logits, step.token_temperature, NoiseKind.TOKEN).argmax(dim=-1)
     revealed = torch.where(masked, chosen, tokens)
     if step.num_masked_after == 0:
         return revealed
-    # The raw logit, not a probability, is the confidence: the published samplers were tuned to it.
-    confidence = logits.gather(-1, chosen[..., None])[..., 0]
-    confidence = add_noise(confidence, NoiseKind.CONFIDENCE).masked_fill(~masked, torch.inf)
+    # TiTok's confidence is the raw logit, and the published samplers were tuned to it.
+    scores = logits.log_softmax(dim=-1) if step.confidence == "log_prob" else logits
+    confidence = scores.gather(-1, chosen[..., None])[..., 0]
+    confidence = add_noise(confidence, step.choice_temperature, NoiseKind.CONFIDENCE).masked_fill(~masked, torch.inf)
     least_confident = confidence.argsort(dim=-1, stable=True)[:, : step.num_masked_after]
     return revealed.scatter(1, least_confident, mask_id)

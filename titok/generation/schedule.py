@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from titok.config.sampling import MaskSchedule, Sampler
+from titok.config.sampling import Confidence, MaskSchedule, Sampler
 from titok.runtime.elementwise import arccos, sqrt
 
 _MASK_RATIOS: dict[MaskSchedule, Callable[[Tensor], Tensor]] = {
@@ -28,13 +28,15 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class DecodingStep:
-    """Everything one step needs, as plain numbers: the loop never asks the device."""
+    """Everything one step needs, as plain values: the loop never asks the device."""
 
     guidance_scale: float
     softmax_temperature: float
+    token_temperature: float
     choice_temperature: float
     num_masked_after: int
     """Positions that are masked again at the end of the step; 0 only at the last one."""
+    confidence: Confidence
 
 
 def mask_ratio(progress: Tensor, schedule: MaskSchedule) -> Tensor:
@@ -52,11 +54,23 @@ def masked_counts(num_tokens: int, num_steps: int, schedule: MaskSchedule) -> li
     step; with more steps than tokens the steps in between only revise it.
     """
     progress = torch.arange(1, num_steps, dtype=torch.float64) / num_steps
-    wanted = torch.floor(num_tokens * mask_ratio(progress, schedule) + _ROUNDING).long().tolist()
+    if schedule == "cosine":
+        wanted = num_tokens * _maskgits_cosine(progress)
+    else:
+        wanted = num_tokens * mask_ratio(progress, schedule) + _ROUNDING
     counts = [num_tokens]
-    for count in wanted:
+    for count in torch.floor(wanted).long().tolist():
         counts.append(max(1, min(counts[-1] - 1, count)))
     return [*counts, 0]
+
+
+def _maskgits_cosine(progress: Tensor) -> Tensor:
+    """`mask_ratio` in MaskGIT's float32. Two thirds of the way it is a little below one half, so that of an even number
+    of tokens one fewer stays masked than exact arithmetic says (the eighth of 12 steps).
+
+    The cosine itself is taken in float64 and rounded: libraries disagree about the last bit of float32's.
+    """
+    return torch.cos((progress.float() * (math.pi / 2)).double()).float()
 
 
 def guidance_scales(sampler: Sampler) -> list[float]:
@@ -77,12 +91,20 @@ def softmax_temperatures(sampler: Sampler) -> list[float]:
 
 
 def choice_temperatures(sampler: Sampler) -> list[float]:
-    """Scale of the Gumbel noise at each step: choice_temperature * (1 - r), so the last step is greedy."""
+    """Scale of the Gumbel noise on confidences at each step: choice_temperature * (1 - r), so 0 at the last."""
     return [sampler.choice_temperature * (1 - (step + 1) / sampler.num_steps) for step in range(sampler.num_steps)]
+
+
+def token_temperatures(sampler: Sampler) -> list[float]:
+    """Scale of the Gumbel noise on logits at each step; where it is that of confidences the last step is greedy."""
+    if sampler.token_temperature is None:
+        return choice_temperatures(sampler)
+    return [sampler.token_temperature] * sampler.num_steps
 
 
 def decoding_steps(num_tokens: int, sampler: Sampler) -> list[DecodingStep]:
     """The S steps that turn K masked positions into K tokens."""
     counts = masked_counts(num_tokens, sampler.num_steps, sampler.mask_schedule)
-    columns = (guidance_scales(sampler), softmax_temperatures(sampler), choice_temperatures(sampler), counts[1:])
-    return [DecodingStep(*step) for step in zip(*columns, strict=True)]
+    temperatures = (softmax_temperatures(sampler), token_temperatures(sampler), choice_temperatures(sampler))
+    columns = (guidance_scales(sampler), *temperatures, counts[1:])
+    return [DecodingStep(*step, sampler.confidence) for step in zip(*columns, strict=True)]

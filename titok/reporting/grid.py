@@ -41,7 +41,10 @@ PANELS: tuple[tuple[str, Kind, str, str], ...] = (
 RECONSTRUCTION_METRICS = ("classifier_accuracy", "codebook_usage", "codebook_perplexity", "psnr", "ssim")
 """Also gathered, for the figures beside Figure 4 and the checks."""
 
-SPEED_NOTE = "Speeds are of the machine named in the report; jobs may have shared it."
+SPEED_NOTE = (
+    "Speeds are of the machine named in the report; jobs may have shared it. Training speed is per device: the whole "
+    "job's, over its processes."
+)
 
 GRID_COLUMNS = ["size", "k", "metric", "n", "mean", "std", "min", "max", "low", "high"]
 """`low` and `high` are what figures shade: the seeds' span or, of a single seed, its bootstrap interval."""
