@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import inference, training
 from benchmarks.comparisons import Comparison, compare, comparisons
-from benchmarks.measure import PRECISIONS, Case, Row, matmul_peak, measure, write_report
+from benchmarks.measure import PRECISIONS, QUICK_MATMUL, Case, Row, matmul_peak, measure, write_report
 from benchmarks.models import TINY, VARIANTS, Variant
 from titok.runtime.device import select_device
 
@@ -39,7 +39,8 @@ def main() -> None:
     device = select_device(options.device)
     chosen = {"tiny": TINY} if options.quick else {name: VARIANTS[name] for name in options.variants}
     repeats, seconds = (1, 0.0) if options.quick else (options.repeats, options.seconds)
-    peaks = {precision: matmul_peak(device, precision) for precision in {"fp32", *options.precisions}}
+    size = QUICK_MATMUL if options.quick else None
+    peaks = {precision: matmul_peak(device, precision, size=size) for precision in {"fp32", *options.precisions}}
     for precision, peak in sorted(peaks.items()):
         print(f"matrix product, {precision}: {peak:.3f} TFLOP/s")
     rows: list[Row] = []

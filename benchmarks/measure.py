@@ -123,6 +123,10 @@ def alternating(first: Work, second: Work, repeats: int) -> tuple[list[float], l
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
+QUICK_MATMUL = 256
+"""Side of the matrices of `--quick`, which shows that everything runs: bf16 without its instructions takes minutes."""
+
+
 def matmul_peak(device: torch.device, precision: str, *, size: int | None = None) -> float:
     """Best measured rate of square matrix products in 10^12 operations per second: what the rest is compared with."""
     size = size or (8192 if device.type == "cuda" else 2048)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import Case, Row, matmul_peak, measure, write_report
+from benchmarks.measure import QUICK_MATMUL, Case, Row, matmul_peak, measure, write_report
 from benchmarks.models import TINY, VARIANTS, Variant
 from benchmarks.training import Repeated, coded_batch, image_batch, pixel_losses, stage1
 from titok.config.training import Compute, Training
@@ -30,7 +30,7 @@ def main() -> None:
     """Runs what the options ask for."""
     options = parse_options()
     device = select_device(options.device)
-    peaks = {"fp32": matmul_peak(device, "fp32")}
+    peaks = {"fp32": matmul_peak(device, "fp32", size=QUICK_MATMUL if options.quick else None)}
     variant = TINY if options.quick else VARIANTS[options.variant]
     chosen = cases(variant, options.batch_size, device, compiled=not options.quick)
     rows = [measure(case, device, peaks, options.repeats, 0.0) for case in chosen]

@@ -30,6 +30,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Part -> what it may import beside itself; `commands`, `cli` and `__main__` hold everything together."""
 
+MOST_LATE_IMPORTS = 44
+"""Imports of titok inside its functions; nearly all let a verb start without torch, none hides a circle."""
+
 FREE = {"commands", "cli", "__main__", "__init__"}
 
 ONLY_FOR_TYPES = {("reporting", "config")}
@@ -96,6 +99,48 @@ def test_modules_import_only_what_their_part_may(path: Path) -> None:
 )
 def test_the_check_itself(part: str, source: str, found: list[str]) -> None:
     assert forbidden(part, source) == found
+
+
+def imports_by_module(package: Path) -> dict[str, set[str]]:
+    """Module below ``package`` -> the modules there that it imports, also inside functions or only for types."""
+    files = {".".join(path.relative_to(package).with_suffix("").parts): path for path in package.rglob("*.py")}
+    found: dict[str, set[str]] = {}
+    for module, path in files.items():
+        names = {name for name, _ in titok_imports(ast.parse(path.read_text()))}
+        found[module] = {part for name in names for part in (name, name.rpartition(".")[0]) if part in files} - {module}
+    return found
+
+
+def circles(imports: dict[str, set[str]]) -> set[str]:
+    """Modules that import each other, and what stands between such: what is left when all others are taken away."""
+    left = dict(imports)
+    while ends := [module for module, others in left.items() if not others & left.keys()]:
+        for module in ends:
+            del left[module]
+    while beginnings := left.keys() - {other for others in left.values() for other in others}:
+        for module in beginnings:
+            del left[module]
+    return set(left)
+
+
+def late_imports(source: str) -> int:
+    """How often functions of a module import from titok."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return len({name for function in functions for name, _ in titok_imports(function)})
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(imports_by_module(PACKAGE)) == set()
+
+
+def test_circles_are_found() -> None:
+    chain = {"a": {"b"}, "b": {"c"}, "c": set()}
+    assert circles(chain) == set()
+    assert circles({**chain, "c": {"b"}, "d": {"b"}}) == {"b", "c"}
+
+
+def test_imports_inside_functions_become_fewer() -> None:
+    assert sum(late_imports(path.read_text()) for path in PACKAGE.rglob("*.py")) <= MOST_LATE_IMPORTS
 
 
 HEAVY = "torch", "torchvision", "timm", "torch_fidelity", "sklearn", "tensorboard"

@@ -70,6 +70,13 @@ def test_results_are_never_committed() -> None:
     assert listed.stdout.split() == ["results/README.md"]
 
 
+def test_the_package_of_benchmarks_holds_code_alone() -> None:
+    listed = subprocess.run(["git", "ls-files", "benchmarks"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert {Path(name).suffix for name in listed.stdout.split()} == {".py"}
+
+
 def test_photographs_are_those_whose_licence_is_noted() -> None:
     golden = ROOT / "tests/golden"
     noted = dict(re.findall(r"^\| `([\w/.]+)` \|.*\| `([0-9a-f]{64})` \|$", (golden / "README.md").read_text(), re.M))

@@ -24,7 +24,7 @@ from titok.commands.compare_parser import add_compare
 from titok.commands.examples import add_examples
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
-from titok.commands.option_types import Parser, ending, folder_or, number, weights_name, whole
+from titok.commands.option_types import JobKinds, Parser, ending, folder_or, number, weights_name, whole
 from titok.commands.outputs import add_overwrite, check_places, model_files, output_and, sample_files
 from titok.commands.plan_parser import add_plan
 from titok.commands.prepare_parser import add_prepare
@@ -182,8 +182,9 @@ def _add_train(verbs: Verbs) -> None:
     )
     train.add_argument(
         "task",
-        choices=("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator"),
-        help="what to train; --config must be of the same kind",
+        choices=JobKinds("TRAININGS"),
+        metavar="KIND",
+        help="what to train, which --config must be of, too: %(choices)s",
     )
     add_paths(train, config="resolved settings of this run")
     train.add_argument("--output", type=weights_name, required=True, help="FOLDER/model.safetensors to write")
@@ -217,7 +218,7 @@ def _add_train(verbs: Verbs) -> None:
         description="Opens released weights (downloading them if need be), checks their sum and that they are the "
         "model that the settings describe, and writes them as a model folder of the study.",
     )
-    adopt.add_argument("kind", choices=("tokenizer", "generator", "vqgan"), help="what the weights are of")
+    adopt.add_argument("kind", choices=JobKinds("ADOPTED"), metavar="KIND", help="of what: %(choices)s")
     add_paths(adopt, config="resolved settings: source and model")
     adopt.add_argument("--output", type=weights_name, required=True, help="FOLDER/model.safetensors to write")
     add_overwrite(adopt, model_files("manifest.json"), ours="adopted")

@@ -54,7 +54,7 @@ def test_this_installation_is_in_order(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_driver_beside_the_wheel(
     cuda: str | None, driver: str | None, gpus: int, device: str, status: str, said: str
 ) -> None:
-    finding = doctor.check_driver(cuda, driver, gpus, device)
+    finding = doctor_numbers.check_driver(cuda, driver, gpus, device)
     assert finding.status == status
     assert said in finding.detail
 

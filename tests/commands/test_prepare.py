@@ -17,7 +17,7 @@ from data.miniature import Miniature, folder, official, synthetic
 
 from titok.cli import main
 from titok.config.data import Preparation
-from titok.config.job_settings import DataJob
+from titok.config.data_jobs import DataJob
 from titok.config.load import dump_yaml
 
 WITHOUT_TORCH = """

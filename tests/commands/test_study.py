@@ -13,9 +13,9 @@ from config.studies import TINY
 
 from titok.cli import main
 from titok.commands.study import study_schema
-from titok.config.job_settings import Stage1Job
 from titok.config.jobs import job
 from titok.config.load import load_job, load_study
+from titok.config.training_jobs import Stage1Job
 
 
 def test_check_says_what_a_study_trains(capsys: pytest.CaptureFixture[str]) -> None:

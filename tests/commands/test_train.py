@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from commands.workbench import Workbench, command, record, titok
 
@@ -50,6 +51,17 @@ def test_models_load_as_what_they_are(bench: Workbench) -> None:
     assert load_vqgan(bench.model("vqgan")).config.codebook_size == 16
     assert load_generator(bench.model("g")).config.num_tokens == 2
     assert isinstance(load_folder(bench.model("judge"), Classifier), Classifier)
+
+
+def test_training_lets_cudnn_try_its_algorithms_and_scores_do_not(bench: Workbench, tmp_path: Path) -> None:
+    bench.train("classifier", "judge", ("classifier", "judge"), data=bench.train_data)  # finished: exported again
+    assert torch.backends.cudnn.benchmark, "as the official training has it"
+    options = {"data": bench.test_data, "judge": bench.model("judge"), "output": tmp_path / "score.json"}
+    subject = bench.targets.vqgan_subject()
+    bench.run(
+        "score", "reconstruction", config=bench.config("score"), model=bench.model("vqgan"), subject=subject, **options
+    )
+    assert not torch.backends.cudnn.benchmark
 
 
 def test_stage_2_keeps_the_encoder_and_the_codes(bench: Workbench) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from titok.config.check import check_study
 from titok.config.load import apply_defaults
 from titok.config.study import Study
 
@@ -42,5 +43,7 @@ def without(document: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def study_of(document: dict[str, Any]) -> Study:
-    """The study that a document describes."""
-    return Study.model_validate(apply_defaults(document, TINY))
+    """The study that a document describes, checked as `load_study` does."""
+    study = Study.model_validate(apply_defaults(document, TINY))
+    check_study(study)
+    return study

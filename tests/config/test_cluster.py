@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from config.studies import changed, study_of, tiny_document, without
-from pydantic import ValidationError
 
-from titok.config.cluster import Resources, resources_of
+from titok.config.cluster import resources_of
 from titok.config.jobs import job, job_names
+from titok.config.resources import Resources
 from titok.config.section import fingerprint
 from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.study import Study
@@ -69,7 +69,7 @@ def test_no_job_is_another_one_on_other_machines() -> None:
     ],
 )
 def test_mistakes_are_told(resources: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ValueError, match=message):
         study_with(resources)
 
 

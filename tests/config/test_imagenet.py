@@ -8,11 +8,12 @@ from __future__ import annotations
 import pytest
 from config.studies import ROOT
 
-from titok.config.jobs import generator_model, job, tokenizer_model
+from titok.config.jobs import job
 from titok.config.load import load_study
 from titok.config.paper_targets import available
 from titok.config.sampling import PUBLISHED_SAMPLERS
 from titok.config.study import Study
+from titok.config.study_models import generator_model, tokenizer_model
 from titok.config.targets import Targets
 from titok.config.training import Training
 from titok.models.flops import generator_flops, tokenizer_parts

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from config.studies import TINY, changed, study_of, tiny_document
 
-from titok.config.job_settings import ScoreJob
 from titok.config.jobs import job, job_names
 from titok.config.load import dump_yaml, load_job, load_study, merge
+from titok.config.measuring_jobs import ScoreJob
 from titok.config.section import fingerprint
 from titok.config.study import Study
 from titok.config.targets import Targets

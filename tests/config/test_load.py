@@ -12,10 +12,12 @@ import pytest
 import yaml
 from config.studies import SHIPPED, TINY, changed, tiny_document, without
 
-from titok.config.job_settings import DataJob, GeneratorJob, SampleJob
+from titok.config.data_jobs import DataJob
 from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, apply_defaults, dump_yaml, load_job, load_study, merge, read_yaml
+from titok.config.measuring_jobs import SampleJob
 from titok.config.study import Study
+from titok.config.training_jobs import GeneratorJob
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

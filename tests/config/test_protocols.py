@@ -12,9 +12,9 @@ from config.studies import ROOT, changed, study_of, without
 from pydantic import ValidationError
 
 from titok.config.evaluation import Evaluation
-from titok.config.job_settings import ScoreJob
 from titok.config.jobs import job
 from titok.config.load import apply_defaults, dump_yaml, load_job, read_yaml
+from titok.config.measuring_jobs import ScoreJob
 from titok.config.protocols import PROTOCOLS
 
 WEIGHTS = {"weights": "inception.pth"}
@@ -77,7 +77,7 @@ def test_repeating_what_the_protocol_says_is_fine() -> None:
     ],
 )
 def test_the_study_must_fit_its_protocol(change: Any, message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ValueError, match=message):
         study_of(change(published()))
 
 

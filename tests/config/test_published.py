@@ -10,10 +10,10 @@ import torch
 from config.studies import ROOT
 
 from titok.commands.adopt import differences, relevant
-from titok.config.jobs import generator_model, tokenizer_model
 from titok.config.load import load_study
 from titok.config.sampling import PUBLISHED_SAMPLERS
 from titok.config.sources import load_sources
+from titok.config.study_models import generator_model, tokenizer_model
 from titok.models.generator import build_generator
 from titok.models.published import config_from_published, config_to_published
 from titok.models.tokenizer import TiTok

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from data.official_transform import train_transform
 from golden.rule import HERE, load_golden
 from PIL import Image
 
@@ -29,7 +30,7 @@ from titok.data.parity import compare_decoders
 from titok.data.shard_index import ShardError
 from titok.data.shards import ShardWriter
 from titok.data.streamed import StreamedSet, StreamedTraining
-from titok.data.transforms import Crop, eval_transform, floats_on, to_uint8, train_transform
+from titok.data.transforms import Crop, eval_transform, floats_on, to_uint8
 from titok.data.views import views_of
 from titok.runtime.seed import generator
 

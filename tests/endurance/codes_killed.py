@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import torch  # noqa: E402
 from data.code_toys import DATASET, VQGAN_MODEL, write_photographs  # noqa: E402
 
-from titok.config.job_settings import CodesJob  # noqa: E402
+from titok.config.data_jobs import CodesJob  # noqa: E402
 from titok.config.load import dump_yaml  # noqa: E402
 from titok.config.views import StoredCodes, ViewSet  # noqa: E402
 from titok.models.vqgan import VQGAN  # noqa: E402

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from data.miniature import Miniature, encoded, official, photographs  # noqa: E402
 
 from titok.config.data import Preparation  # noqa: E402
-from titok.config.job_settings import DataJob  # noqa: E402
+from titok.config.data_jobs import DataJob  # noqa: E402
 from titok.config.load import dump_yaml  # noqa: E402
 
 STARTING = 0.25

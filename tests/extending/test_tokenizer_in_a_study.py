@@ -34,10 +34,8 @@ def test_a_tokenizer(tmp_path: Path) -> None:
     run(folder, "-m", "titok", "check", "study.yaml")
     assert "| train_toy " in run(folder, "-m", "titok", "plan", "table1", "--config", "study.yaml")
     # On a GPU whose peak is known, training counts its operations.
-    count = "from titok.config.job_settings import ToyJob; from titok.config.load import load_job;"
-    count += (
-        "from titok.training.flops import step_of_job; print(step_of_job(load_job('toy.yaml', ToyJob), 'toy').model)"
-    )
+    count = "from titok.config.training_jobs import ToyJob; from titok.config.load import load_job;"
+    count += "from titok.training.flops import step_of_job; print(step_of_job(load_job('toy.yaml', ToyJob)).model)"
     run(folder, "-m", "titok", "resolve", "study.yaml", "toy", "toy", "--output", "toy.yaml")
     assert run(folder, "-c", count) == "768\n"
     run(folder, "-m", "snakemake", "--cores", "2", "table1", "--configfile", "study.yaml")

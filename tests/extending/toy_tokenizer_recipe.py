@@ -18,12 +18,12 @@ rule train_toy:
     log:
         "logs/{study}/train_toy/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_toy/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_toy/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("toy", "tokenizer")["cpus_per_task"]
+    threads: takes("toy")["cpus_per_task"]
     resources:
-        **takes("toy", "tokenizer"),
+        **takes("toy"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/toy",
     shell:
@@ -34,6 +34,32 @@ rule train_toy:
 
 
 rule extract_tokens:
+'''
+
+_JOB = '''\
+class ToyJob(ReconstructingJob):
+    """The toy learns from pixels."""
+
+    kind: ClassVar[str] = "toy"
+    section: ClassVar[str] = "tokenizers"
+
+    model: ToyModel
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every toy."""
+        return [name for name, tokenizer in study.tokenizers.items() if cls.kind in tokenizer.stages]
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """One of them."""
+        entry, size = study.tokenizers[name], study.dataset.image_size
+        if entry.toy is None:
+            raise KeyError(f"tokenizer {name!r} is no toy")
+        model = ToyModel(image_size=size, block=entry.patch_size, codebook_size=entry.codebook_size)
+        return cls(model=model, **cls.shared(study, entry.toy.training))
+
+
 '''
 
 TOKENIZER = Recipe(
@@ -143,41 +169,24 @@ class ToyTask(Task):
         ),
         Edit("titok/config/rows.py", '"released", "vqgan_2d"]\n', '"released", "vqgan_2d", "toy"]\n'),
         Edit(
-            "titok/config/job_settings.py",
+            "titok/config/training_jobs.py",
             "GeneratorModel, TokenizerModel, VQGANModel\n",
             "GeneratorModel, TokenizerModel, ToyModel, VQGANModel\n",
         ),
         Edit(
-            "titok/config/job_settings.py",
-            "class TokensJob(Job):\n",
-            'class ToyJob(ReconstructingJob):\n    """`titok train toy`."""\n\n    model: ToyModel\n\n\n'
-            "class TokensJob(Job):\n",
+            "titok/config/training_jobs.py",
+            "class GeneratorJob(TrainingJob):\n",
+            _JOB + "class GeneratorJob(TrainingJob):\n",
         ),
         Edit(
-            "titok/config/job_settings.py",
-            '    "generator": GeneratorJob,\n',
-            '    "generator": GeneratorJob,\n    "toy": ToyJob,\n',
+            "titok/config/jobs.py", "    Stage2Job,\n    VQGANJob,\n)", "    Stage2Job,\n    ToyJob,\n    VQGANJob,\n)"
         ),
-        Edit("titok/config/jobs.py", "    TokensJob,\n", "    TokensJob,\n    ToyJob,\n"),
         Edit(
             "titok/config/jobs.py",
-            "GeneratorModel, TokenizerModel, VQGANModel\n",
-            "GeneratorModel, TokenizerModel, ToyModel, VQGANModel\n",
+            "    SingleStageJob,\n    GeneratorJob,\n",
+            "    SingleStageJob,\n    ToyJob,\n    GeneratorJob,\n",
         ),
-        Edit("titok/config/jobs.py", '    "throughput",\n]', '    "throughput",\n    "toy",\n]'),
-        Edit(
-            "titok/config/jobs.py",
-            "def _tokens(study: Study",
-            "def _toy(study: Study, name: str) -> Section:\n    entry = study.tokenizers[name]\n"
-            "    size = study.dataset.image_size\n"
-            "    model = ToyModel(image_size=size, block=entry.patch_size, codebook_size=entry.codebook_size)\n"
-            "    return ToyJob(model=model, **_reconstructing(study, entry.toy.training))\n\n\n"
-            "def _tokens(study: Study",
-        ),
-        Edit("titok/config/jobs.py", '    "tokens": _tokens,\n', '    "tokens": _tokens,\n    "toy": _toy,\n'),
-        Edit("titok/config/cluster.py", '"single_stage", "generator")', '"single_stage", "generator", "toy")'),
-        Edit("titok/cli.py", '"single_stage", "generator"),', '"single_stage", "generator", "toy"),'),
-        Edit("titok/commands/train.py", "    Stage1Job,\n", "    Stage1Job,\n    ToyJob,\n"),
+        Edit("titok/commands/train.py", "    Stage2Job,\n", "    Stage2Job,\n    ToyJob,\n"),
         Edit(
             "titok/commands/train.py",
             "from titok.models.vqgan import VQGAN\n",
@@ -190,33 +199,20 @@ class ToyTask(Task):
         ),
         Edit(
             "titok/commands/train.py",
-            "def _generator(options",
-            "def _toy(options: argparse.Namespace) -> Run:\n"
-            "    job = load_job(options.config, ToyJob, options.execution)\n"
+            "def _needed(options",
+            "@_run_of.register\n"
+            "def _toy(job: ToyJob, options: argparse.Namespace) -> Run:\n"
             "    task = ToyTask(Toy(job.model), job.training)\n"
             '    return Run(job, job.training, task, _images(options, job, job.training), {"data": options.data})\n\n\n'
-            "def _generator(options",
+            "def _needed(options",
         ),
-        Edit(
-            "titok/commands/train.py",
-            '    "generator": _generator,\n',
-            '    "generator": _generator,\n    "toy": _toy,\n',
-        ),
-        Edit("titok/training/flops.py", "Stage1Job, VQGANJob\n", "Stage1Job, ToyJob, VQGANJob\n"),
+        Edit("titok/training/flops.py", "Stage2Job, VQGANJob\n", "Stage2Job, ToyJob, VQGANJob\n"),
         Edit(
             "titok/training/flops.py",
             "        case GeneratorJob():\n",
             "        case ToyJob():\n            return StepFlops(0, 3 * job.model.image_size**2)\n"
             "        case GeneratorJob():\n",
         ),
-        Edit("titok/planning/work.py", "    VQGANJob,\n", "    ToyJob,\n    VQGANJob,\n"),
-        Edit(
-            "titok/planning/work.py",
-            '    "train_generator": (',
-            '    "train_toy": ("toy", "tokenizer"),\n    "train_generator": (',
-        ),
-        Edit("titok/planning/work.py", "PixelStageJob | GeneratorJob)", "PixelStageJob | GeneratorJob | ToyJob)"),
-        Edit("workflow/rules/common.smk", "released|vqgan_2d", "released|vqgan_2d|toy"),
         Edit("workflow/rules/tokenizers.smk", "\nrule extract_tokens:\n", _RULE),
     ),
 )

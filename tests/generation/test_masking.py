@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from golden.rule import load_golden
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from titok.generation.masking import MaskingDraws, draw_masking, mask_tokens, training_mask
 
@@ -37,6 +40,26 @@ def test_number_of_masked_tokens(schedule: str) -> None:
     progress = torch.tensor([0.0, 0.5, 1 - 2**-24])
     order = torch.rand(3, 60, generator=torch.Generator().manual_seed(1))
     assert training_mask(progress, order, schedule).sum(dim=1).tolist() == [60, expected, 1]
+
+
+class Sorts(TorchDispatchMode):
+    """Whether each sort that is asked for must keep equal numbers in their order; a CPU's sort always does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stable: list[bool | None] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in (torch.ops.aten.sort, torch.ops.aten.argsort):
+            self.stable.append((kwargs or {}).get("stable", False))
+        return func(*args, **(kwargs or {}))
+
+
+def test_equal_draws_are_ordered_alike_on_every_device() -> None:
+    with Sorts() as sorts:
+        mask = training_mask(torch.tensor([0.5]), torch.zeros(1, 64), "linear")
+    assert sorts.stable == [True]
+    assert mask[0].tolist() == [True] * 32 + [False] * 32
 
 
 def test_every_position_is_masked_equally_often() -> None:

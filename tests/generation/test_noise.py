@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from titok.generation.noise import CounterNoise, NoiseKind, gumbel, philox4x32
+from titok.generation.noise import CounterNoise, DeviceNoise, NoiseKind, gumbel, philox4x32
 
 # Known-answer vectors of the Random123 library (file kat_vectors, philox4x32 with 10 rounds): counter, key, result.
 KNOWN_ANSWERS = [
@@ -104,3 +104,10 @@ def test_gumbel() -> None:
     # Mean of a Gumbel variable: Euler's constant.
     mean = gumbel(CounterNoise(1).uniform(torch.arange(20), 0, NoiseKind.TOKEN, (5000,))).mean().item()
     assert mean == pytest.approx(np.euler_gamma, abs=5 * (np.pi**2 / 6 / 100_000) ** 0.5)
+
+
+def test_noise_for_timing_is_one_draw_of_torchs_generator() -> None:
+    noise = DeviceNoise(3, torch.device("cpu"))
+    found = noise.uniform(torch.arange(5), 0, NoiseKind.TOKEN, (4, 7))
+    assert torch.equal(found, torch.rand(5, 4, 7, generator=torch.Generator().manual_seed(3)))
+    assert not torch.equal(noise.uniform(torch.arange(5), 0, NoiseKind.TOKEN, (4, 7)), found)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from golden.rule import load_golden, standard_batch
 from metrics.inception_weights import rule_inception
+from metrics.torch_fidelitys import register_with_torch_fidelity
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -20,7 +21,6 @@ from titok.metrics.features import (
     ExtractorError,
     InceptionExtractor,
     clean_resize,
-    register_with_torch_fidelity,
 )
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import adm_inception_score, inception_score
@@ -229,8 +229,3 @@ def test_metrics_equal_torch_fidelitys_on_the_same_extractor(
     assert score > 1.5
     assert manifold.precision == pytest.approx(theirs["precision"], abs=1e-6)
     assert manifold.recall == pytest.approx(theirs["recall"], abs=1e-6)
-
-
-def test_a_name_can_be_registered_once(registered: tuple[str, ClassifierExtractor]) -> None:
-    with pytest.raises(ExtractorError, match="already has a feature extractor 'toy-judge'"):
-        register_with_torch_fidelity(*registered)

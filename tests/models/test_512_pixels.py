@@ -85,6 +85,6 @@ def test_a_patch_must_hold_whole_codes() -> None:
 
 def test_what_a_study_trains_gives_images_back_in_their_own_size() -> None:
     document = changed(tiny_document(), "tokenizers.s2.patch_size", 8)
-    with pytest.raises(ValidationError, match=r"tokenizers\.s2\.patch_size is 8, but 1 x 1 proxy codes"):
+    with pytest.raises(ValueError, match=r"tokenizers\.s2\.patch_size is 8, but 1 x 1 proxy codes"):
         study_of(document)
     assert study_of(changed(document, "tokenizers.s2.codes_per_patch", 2)).tokenizers["s2"].codes_per_patch == 2

@@ -9,8 +9,9 @@ import pytest
 import torch
 from config.studies import ROOT, changed, study_of, tiny_document
 
-from titok.config.jobs import generator_model, job, tokenizer_model
+from titok.config.jobs import job
 from titok.config.load import load_study
+from titok.config.study_models import generator_model, tokenizer_model
 from titok.models.flops import abstractly, count, generator_flops, tokenizer_parts
 from titok.planning.graph import Graph, Job, PlanError
 from titok.planning.work import INCEPTION_FLOPS, num_images, work_of
@@ -42,7 +43,7 @@ def test_a_training_is_steps_times_batch_times_its_step() -> None:
 def test_the_adversary_counts_from_its_start_on() -> None:
     work = work_of(planned("train_stage2", tokenizer="l-32"), STUDY)
     settings = job(STUDY, "stage2", "l-32")
-    step = step_of_job(settings, "stage2")
+    step = step_of_job(settings)
     assert work is not None
     images = 500_000 * 256
     assert work.flops["half"] == images * (step.model + step.frozen)

@@ -73,6 +73,19 @@ def test_a_seed_far_from_the_others_is_found_and_honest_ones_are_not() -> None:
     assert strays(honest, honest | {1: 55.0}) == [1]
 
 
+def test_seeds_that_are_all_alike_make_no_stranger_of_another() -> None:
+    alike = {0: 0.5, 1: 0.5, 2: 0.5}
+    assert strays(alike, {3: 0.5, 4: 0.502, 5: 0.504}) == []
+    assert strays(alike, {3: 0.5, 4: 0.5, 5: 0.502}) == []
+    assert strays({**alike, 1: 0.502}, {3: 0.5, 4: 0.5, 5: 0.9}) == [5]
+
+
+def test_honest_seeds_stray_in_one_comparison_of_a_hundred() -> None:
+    draws = np.random.default_rng(1).normal(3, 2, size=(3000, 6))
+    told = [bool(strays(dict(enumerate(row[:3])), dict(enumerate(row[3:], start=3)))) for row in draws]
+    assert 0.002 < np.mean(told) < 0.012
+
+
 def test_equal_bit_for_bit() -> None:
     assert only(run_of({"rfid": [0.1, 0.2]}), run_of({"rfid": [0.1, 0.2]})).verdict == "equal"
 

@@ -123,6 +123,8 @@ def test_page(page_file, seeded, reporting):
     # Words are explained where they first stand, and once more at the end; table heads count, too.
     assert text.index('href="#word-rfid-and-gfid"') < text.index('id="figure4"')
     assert text.count('href="#word-rfid-and-gfid"') == 1
+    assert re.search(r'7 of 7 <a class="term" href="#word-working-check"[^>]*>working checks</a> passed', text)
+    assert re.search(r'8 of 8 <a class="term" href="#word-trend"[^>]*>trends</a> hold', text)
     assert all(f'<div id="word-{name}"><dt>' in text for name in ("rfid-and-gfid", "psnr", "linear-probe", "judge"))
     assert 'id="word-ro-crate"' not in text, "nothing here speaks of it"
 
@@ -212,14 +214,14 @@ def test_the_headline_speaks_of_the_samples_that_are_shown(tree, reporting):
 
 def test_a_page_whose_checks_are_switched_off_is_not_green(tree, reporting, paper_file):
     quiet = reporting.model_copy(update={"checks": Checks(enabled=False)})
-    text = write_page(tree, quiet, paper_file).read_text(encoding="utf-8")
+    text = unlinked(write_page(tree, quiet, paper_file).read_text(encoding="utf-8"))
     assert '<span class="tag">2 of 2 working checks passed</span> The study has switched off the other' in text
     assert 'class="tag pass">2 of 2' not in text
 
 
 def test_a_failed_check_and_an_open_trend_are_named(tree, reporting, paper_file):
     tree.edit("reconstruction/s8/stage1/seed0", "classifier_accuracy", 0.2)
-    text = write_page(tree, reporting, paper_file).read_text(encoding="utf-8")
+    text = unlinked(write_page(tree, reporting, paper_file).read_text(encoding="utf-8"))
     assert '<span class="tag fail">6 of 7 working checks passed</span>' in text
     assert '(failed: <a href="#checks">reconstructions_read</a>)' in text
     assert "0 of 8 trends hold" in text

@@ -11,10 +11,11 @@ from titok.runtime.device import DeviceError, describe_device, select_device
 
 @pytest.fixture(autouse=True)
 def restored():
-    threads, flags = torch.get_num_threads(), (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
+    flags = torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     yield
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = flags
+    torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = flags
 
 
 def test_auto_takes_a_gpu_if_there_is_one():
@@ -28,6 +29,13 @@ def test_tf32_is_one_decision(allow):
     assert torch.backends.cuda.matmul.allow_tf32 is allow
     assert torch.backends.cudnn.allow_tf32 is allow
     torch.get_float32_matmul_precision()  # torch.compile asks; mixed flag styles make it raise.
+
+
+def test_convolutions_are_tried_where_that_was_asked_for_and_nowhere_else():
+    select_device("cpu", try_convolutions=True)
+    assert torch.backends.cudnn.benchmark
+    select_device("cpu")
+    assert not torch.backends.cudnn.benchmark
 
 
 def test_threads_are_set_and_described():
@@ -70,7 +78,8 @@ def test_thread_counts_are_checked():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_is_described():
-    description = describe_device(select_device("cuda", allow_tf32=True))
+    description = describe_device(select_device("cuda", allow_tf32=True, try_convolutions=True))
+    assert description["cudnn_benchmark"] is True
     assert description["name"] == torch.cuda.get_device_name()
     assert description["tf32"] is True
     assert description["memory_gib"] > 1

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from training.tiny import build
 
+from titok.config.training import Compute
 from titok.runtime.files import FileError, sha256_file
 from titok.training import checkpoint
 from titok.training.checkpoint import (
@@ -20,6 +25,7 @@ from titok.training.checkpoint import (
     StateDirectory,
     StateMismatchError,
 )
+from titok.training.loop import Run
 
 IDENTITY = {"seed": 0, "config": {"steps": 10, "optimizer": {"learning_rate": 0.1}}}
 
@@ -225,3 +231,47 @@ def test_leaving_waits_for_the_background_and_tells_its_error(tmp_path: Path, mo
         StateDirectory(tmp_path, IDENTITY, background=True) as state,
     ):
         state.save(1, {})
+
+
+def mapped(folder: Path) -> set[str]:
+    """Names of the files below ``folder`` whose pages are part of this process's memory."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return {Path(line.split(maxsplit=5)[5]).name for line in lines if str(folder) in line}
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no list of what is mapped")
+@pytest.mark.parametrize("name", ["stage2", "probe"])
+def test_a_checkpoint_is_mapped_while_it_is_taken_up_and_no_longer(tmp_path: Path, name: str) -> None:
+    """Processes of a machine share the file's pages; none of them is what the training goes on working with."""
+    task, batches, settings = build(name, compute=Compute(precision="fp16" if name == "stage2" else "fp32"))
+    first = Run(task, settings, seed=0, config={})
+    other = Run(build(name).task, settings, seed=0, config={})
+    with StateDirectory(tmp_path, first.identity) as state:
+        first.resume(state, tensorboard=False)
+        for _ in range(6):
+            first.train_one_step(batches)
+        first.save(state)
+        loaded = state.load()
+        assert mapped(tmp_path) == {"step-00000006.pt"}
+        del loaded
+        other.resume(state, tensorboard=False)
+        gc.collect()
+        assert mapped(tmp_path) == set()
+        assert_equal(first.task.training_state(), other.task.training_state())
+        assert other.task.players["model"].optimizer.state
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """Nested plain data and tensors are the same, bit for bit."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, Mapping):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_equal(left, right)
+    else:
+        assert one == other

@@ -7,8 +7,12 @@ import copy
 import pytest
 import torch
 from torch import nn
+from training.several import in_processes
+from training.tiny import build
 
-from titok.config.training import Optimizer, Schedule, Training
+from titok.config.training import Compute, Optimizer, Schedule, Training
+from titok.training.gradients import LARGEST_LOSS_SCALE
+from titok.training.health import Window
 from titok.training.optimizer import Player, is_decayed, parameter_groups
 
 
@@ -101,3 +105,74 @@ def test_a_late_player_has_its_own_clock() -> None:
 def test_a_module_without_trainable_parameters_is_refused() -> None:
     with pytest.raises(ValueError, match="Linear has no trainable parameter"):
         player(nn.Linear(1, 1).requires_grad_(False))
+
+
+def scaled_players(growth_interval: int) -> tuple[Player, Player]:
+    """Two players in float16 with one loss scale, which starts at 4 and doubles after so many good steps."""
+    training = Training(
+        steps=10,
+        optimizer=Optimizer(learning_rate=0.01),
+        schedule=Schedule(kind="constant", warmup_steps=0),
+        compute=Compute(precision="fp16"),
+    )
+    torch.manual_seed(0)
+    first = Player(nn.Linear(3, 1), training)
+    second = Player(nn.Linear(3, 1), training, scaler=first.scaler)
+    first.scaler.load_state_dict(scaler_state(growth_interval))
+    return first, second
+
+
+def scaler_state(growth_interval: int) -> dict[str, float]:
+    growth = {"growth_factor": 2.0, "backoff_factor": 0.5, "growth_interval": growth_interval, "_growth_tracker": 0}
+    return {"scale": 4.0, **growth}
+
+
+def test_two_players_scale_their_losses_as_one_released_scaler_does() -> None:
+    """The released code: one scaler for both optimizers, updated after each one's step, whatever the other did."""
+    ours = scaled_players(growth_interval=3)
+    theirs = [{name: value.detach().clone().requires_grad_() for name, value in one.parameters.items()} for one in ours]
+    optimizers = [torch.optim.AdamW(values.values(), lr=0.01, betas=(0.9, 0.99), weight_decay=0.0) for values in theirs]
+    reference = torch.amp.GradScaler("cpu")
+    reference.load_state_dict(scaler_state(3))
+    scales = []
+    for step in range(6):
+        x = torch.full((2, 3), 1e30 if step == 2 else 0.1)
+        for number, (player, values, optimizer) in enumerate(zip(ours, theirs, optimizers, strict=True)):
+            factor = 3e8 if (step, number) == (2, 0) else 1.0  # finite in float32, but not once it is scaled
+            inputs = x if number == 0 else torch.full((2, 3), 0.1)
+            player.update(factor * (inputs @ player.parameters["weight"].t() + player.parameters["bias"]).mean(), step)
+            optimizer.zero_grad()
+            reference.scale(factor * (inputs @ values["weight"].t() + values["bias"]).mean()).backward()
+            reference.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(values.values(), 1.0)
+            reference.step(optimizer)
+            reference.update()
+            scales.append(float(player.loss_scale))
+            assert scales[-1] == reference.get_scale()
+    # Two good steps, one of each, in every step of the training; the fifth is the one that overflows.
+    assert scales == [4, 4, 8, 8, 4, 4, 4, 8, 8, 8, 16, 16]
+    for player, values in zip(ours, theirs, strict=True):
+        for name, value in values.items():
+            torch.testing.assert_close(player.parameters[name], value)
+
+
+def test_a_discriminator_has_the_models_loss_scale() -> None:
+    for name in ("stage2", "single_stage_vq", "vqgan"):
+        players = build(name, compute=Compute(precision="fp16")).task.players
+        assert players["discriminator"].scaler is players["model"].scaler
+
+
+def test_the_loss_scale_and_its_line_of_the_log_stay_finite() -> None:
+    """300,000 good steps double the scale 150 times; a player in float32 meets nothing that would lower it."""
+    player, _ = scaled_players(growth_interval=1)
+    for step in range(150):
+        player.update(player.parameters["weight"].sum(), step)
+    assert player.loss_scale == LARGEST_LOSS_SCALE
+
+    def work() -> None:
+        window = Window(None, torch.device("cpu"))
+        for step in range(50):
+            window.add(step, "discriminator", {"loss": torch.ones(()), "loss_scale": player.loss_scale}, torch.ones(()))
+        assert window.close()["discriminator_loss_scale"] == LARGEST_LOSS_SCALE
+
+    assert in_processes(2, work) == [0, 0]

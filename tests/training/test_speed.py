@@ -104,6 +104,17 @@ def test_the_quantizer_and_the_losses_stay_in_float32() -> None:
     assert {value.dtype for value in turn.terms.values() if value.is_floating_point()} == {torch.float32}
 
 
+def test_the_first_codebook_is_made_outside_autocast() -> None:
+    """Its encodings are in float32, and no cast made without gradients stays behind for the pass that trains."""
+    built = build("stage1", compute=Compute(precision="bf16"))
+    seen: list[torch.dtype] = []
+    built.task.model.encoder.blocks[0].mlp.register_forward_hook(lambda _, inputs, out: seen.append(out.dtype))
+    Run(built.task, built.settings, seed=0, config={}).train_one_step(built.batches)
+    assert seen == [torch.float32, torch.bfloat16]
+    encoder = built.task.model.encoder.parameters()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in encoder if parameter.ndim > 1)
+
+
 def test_proxy_codes_do_not_depend_on_the_precision() -> None:
     full, half = (build("stage1", compute=Compute(precision=precision)) for precision in ("fp32", "bf16"))
     images = from_uint8(full.batches.batch(0).images)

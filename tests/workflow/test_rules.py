@@ -37,7 +37,7 @@ def test_the_rules_were_found() -> None:
 def test_rules_that_work_are_logged_timed_and_reproducible(name: str) -> None:
     body = RULES[name]
     assert "    log:\n" in body
-    assert "    benchmark:\n" in body
+    assert '    benchmark:\n        "logs/{study}/benchmarks/' in body
     if name not in DERIVED:
         assert '"../../environment.yml"' in body
         assert re.search(r"{log}", body), "the command writes its log"

@@ -53,7 +53,7 @@ def test_resolved_settings_lie_beside_the_results(finished: Sandbox) -> None:
 
 def test_jobs_left_their_logs_and_times(finished: Sandbox) -> None:
     assert (finished.folder / "logs/tiny/train_stage1/s2-seed0.log").exists()
-    header, numbers = (finished.folder / "benchmarks/tiny/train_stage1/s2-seed0.tsv").read_text().splitlines()
+    header, numbers = (finished.folder / "logs/tiny/benchmarks/train_stage1/s2-seed0.tsv").read_text().splitlines()
     assert header.startswith("s\t")
     assert float(numbers.split("\t")[0]) > 0
 

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from titok.commands.outputs import check_places
-from titok.config.job_settings import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
 from titok.config.load import load_job
+from titok.config.released_jobs import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
 from titok.models.generator import MaskGIT
 from titok.models.hub import find, load, save
 from titok.models.parameters import count_parameters
@@ -21,9 +21,8 @@ Job = ReleasedTokenizerJob | ReleasedGeneratorJob | ReleasedVQGANJob
 Adopted = TiTok | MaskGIT | VQGAN
 
 _KINDS: dict[str, tuple[type[Job], type[Adopted]]] = {
-    "tokenizer": (ReleasedTokenizerJob, TiTok),
-    "generator": (ReleasedGeneratorJob, MaskGIT),
-    "vqgan": (ReleasedVQGANJob, VQGAN),
+    kind.adopts: (kind, model)
+    for kind, model in ((ReleasedTokenizerJob, TiTok), (ReleasedGeneratorJob, MaskGIT), (ReleasedVQGANJob, VQGAN))
 }
 
 _TRAINING_ONLY = frozenset(

@@ -19,8 +19,8 @@ RELEASED, LARGER = "config/published.yaml", "config/imagenet512.yaml"
 
 def full_size_facts(released: str | Path = RELEASED, larger: str | Path = LARGER) -> dict[str, dict[str, float]]:
     """Measured on every full-size model of the two studies; names of the larger one's tokenizers end in ``-512``."""
-    from titok.config.jobs import generator_model, tokenizer_model
     from titok.config.model import VQGANModel
+    from titok.config.study_models import generator_model, tokenizer_model
     from titok.models.facts import generator_facts, tokenizer_facts, vqgan_facts
 
     study, larger_study = load_study(shipped(released)), load_study(shipped(larger))

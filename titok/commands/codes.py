@@ -10,7 +10,7 @@ import torch
 from PIL import features
 
 from titok.commands.proxy_encoder import TOLERANCE, ProxyEncoder
-from titok.config.job_settings import CodesJob
+from titok.config.data_jobs import CodesJob
 from titok.config.load import load_job
 from titok.data.code_extraction import ViewReader, extract_parts, verify_sample
 from titok.data.code_facts import CodeFacts, CodesError, Precision

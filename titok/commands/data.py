@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from titok.config.job_settings import TokensJob
+from titok.config.data_jobs import TokensJob
 from titok.config.load import load_job
 
 

@@ -10,30 +10,18 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from titok.commands.doctor_finding import Finding
 from titok.runtime.arithmetic import abilities
-from titok.runtime.driver import why_no_gpu
 
 DISTRIBUTION = "titok-suite"
 LOCK = Path(__file__).parents[2] / "requirements.lock"
-
-Status = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the table."""
-
-    check: str
-    status: Status
-    detail: str
 
 
 def doctor(options: argparse.Namespace) -> None:
@@ -84,18 +72,6 @@ def check_packages(distribution: str = DISTRIBUTION, installed: Callable[[str], 
     if problems:
         return Finding("packages", "fail", "; ".join(problems))
     return Finding("packages", "ok", f"all {len(needed)} needed ones, torch {installed('torch')}")
-
-
-def check_driver(cuda: str | None, driver: str | None, gpus: int, device: str) -> Finding:
-    """Whether torch can use the GPUs that there are; without a driver there are none.
-
-    ``cuda``: what torch was built for. ``gpus``: how many it sees. ``device``: what the doctor is to look at.
-    """
-    if gpus:
-        return Finding("driver", "ok", f"{driver or 'version unknown'}, CUDA {cuda}, {gpus} GPU(s)")
-    if driver is None:
-        return Finding("driver", "ok", f"none, so there is no GPU: {why_no_gpu(cuda, driver)}")
-    return Finding("driver", "warn" if device == "cpu" else "fail", f"no GPU can be used: {why_no_gpu(cuda, driver)}")
 
 
 def check_lock(lock: Path, installed: Callable[[str], str] = version) -> Finding:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titok.commands.doctor import Finding, Status, check_driver
+from titok.commands.doctor_finding import Finding, Status
 from titok.commands.image_files import ImageFileError, read_image
 from titok.config.sampling import Sampler
 from titok.data.transforms import from_uint8, pixels
@@ -31,7 +31,7 @@ from titok.models.released import Kind, Model, empty_model, filled, to_released
 from titok.models.tokenizer import TiTok
 from titok.runtime.device import describe_device, select_device
 from titok.runtime.download import DownloadError
-from titok.runtime.driver import installed_driver
+from titok.runtime.driver import installed_driver, why_no_gpu
 from titok.runtime.files import FileError, load_npz
 from titok.runtime.rule import block_image, noise_image, rule_state_dict
 from titok.runtime.weights import WeightsError
@@ -72,6 +72,18 @@ class RecordedNoise:
         """As `titok.generation.noise.NoiseStream.uniform`."""
         values = self._draws.random((len(sample_indices), *shape), dtype=np.float32)
         return torch.from_numpy(values).to(sample_indices.device)
+
+
+def check_driver(cuda: str | None, driver: str | None, gpus: int, device: str) -> Finding:
+    """Whether torch can use the GPUs that there are; without a driver there are none.
+
+    ``cuda``: what torch was built for. ``gpus``: how many it sees. ``device``: what the doctor is to look at.
+    """
+    if gpus:
+        return Finding("driver", "ok", f"{driver or 'version unknown'}, CUDA {cuda}, {gpus} GPU(s)")
+    if driver is None:
+        return Finding("driver", "ok", f"none, so there is no GPU: {why_no_gpu(cuda, driver)}")
+    return Finding("driver", "warn" if device == "cpu" else "fail", f"no GPU can be used: {why_no_gpu(cuda, driver)}")
 
 
 def check_device(device: torch.device) -> Finding:

@@ -12,7 +12,6 @@ from titok.commands.image_files import (
     finished_pixels,
     image_files,
     image_side,
-    inference,
     open_tokenizer,
     read_batch,
 )
@@ -20,6 +19,7 @@ from titok.commands.image_output import ImageOutput
 from titok.commands.token_files import TokenFile, settings_of, stacked
 from titok.models.image_tokenizer import ImageTokenizer, is_vae
 from titok.runtime.device import select_device
+from titok.runtime.precision import inference
 from titok.runtime.progress import progress
 
 
@@ -30,7 +30,7 @@ def tokenize(options: argparse.Namespace) -> None:
     model = open_tokenizer(options.model, options.config, device)
     side = image_side(model, options.size)
     codes = []
-    with inference(device, options.precision), progress(len(files), desc="tokenize", unit="image") as bar:
+    with inference(device, options.precision, model), progress(len(files), desc="tokenize", unit="image") as bar:
         for part in batches(len(files), options.batch_size):
             codes.append(_codes(model, read_batch(files[part], side, files[part.stop :]).to(device)).cpu())
             bar.update(len(codes[-1]))
@@ -45,7 +45,10 @@ def detokenize(options: argparse.Namespace) -> None:
     output = ImageOutput(options.output, stems, inputs=originals, overwrite=options.overwrite)
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
-    with inference(device, options.precision), progress(len(tokens.names), desc="detokenize", unit="image") as bar:
+    with (
+        inference(device, options.precision, model),
+        progress(len(tokens.names), desc="detokenize", unit="image") as bar,
+    ):
         for part in batches(len(tokens.names), options.batch_size):
             images = model.detokenize(tokens.tensor(model, part, options.tokens).to(device))
             output.write(finished_pixels(images, options.rounding, model))
@@ -60,7 +63,7 @@ def reconstruct(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
     side = image_side(model, options.size)
-    with inference(device, options.precision), progress(len(files), desc="reconstruct", unit="image") as bar:
+    with inference(device, options.precision, model), progress(len(files), desc="reconstruct", unit="image") as bar:
         for part in batches(len(files), options.batch_size):
             images = model.detokenize(_codes(model, read_batch(files[part], side, files[part.stop :]).to(device)))
             output.write(finished_pixels(images, options.rounding, model))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titok.commands.image_files import batches, finished_pixels, inference, open_tokenizer
+from titok.commands.image_files import batches, finished_pixels, open_tokenizer
 from titok.commands.image_output import ImageOutput
 from titok.commands.token_files import generated_names
 from titok.config.load import load_job
@@ -21,6 +21,7 @@ from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_va
 from titok.models.published_generators import PUBLISHED_GENERATORS
 from titok.runtime.device import select_device
 from titok.runtime.files import write_json
+from titok.runtime.precision import inference
 from titok.runtime.progress import progress
 from titok.runtime.weights import WeightsError
 
@@ -40,7 +41,10 @@ def generate_images(options: argparse.Namespace) -> None:
     sampler = _sampler(options.sampler, generator)
     tokenizer = None if only_tokens else _tokenizer(options, generator, device)
     tokens: list[Tensor] = []
-    with inference(device, options.precision), progress(len(labels), desc="generate", unit="image") as bar:
+    with (
+        inference(device, options.precision, generator, tokenizer),
+        progress(len(labels), desc="generate", unit="image") as bar,
+    ):
         for part in batches(len(labels), options.batch_size):
             places = np.arange(part.start, part.stop)
             tokens.append(generate(generator, labels[part], sampler, seed=options.seed, indices=places))

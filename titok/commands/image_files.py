@@ -6,7 +6,6 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.system_names import is_hidden, is_system_name
 from titok.runtime.weights import WeightsError
 
-Precision = Literal["fp32", "bf16"]
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats of Pillow that it knows by their headers only, or reads with another program."""
 SHOWN = 5
@@ -155,13 +153,6 @@ def image_side(model: ImageTokenizer, wanted: int | None) -> int:
     if wanted not in (None, only):
         raise ImageFileError(f"--size is {wanted}, but this tokenizer takes {only} pixels; leave it")
     return only
-
-
-@contextlib.contextmanager
-def inference(device: torch.device, precision: Precision) -> Iterator[None]:
-    """No gradients, and with ``bf16`` matrix products in bfloat16; quantizers stay in float32 in any case."""
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        yield
 
 
 def finished_pixels(images: Tensor, rounding: Rounding, model: object) -> np.ndarray:

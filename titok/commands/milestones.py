@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from titok.commands.score import open_extractor, reconstruct_with
-from titok.config.job_settings import ReconstructingJob
 from titok.config.load import ConfigError
+from titok.config.training_jobs import ReconstructingJob
 from titok.data.opening import open_images
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import evenly_spaced

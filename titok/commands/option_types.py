@@ -10,7 +10,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,22 @@ class _Store(argparse.Action):
             values = [*before, *values]
         setattr(namespace, _GIVEN, given | {self.dest})
         setattr(namespace, self.dest, values)
+
+
+class JobKinds:
+    """Choices that ``titok.config.jobs`` has under a name, looked up when one is given or help is printed.
+
+    Not before: reading the settings' classes takes longer than everything else that ``titok --help`` does.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(getattr(import_module("titok.config.jobs"), self._name))
+
+    def __contains__(self, value: object) -> bool:
+        return value in tuple(self)
 
 
 def whole(lowest: int = 1, highest: int | None = None) -> Callable[[str], int]:

@@ -33,10 +33,10 @@ def score(options: argparse.Namespace, path: Path) -> bool:
 
 def training(options: argparse.Namespace, path: Path) -> bool:
     """The model of a training of the same task, seed and settings, or what is there of it after a kill."""
-    from titok.config.job_settings import TRAINING_JOBS
+    from titok.config.jobs import JOBS
     from titok.config.load import load_job
 
-    settings = json.loads(json.dumps(load_job(options.config, TRAINING_JOBS[options.task]).resolved()))
+    settings = json.loads(json.dumps(load_job(options.config, JOBS[options.task]).resolved()))
     manifest = path.with_name("manifest.json")
     if not manifest.exists():
         return _document(path.with_name("config.json")).get("model", settings["model"]) == settings["model"]

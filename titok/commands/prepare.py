@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from titok.config.job_settings import DataJob
+from titok.config.data_jobs import DataJob
 from titok.config.load import ConfigError, load_job
 from titok.data.prepare import SPLITS, merge_split, plan_split, prepare, prepare_part
 

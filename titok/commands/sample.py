@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from titok.commands.outputs import facts_beside
-from titok.config.job_settings import SampleJob
 from titok.config.load import load_job
+from titok.config.measuring_jobs import SampleJob
 from titok.generation.sample import SampleBatch, balanced_labels, sample_images
 from titok.generation.sample_files import SampleParts, finish_samples
 from titok.models.folder import load_generator, load_image_tokenizer
@@ -33,7 +33,8 @@ def sample(options: argparse.Namespace) -> None:
     inputs = {"generator": options.generator, "tokenizer": options.tokenizer}
     protocol = {"sampler": job.sampler.resolved(), "num_samples": job.num_samples, "rounding": "truncate"}
     sums = {name: sha256_file(path) for name, path in inputs.items()}
-    # The batch size is no part of it: samples do not depend on it but in the last bit of some pixels.
+    # The batch size is no part of it: noise does not depend on it. Where a GPU's products round otherwise in another
+    # batch, a token changes now and then, and the sample with it: one of the same distribution, none to make again.
     identity = {"protocol": protocol, "num_classes": job.num_classes, "seed": options.seed, "models": sums}
     output: Path = options.output
     is_one_file = output.suffix == ".npz"

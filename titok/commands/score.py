@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from titok.commands.outputs import facts_beside
 from titok.commands.score_records import image_source, pixels_of, write_score
 from titok.config.evaluation import Extractor, Lpips
-from titok.config.job_settings import ScoreJob
 from titok.config.load import ConfigError, load_job
+from titok.config.measuring_jobs import ScoreJob
 from titok.config.training import Perceptual
 from titok.config.weight_files import PerceptualWeights
 from titok.data.opening import open_images

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from titok.commands.score_records import image_source, write_score
-from titok.config.job_settings import ProbeJob
 from titok.config.load import load_job
+from titok.config.measuring_jobs import ProbeJob
 from titok.config.section import fingerprint
 from titok.config.training import ImageTraining
 from titok.data.images import Images, ImageSet

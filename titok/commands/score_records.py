@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from titok.config.data import Dataset
-from titok.config.job_settings import ProbeJob, ScoreJob, ThroughputJob
+from titok.config.measuring_jobs import ProbeJob, ScoreJob, ThroughputJob
 from titok.data.images import Images
 from titok.evaluation.record import Kind, score_record, write_record
 from titok.metrics.bootstrap import Interval

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
+from functools import singledispatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from titok.config.file_sums import FileSums
-from titok.config.job_settings import (
+from titok.config.job import Job
+from titok.config.jobs import JOBS
+from titok.config.load import load_job
+from titok.config.section import Section, fingerprint
+from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Training
+from titok.config.training_jobs import (
     ClassifierJob,
     GeneratorJob,
     PixelStageJob,
     ReconstructingJob,
+    SingleStageJob,
     Stage1Job,
+    Stage2Job,
     VQGANJob,
 )
-from titok.config.load import load_job
-from titok.config.section import Section, fingerprint
-from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Training
 from titok.config.views import StoredCodes, ViewSet
 from titok.data.code_store import CodeStore
 from titok.data.coded_images import CodedImages, centre_codes
@@ -48,7 +52,7 @@ from titok.training.single_stage import SingleStageTask
 from titok.training.stage1 import Stage1Task
 from titok.training.stage2 import Stage2Task
 from titok.training.task import Batches, Task
-from titok.training.utilisation import Utilisation, device_peak
+from titok.training.utilisation import Utilisation, device_peaks
 
 
 class OptionError(Exception):
@@ -75,8 +79,8 @@ def train_task(options: argparse.Namespace) -> None:
 def _train_here(options: argparse.Namespace, device_name: str) -> None:
     """In this process, alone or with others."""
     seed_everything(options.seed, "init", options.task)
-    run = BUILDERS[options.task](options)
-    device = select_device(device_name, allow_tf32=run.training.compute.tf32)
+    run = _run_of(load_job(options.config, JOBS[options.task], options.execution), options)
+    device = select_device(device_name, allow_tf32=run.training.compute.tf32, try_convolutions=True)
     run.task.to(device)
     config = _config(run)  # once: it reads all weights that the settings name
     with _closing(run.batches):
@@ -97,12 +101,14 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
 
 def _utilisation(run: Run, device: torch.device) -> Utilisation | None:
     """What the task costs per image beside what the devices can do, where that is known."""
-    peak = device_peak(device, run.training.compute)
-    if peak is None:
+    peaks = device_peaks(device)
+    if peaks is None:
         return None
-    from titok.commands.train_flops import flops_per_image  # counts on the meta device, for a second
+    from titok.training.flops import step_of_job  # counts on the meta device, for a second
 
-    return Utilisation(flops_per_image(run.settings, run.task.name), peak * place().world_size)
+    # A critic among the losses counts as the default classifier, for its settings lie in its own model file.
+    step = step_of_job(run.settings)
+    return Utilisation(step, run.task.name, run.training.compute, peaks, place().world_size)
 
 
 def _milestone_scores(options: argparse.Namespace, job: Section, device: torch.device) -> Evaluate | None:
@@ -133,21 +139,27 @@ def _identity(run: Run, options: argparse.Namespace, config: dict[str, Any]) -> 
     return fingerprint(settings)[:12]
 
 
-def _classifier(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, ClassifierJob, options.execution)
+@singledispatch
+def _run_of(job: Job, options: argparse.Namespace) -> Run:
+    """What the loop needs for a job of any kind of training; each kind is registered below."""
+    raise TypeError(f"{type(job).__name__} is no training")
+
+
+@_run_of.register
+def _classifier(job: ClassifierJob, options: argparse.Namespace) -> Run:
     task = ClassifierTask(Classifier(job.model), job.model, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), {"data": options.data})
 
 
-def _vqgan(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, VQGANJob, options.execution)
+@_run_of.register
+def _vqgan(job: VQGANJob, options: argparse.Namespace) -> Run:
     losses, inputs = _pixel_losses(options, job)
     task = ProxyVQGANTask(VQGAN(job.model), losses, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), inputs)
 
 
-def _stage1(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, Stage1Job, options.execution)
+@_run_of.register
+def _stage1(job: Stage1Job, options: argparse.Namespace) -> Run:
     vqgan = load_vqgan(_needed(options, "vqgan"))
     task = Stage1Task(TiTok(job.model), vqgan, job.losses, job.training)
     inputs = {"data": options.data, "vqgan": options.vqgan}
@@ -157,37 +169,27 @@ def _stage1(options: argparse.Namespace) -> Run:
     return Run(job, job.training, task, _coded_images(options, job, store), {**inputs, "codes": store.facts_path})
 
 
-def _stage2(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, PixelStageJob, options.execution)
+@_run_of.register
+def _stage2(job: Stage2Job, options: argparse.Namespace) -> Run:
     model = load_tokenizer(_needed(options, "init"))
     losses, inputs = _pixel_losses(options, job)
     task = Stage2Task(model, losses, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), {**inputs, "init": options.init})
 
 
-def _single_stage(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, PixelStageJob, options.execution)
+@_run_of.register
+def _single_stage(job: SingleStageJob, options: argparse.Namespace) -> Run:
     losses, inputs = _pixel_losses(options, job)
     task = SingleStageTask(TiTok(job.model), losses, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), inputs)
 
 
-def _generator(options: argparse.Namespace) -> Run:
-    job = load_job(options.config, GeneratorJob, options.execution)
+@_run_of.register
+def _generator(job: GeneratorJob, options: argparse.Namespace) -> Run:
     tokens = load_tokens(_needed(options, "tokens"))
     task = GeneratorTask(build_generator(job.model), job.mask_schedule, job.losses, job.training)
     batches = TrainingTokens(tokens, job.training.batch_size, options.seed, **_place())
     return Run(job, job.training, task, batches, {"tokens": options.tokens})
-
-
-BUILDERS: dict[str, Callable[[argparse.Namespace], Run]] = {
-    "classifier": _classifier,
-    "vqgan": _vqgan,
-    "stage1": _stage1,
-    "stage2": _stage2,
-    "single_stage": _single_stage,
-    "generator": _generator,
-}
 
 
 def _needed(options: argparse.Namespace, name: str) -> Path:

@@ -7,64 +7,16 @@ Read by the workflow's rules (local machine and Slurm alike) and by whatever rec
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Literal
 
-from titok.config.section import NonNegativeInt, PositiveFloat, PositiveInt, Section
-
-if TYPE_CHECKING:
-    from titok.config.jobs import JobKind
-    from titok.config.study import Study
-
-TRAININGS: tuple[JobKind, ...] = ("classifier", "vqgan", "stage1", "stage2", "single_stage", "generator")
-"""Kinds that several processes can share, and that go on where they were stopped."""
-
-COMPUTING: tuple[JobKind, ...] = (*TRAININGS, "codes", "tokens", "sample", "score", "probe", "throughput")
-"""Kinds that run networks; all others never need a GPU."""
+from titok.config.jobs import COMPUTING, TRAININGS, job
+from titok.config.resources import Resources
+from titok.config.study import Study
 
 EVERY_KIND = "default"
 """Key of `resources` for all kinds that do not say otherwise."""
 
 
-class Resources(Section):
-    """What one job takes. Memory and hours only matter to a batch system."""
-
-    nodes: PositiveInt = 1
-    """Machines; more than one is for trainings under Slurm. Elsewhere a job has one."""
-    gpus: NonNegativeInt = 1
-    """GPUs of each machine, one process for each; 0 hides them. A machine that has fewer gives what it has."""
-    device: Literal["cuda", "cpu"] = "cuda"
-    """What a job with GPUs computes on; `cpu` leaves them idle, to try out how processes share work."""
-    cpus: PositiveInt = 1
-    """Cores of each machine; those that no process needs decode images."""
-    memory_gb: PositiveFloat = 8.0
-    """Memory of each machine, in units of 10^9 bytes."""
-    hours: PositiveFloat = 4.0
-    """Time limit. A training that reaches it goes on in the next try."""
-
-    @property
-    def processes(self) -> int:
-        """How many processes share a training."""
-        return self.nodes * max(self.gpus, 1)
-
-    @property
-    def workers(self) -> int:
-        """Processes that decode images for each process of the job: one for each core that is left."""
-        return self.cpus // max(self.gpus, 1) - 1 if self.cpus > max(self.gpus, 1) else 0
-
-    def on_a_machine_with(self, gpus: int | None, cpus: int | None) -> Resources:
-        """The same on a machine that has no more; None: it has enough."""
-        limits = {"gpus": gpus, "cpus": cpus}
-        return self.model_copy(
-            update={name: min(getattr(self, name), limit) for name, limit in limits.items() if limit is not None}
-        )
-
-    @property
-    def gpu_hours(self) -> float:
-        """GPU hours if the job takes all its time."""
-        return self.nodes * self.gpus * self.hours
-
-
-def resources_of(study: Study, kind: JobKind, name: str = "all") -> Resources:
+def resources_of(study: Study, kind: str, name: str = "all") -> Resources:
     """What one job takes: the defaults, then the study's keys `default`, KIND and KIND/NAME, each over the one before.
 
     ``name``: as in ``titok.config.jobs``, `all` where a kind has only one.
@@ -74,7 +26,7 @@ def resources_of(study: Study, kind: JobKind, name: str = "all") -> Resources:
     return Resources(**said)
 
 
-def check_resources(study: Study, jobs: Collection[tuple[JobKind, str]]) -> None:
+def check_resources(study: Study, jobs: Collection[tuple[str, str]]) -> None:
     """Refuses keys that mean no job, several machines or GPUs for what one process does, and uneven shares.
 
     Raises:
@@ -99,7 +51,7 @@ def check_resources(study: Study, jobs: Collection[tuple[JobKind, str]]) -> None
             _check_shares(study, kind, name, taken)
 
 
-def _check_keys(resources: Mapping[str, Resources], jobs: Collection[tuple[JobKind, str]]) -> None:
+def _check_keys(resources: Mapping[str, Resources], jobs: Collection[tuple[str, str]]) -> None:
     named = {f"{kind}/{name}" for kind, name in jobs if kind in COMPUTING}
     for key in resources:
         if key not in {EVERY_KIND, *COMPUTING, *named}:
@@ -109,9 +61,7 @@ def _check_keys(resources: Mapping[str, Resources], jobs: Collection[tuple[JobKi
             )
 
 
-def _check_shares(study: Study, kind: JobKind, name: str, taken: Resources) -> None:
-    from titok.config.jobs import job  # jobs are derived from studies, which have resources
-
+def _check_shares(study: Study, kind: str, name: str, taken: Resources) -> None:
     batch_size = job(study, kind, name).training.batch_size  # type: ignore[attr-defined]
     if batch_size % taken.processes:
         raise ValueError(

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from titok.config.check import check_study
 from titok.config.numbers import PLAIN
 from titok.config.section import Section
 from titok.config.study import Study
@@ -98,7 +99,12 @@ def load_study(path: str | Path) -> Study:
         ConfigError: with every problem of the file.
     """
     path = Path(path)
-    return _validate(Study, apply_defaults(read_yaml(path), path), path)
+    study = _validate(Study, apply_defaults(read_yaml(path), path), path)
+    try:
+        check_study(study)
+    except ValueError as error:
+        raise ConfigError(f"{path}: 1 problem(s) found:\n  - the study: {error}") from None
+    return study
 
 
 def load_job(path: str | Path, section: type[AnySection], execution: Mapping[str, Any] | None = None) -> AnySection:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
+from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 
 
 class ModelFiles:
@@ -23,24 +24,24 @@ class ModelFiles:
 
     def first_stage(self, name: str, seed: int | str) -> str:
         """A tokenizer's first stage, whose encoder all later stages keep."""
-        return self.tokenizer_model(name, self.study.tokenizer_facts(name).stages[0], seed)
+        return self.tokenizer_model(name, tokenizer_facts(self.study, name).stages[0], seed)
 
     def tokenizer_behind(self, generator: str, seed: int | str) -> str:
         """The tokenizer whose tokens a generator learns and whose decoder shows them."""
         name = self.study.generators[generator].tokenizer
-        return self.tokenizer_model(name, self.study.generator_stage(generator), seed)
+        return self.tokenizer_model(name, generator_stage(self.study, generator), seed)
 
     def tokens_behind(self, generator: str, seed: int | str) -> str:
         """The tokens that a generator learns."""
         name = self.study.generators[generator].tokenizer
         if name == PROXY_TOKENIZER:
             return f"{self.root}/tokens/vqgan.npz"
-        return f"{self.root}/tokens/{name}/seed{seed}/{self.study.generator_stage(generator)}.npz"
+        return f"{self.root}/tokens/{name}/seed{seed}/{generator_stage(self.study, generator)}.npz"
 
     def trained_stages(self) -> Iterator[tuple[str, str]]:
         """(name, stage) of every stage of every tokenizer and baseline, in order; the VQGAN is not among them."""
         for name in (*self.study.tokenizers, *self.study.baselines):
-            yield from ((name, stage) for stage in self.study.tokenizer_facts(name).stages)
+            yield from ((name, stage) for stage in tokenizer_facts(self.study, name).stages)
 
     def stage_models(self, name: str, stage: str) -> list[str]:
         """A tokenizer's stage, one model per seed."""

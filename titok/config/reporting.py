@@ -174,7 +174,7 @@ class Checks(Section):
     samples must reach."""
     min_explained_variance: Fraction = 0.1
     """Of the test images' pixels, by every tokenizer's reconstructions; the images' mean image has 0."""
-    min_codebook_usage: Fraction = 0.1
+    min_codebook_usage: Fraction = 0.02
     """Share of the codebook that every tokenizer must use; below it, it has collapsed."""
 
 

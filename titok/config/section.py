@@ -8,7 +8,14 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from titok.config.numbers import odd_number, wants_number
 
@@ -35,6 +42,17 @@ class KnownBy(Operational):
     """The field beside it that holds the file's SHA-256."""
 
 
+@dataclass(frozen=True)
+class Neutral:
+    """Marks a setting that came later than results: with this value, its default, everything is as it was before.
+
+    Documents and identities leave it out where it has this value, so that a new setting moves no fingerprint, makes
+    nothing again, and earlier resolved settings and model folders stay what they are.
+    """
+
+    value: Any
+
+
 class Section(BaseModel):
     """A section of a study: immutable, unknown keys are errors, every field is documented where it stands."""
 
@@ -56,8 +74,26 @@ class Section(BaseModel):
                 raise ValueError(f"{name} is {reason}")
         return given
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        for name, field in cls.model_fields.items():
+            for mark in field.metadata:
+                if isinstance(mark, Neutral) and field.default != mark.value:
+                    raise TypeError(
+                        f"{cls.__name__}.{name} has the neutral value {mark.value!r} and the default "
+                        f"{field.default!r}; documents leave out the one and are read with the other: make them equal"
+                    )
+
+    @model_serializer(mode="wrap")
+    def _without_neutral_values(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialized(self)
+        for name, field in type(self).model_fields.items():
+            if any(isinstance(mark, Neutral) and getattr(self, name) == mark.value for mark in field.metadata):
+                found.pop(name, None)
+        return found
+
     def resolved(self) -> dict[str, Any]:
-        """Every value, defaults included, as plain data (what a resolved ``config.yaml`` holds)."""
+        """Every value, defaults included but neutral ones, as plain data (what a resolved ``config.yaml`` holds)."""
         return self.model_dump(mode="json")
 
     def identity(self) -> dict[str, Any]:
@@ -66,8 +102,8 @@ class Section(BaseModel):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if any(isinstance(mark, Operational) for mark in field.metadata):
-                del found[name]
-            elif isinstance(value, Section):
+                found.pop(name, None)
+            elif name in found and isinstance(value, Section):
                 found[name] = value.identity()
         return found
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from titok.config.cluster import TRAININGS, resources_of
-from titok.config.jobs import JobKind
+from titok.config.cluster import resources_of
+from titok.config.jobs import TRAININGS
 from titok.config.study import Study
 
 KEYS = (
@@ -28,7 +28,7 @@ WARNING_SECONDS = 300
 
 def snakemake_resources(
     study: Study,
-    kind: JobKind,
+    kind: str,
     name: str = "all",
     *,
     attempt: int = 1,

@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from titok.config.file_sums import MEMORY, FileSums
-from titok.config.job_settings import ReconstructingJob
-from titok.config.jobs import JobKind, job
+from titok.config.jobs import job
 from titok.config.model_files import ModelFiles
 from titok.config.reporting import FigureName, PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
+from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
+from titok.config.training_jobs import ReconstructingJob
 
 
 class Targets(ModelFiles):
@@ -24,11 +25,11 @@ class Targets(ModelFiles):
         """Of the files that the study names, as far as this machine has or has seen them."""
         return FileSums(Path(self.root) / MEMORY)
 
-    def settings(self, kind: JobKind, name: str) -> str:
+    def settings(self, kind: str, name: str) -> str:
         """Fingerprint of what decides a job's result; Snakemake reruns its rule when it changes."""
         return fingerprint(self.sums.filled(job(self.study, kind, name)).identity())
 
-    def execution(self, kind: JobKind, name: str) -> str:
+    def execution(self, kind: str, name: str) -> str:
         """The other settings of a job, as JSON: how it runs and where its files lie."""
         return json.dumps(job(self.study, kind, name).execution(), ensure_ascii=False)
 
@@ -36,7 +37,7 @@ class Targets(ModelFiles):
         """Every classifier has a seed of its own: its place in the study."""
         return list(self.study.classifiers).index(name)
 
-    def milestone_files(self, kind: JobKind, name: str) -> list[str]:
+    def milestone_files(self, kind: str, name: str) -> list[str]:
         """What a training reads that scores itself at milestones: index of the test images, then the judge, if any."""
         settings = job(self.study, kind, name)
         if not isinstance(settings, ReconstructingJob) or settings.evaluation is None:
@@ -112,12 +113,12 @@ class Targets(ModelFiles):
         if generator is not None and sampler is not None:
             entry = self.study.generators[generator]
             settings = self.study.samplers[sampler]
-            tokenizer, stage = entry.tokenizer, self.study.generator_stage(generator)
+            tokenizer, stage = entry.tokenizer, generator_stage(self.study, generator)
             facts |= {"generator": generator, "generator_kind": entry.model.kind, "sampler": sampler}
             facts |= {"num_steps": settings.num_steps, "guidance_scale": settings.guidance_scale}
             facts |= {"mask_schedule": settings.mask_schedule}
         if tokenizer is not None:
-            known = self.study.tokenizer_facts(tokenizer)
+            known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
             facts |= {"num_latent_tokens": known.num_tokens, "codebook_size": known.codebook_size}
         return json.dumps(facts)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from titok.config.model import VQGANModel
 from titok.config.rows import PROXY_TOKENIZER
-
-if TYPE_CHECKING:
-    from titok.config.study import Study
+from titok.config.study import Study
 
 BASELINE_STAGE = "vqgan_2d"
 """The one stage of a 2D baseline."""
@@ -29,7 +27,7 @@ class TokenizerFacts(NamedTuple):
 
 
 def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
-    """The facts of a tokenizer of a study.
+    """The facts of a tokenizer of a study, a baseline of it or its VQGAN.
 
     Raises:
         KeyError: there is none of that name.
@@ -49,6 +47,12 @@ def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
         codebook_size=entry.codebook_size,
         is_discrete=entry.kind == "vq",
     )
+
+
+def generator_stage(study: Study, generator: str) -> str:
+    """The stage of the tokenizer that a generator's tokens come from and go back through."""
+    entry = study.generators[generator]
+    return entry.stage or tokenizer_facts(study, entry.tokenizer).stages[-1]
 
 
 def _two_dimensional(study: Study, model: VQGANModel, stage: str) -> TokenizerFacts:

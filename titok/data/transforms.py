@@ -14,6 +14,7 @@ from PIL import Image
 
 from titok.config.data import ResizeRule
 from titok.data.pictures import is_strip
+from titok.runtime.transfers import sent
 
 Rounding = Literal["round", "truncate"]
 
@@ -72,12 +73,6 @@ def centre_of(width: int, height: int, crop: int) -> Crop:
     return Crop(centre_offset(height, crop), centre_offset(width, crop), flip=False)
 
 
-def centre_crop(image: Image.Image, crop: int) -> Image.Image:
-    """The central ``crop`` x ``crop`` window."""
-    top, left, _ = centre_of(*image.size, crop)
-    return _window(image, top, left, crop)
-
-
 def crop_pixels(
     image: Image.Image, resize: int, crop: int, where: Crop | None = None, rule: ResizeRule = "official"
 ) -> torch.Tensor:
@@ -119,21 +114,6 @@ def draw_crop(
         left = int(torch.randint(0, width - crop + 1, (1,), generator=generator))
     flip = random_flip and bool(torch.rand(1, generator=generator) < 0.5)
     return Crop(top, left, flip)
-
-
-def train_transform(
-    image: Image.Image,
-    resize: int,
-    crop: int,
-    generator: torch.Generator,
-    *,
-    random_crop: bool = True,
-    random_flip: bool = True,
-) -> torch.Tensor:
-    """Official training transform of an RGB image: (3, crop, crop) float32 in [0, 1]."""
-    width, height = resized_size(*image.size, resize)
-    where = draw_crop(width, height, crop, generator, random_crop=random_crop, random_flip=random_flip)
-    return from_uint8(crop_pixels(image, resize, crop, where))
 
 
 def eval_transform(image: Image.Image, resize: int, crop: int) -> torch.Tensor:
@@ -184,7 +164,7 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
 
 def floats_on(images: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Images as float32 in [0, 1] on ``device``; 8-bit ones are moved first, as a quarter of the bytes."""
-    moved = images.to(device, non_blocking=True)
+    moved = sent(images, torch.device(device))
     return from_uint8(moved) if moved.dtype == torch.uint8 else moved
 
 

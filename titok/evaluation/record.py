@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from titok.config.section import fingerprint
-from titok.runtime.files import read_json, write_json
+from titok.runtime.files import write_json
 
 if TYPE_CHECKING:
     from titok.metrics.bootstrap import Interval
@@ -186,13 +186,6 @@ def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
     """Checks a record and writes it atomically as JSON."""
     check_record(record, str(path))
     write_json(path, dict(record))
-
-
-def read_record(path: str | Path) -> dict[str, Any]:
-    """Reads a record and checks it."""
-    record: dict[str, Any] = read_json(path)
-    check_record(record, str(path))
-    return record
 
 
 def _described(key: str, where: str = "score record") -> Metric:

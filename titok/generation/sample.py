@@ -13,7 +13,7 @@ from torch import Tensor
 from titok.config.sampling import Sampler
 from titok.generation.decode import decode_tokens
 from titok.generation.guidance import TokenGenerator
-from titok.generation.noise import CounterNoise
+from titok.generation.noise import CounterNoise, NoiseStream
 
 Detokenize = Callable[[Tensor], Tensor]
 """Tokens (B, K) to images (B, 3, H, W), values meant for [0, 1] but not clamped."""
@@ -60,18 +60,20 @@ def sample_images(
     batch_size: int,
     device: torch.device,
     indices: np.ndarray | None = None,
+    noise: NoiseStream | None = None,
 ) -> Iterator[SampleBatch]:
     """Samples of the classes ``labels`` (N,), in order, ``batch_size`` at a time.
 
     ``indices`` (N,) are the samples' places in the whole set (default 0..N-1): a process that makes a part of it, or
     the rest after an interruption, passes the places of its part and gets the same images. The generator and the
-    tokenizer are on ``device`` and in eval mode; an autocast context around the loop applies.
+    tokenizer are on ``device`` and in eval mode; an autocast context around the loop applies. ``noise``: another stream
+    than that of ``seed`` and ``indices``.
     """
     indices = np.arange(len(labels)) if indices is None else indices
     check_request(generator, labels, indices, batch_size)
-    noise = CounterNoise(seed)
+    stream = CounterNoise(seed) if noise is None else noise
     return (
-        _sample_batch(generator, detokenize, labels[part], indices[part], sampler, noise, device)
+        _sample_batch(generator, detokenize, labels[part], indices[part], sampler, stream, device)
         for part in (slice(start, start + batch_size) for start in range(0, len(labels), batch_size))
     )
 
@@ -99,7 +101,7 @@ def _sample_batch(
     labels: np.ndarray,
     indices: np.ndarray,
     sampler: Sampler,
-    noise: CounterNoise,
+    noise: NoiseStream,
     device: torch.device,
 ) -> SampleBatch:
     start = time.perf_counter()

@@ -7,10 +7,6 @@ and any order of merging gives the same numbers up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Self
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -96,31 +92,3 @@ class Moments:
         if self.count < 2:
             raise MomentsError(f"a covariance needs at least 2 images, but {self.count} were added")
         return self._scatter / (self.count - 1)
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """``mu`` (F,), ``sigma`` (F, F) and ``count`` as numpy arrays; the first two are the names ADM's files use."""
-        return {
-            "mu": self.mean.cpu().numpy(),
-            "sigma": self.covariance.cpu().numpy(),
-            "count": np.asarray(self.count, dtype=np.int64),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """The inverse of :meth:`to_arrays`; what it returns can be updated and merged further.
-
-        Raises:
-            MomentsError: an array is missing (ADM's own files have no ``count``: they can be compared with, not added
-                to), or the shapes contradict each other.
-        """
-        missing = {"mu", "sigma", "count"} - set(arrays)
-        if missing:
-            raise MomentsError(f"arrays {sorted(missing)} are missing; found {sorted(arrays)}")
-        mu, sigma, count = arrays["mu"], arrays["sigma"], int(arrays["count"])
-        if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
-            raise MomentsError(f"mu has shape {mu.shape} and sigma {sigma.shape}; allowed: (F,) and (F, F)")
-        moments = cls(len(mu))
-        moments.count = count
-        moments._mean = torch.from_numpy(mu.astype(np.float64))
-        moments._scatter = torch.from_numpy(sigma.astype(np.float64)) * (count - 1)
-        return moments

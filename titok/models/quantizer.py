@@ -123,7 +123,9 @@ class VectorQuantizer(nn.Module):
         """
         features, indices = gathered(features), gathered(indices)
         distances = self._distances(F.normalize(features, dim=-1) if self.use_l2_norm else features)
-        share = torch.bincount(indices, minlength=self.codebook_size) / len(indices)
+        # Not `bincount`, which asks a GPU for its largest index and so waits for it at every step.
+        counts = torch.zeros(self.codebook_size, dtype=torch.int64, device=indices.device)
+        share = counts.scatter_add_(0, indices, torch.ones_like(indices)) / len(indices)
         self.embed_prob.mul_(USAGE_DECAY).add_(share, alpha=1 - USAGE_DECAY)
         scaled_usage = self.embed_prob * self.codebook_size * 10
         alpha = torch.exp(-scaled_usage / (1 - USAGE_DECAY) - 1e-3).unsqueeze(1)

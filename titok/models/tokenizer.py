@@ -159,10 +159,6 @@ class TiTok(nn.Module):
             parts["pixel_decoder"] = [*self.pixel_quantize.parameters(), *self.pixel_decoder.parameters()]
         return parts
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Number of parameters by part, see `parts`."""
-        return {name: sum(parameter.numel() for parameter in part) for name, part in self.parts().items()}
-
     def _require(self, kind: str, operation: str) -> None:
         if self.config.kind != kind:
             raise TokenizerKindError(

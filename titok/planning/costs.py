@@ -15,7 +15,7 @@ from titok.planning.rates import Rates
 from titok.planning.schedule import wall_seconds
 from titok.planning.storage import Storage, storage_of
 from titok.planning.verified import verified_numbers
-from titok.planning.work import TRAININGS, Work, work_of
+from titok.planning.work import TRAINING_RULES, Work, work_of
 from titok.reporting.paper import Paper
 
 DEFAULT_GPUS = 8
@@ -122,7 +122,7 @@ class Costs:
         study = self.targets.study
         if self.gpus_per_job is not None or not study.resources:
             return self.gpus_per_job or DEFAULT_GPUS
-        kind, wildcard = TRAININGS[job.rule]
+        kind, wildcard = TRAINING_RULES[job.rule]
         return resources_of(study, kind, job.wildcards.get(wildcard, "all")).processes
 
     @cached_property

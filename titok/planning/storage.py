@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from titok.config.jobs import generator_model, job, tokenizer_model
+from titok.config.jobs import job
 from titok.config.model import VQGANModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
+from titok.config.study_models import generator_model, tokenizer_model
+from titok.config.tokenizer_facts import tokenizer_facts
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job
-from titok.planning.work import TRAININGS, num_images
+from titok.planning.work import TRAINING_RULES, num_images
 
 SMALL_FILE = 20_000
 """Settings, scores, tables and logs, in bytes."""
@@ -36,15 +38,15 @@ def storage_of(planned: Job, study: Study) -> Storage:
     """What a job leaves behind, its undeclared checkpoints and shards included."""
     pixels = 3 * study.dataset.image_size**2
     size, files = float(SMALL_FILE * len(planned.outputs)), len(planned.outputs)
-    if planned.rule in TRAININGS or planned.rule.startswith("adopt_"):
+    if planned.rule in TRAINING_RULES or planned.rule.startswith("adopt_"):
         parameters, kept = _model(planned, study)
         return Storage(size + parameters * (_WEIGHT + _CHECKPOINT * kept), files + kept)
     if planned.rule in ("extract_tokens", "extract_vqgan_codes"):
         name = planned.wildcards.get("tokenizer", PROXY_TOKENIZER)
-        tokens = study.tokenizer_facts(name).num_tokens
+        tokens = tokenizer_facts(study, name).num_tokens
         return Storage(size + 2 * num_images(study, "train") * study.token_views.number * tokens, files)
     if planned.rule == "extract_codes" and study.proxy_codes:
-        codes = study.tokenizer_facts(PROXY_TOKENIZER).num_tokens
+        codes = tokenizer_facts(study, PROXY_TOKENIZER).num_tokens
         return Storage(size + 2 * num_images(study, "train") * study.proxy_codes.views.number * codes, files)
     if planned.rule == "sample_generator":
         return Storage(size + study.evaluation.num_samples * pixels, files)
@@ -61,11 +63,11 @@ def storage_of(planned: Job, study: Study) -> Storage:
 
 def _model(planned: Job, study: Study) -> tuple[int, int]:
     """Parameters of a trained or adopted model, and how many checkpoints stay beside it."""
-    kind, wildcard = TRAININGS.get(planned.rule, ("", ""))
+    kind, wildcard = TRAINING_RULES.get(planned.rule, ("", ""))
     name = planned.wildcards.get(wildcard, "all")
     kept = 0
     if kind:
-        kept = job(study, kind, name).training.keep_checkpoints  # type: ignore[arg-type, attr-defined]
+        kept = job(study, kind, name).training.keep_checkpoints  # type: ignore[attr-defined]
     wildcards = planned.wildcards
     if "classifier" in wildcards:
         model = study.classifiers[wildcards["classifier"]].model

@@ -10,23 +10,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from titok.config.image_counts import stated_images
-from titok.config.job_settings import (
-    ClassifierJob,
-    GeneratorJob,
-    PixelStageJob,
-    Stage1Job,
-    VQGANJob,
-)
-from titok.config.jobs import JobKind, generator_model, job, tokenizer_model
+from titok.config.jobs import JOBS, TRAININGS, job
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
+from titok.config.study_models import generator_model, tokenizer_model
+from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training import Compute, ReconstructionLosses
+from titok.config.training_jobs import TrainingJob
 from titok.generation.schedule import guidance_scales
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job, PlanError
 from titok.training.flops import step_of_job
-from titok.training.utilisation import arithmetic_of
+from titok.training.utilisation import arithmetic_of, by_arithmetic
 
 INCEPTION_FLOPS = 11_426_432_192
 """InceptionV3 at 299 x 299, the network of FID; a test counts it."""
@@ -78,35 +74,24 @@ def num_images(study: Study, split: Literal["train", "test"]) -> int:
     return found
 
 
-TRAININGS: dict[str, tuple[JobKind, str]] = {
-    "train_classifier": ("classifier", "classifier"),
-    "train_vqgan": ("vqgan", ""),
-    "train_baseline": ("vqgan", "tokenizer"),
-    "train_stage1": ("stage1", "tokenizer"),
-    "train_stage2": ("stage2", "tokenizer"),
-    "train_single_stage": ("single_stage", "tokenizer"),
-    "train_generator": ("generator", "generator"),
+TRAINING_RULES: dict[str, tuple[str, str]] = {
+    **{f"train_{kind}": (kind, JOBS[kind].wildcard) for kind in TRAININGS},
+    "train_baseline": ("vqgan", JOBS["vqgan"].wildcard),
 }
 """Rule -> kind of its settings, and the wildcard with their name."""
 
 
 def _training(planned: Job, study: Study) -> Work:
-    kind, wildcard = TRAININGS[planned.rule]
+    kind, wildcard = TRAINING_RULES[planned.rule]
     settings = job(study, kind, planned.wildcards.get(wildcard, "all"))
-    assert isinstance(settings, ClassifierJob | VQGANJob | Stage1Job | PixelStageJob | GeneratorJob)
+    assert isinstance(settings, TrainingJob)
     training = settings.training
-    step = step_of_job(settings, kind, _critic(study, getattr(settings, "losses", None)))
-    own = arithmetic_of(training.compute)
-    full = "tf32" if training.compute.tf32 else "fp32"
-    # Losses, and the proxy VQGAN that looks on, stay in float32 under autocast; stage 2's own encoder does not.
-    frozen = full if kind == "stage1" else own
+    step = step_of_job(settings, _critic(study, getattr(settings, "losses", None)))
     late = max(0, training.steps - step.start_step) / training.steps
-    parts = ((own, step.model), (frozen, step.frozen), (full, step.perceptual), (full, step.adversary * late))
     images = training.steps * training.batch_size
-    flops: dict[str, float] = {}
-    for arithmetic, number in parts:
-        flops[arithmetic] = flops.get(arithmetic, 0.0) + images * number
-    return Work("training", kind, images, {key: value for key, value in flops.items() if value}, spreads=True)
+    per_image = by_arithmetic(step, kind, training.compute, playing=late)
+    flops = {arithmetic: images * number for arithmetic, number in per_image.items()}
+    return Work("training", kind, images, flops, spreads=True)
 
 
 def _critic(study: Study, losses: object) -> ClassifierModel | None:
@@ -160,7 +145,7 @@ def _sampling(planned: Job, study: Study, images: int, arithmetic: str) -> Work:
     # Guidance is a second pass, where its scale is not zero.
     passes = sum(2 if scale else 1 for scale in guidance_scales(sampler))
     per_image = passes * generator_flops(generator_model(study, name)).forward
-    per_image += coding_flops(study, entry.tokenizer, study.generator_stage(name))[1]
+    per_image += coding_flops(study, entry.tokenizer, generator_stage(study, name))[1]
     return Work("sampling", entry.model.kind, images, {arithmetic: float(images * per_image)})
 
 
@@ -196,12 +181,12 @@ def _probe(planned: Job, study: Study) -> Work:
     name, views = planned.wildcards["tokenizer"], study.probe.views
     seen = num_images(study, "train") * views.number if views else study.probe.steps * study.probe.batch_size
     images = seen + num_images(study, "test")
-    stage = study.tokenizer_facts(name).stages[0]
+    stage = tokenizer_facts(study, name).stages[0]
     return Work("encoding", "tokenizer", images, {"fp32": images * coding_flops(study, name, stage)[0]})
 
 
 _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
-    **dict.fromkeys(TRAININGS, _training),
+    **dict.fromkeys(TRAINING_RULES, _training),
     "extract_codes": _proxy_codes,
     "extract_codes_share": _proxy_codes,
     "extract_tokens": _tokens,

@@ -65,7 +65,7 @@ def _within(key: Key, value: float | str, committed: Run) -> bool | None:
     if isinstance(value, str) or len(values) < ENOUGH_SEEDS:
         return None
     low, high = next_seed(values)
-    return low <= value <= high
+    return low <= value <= high if low < high or value == low else None  # seeds that are all alike show no spread
 
 
 def _summary(deviations: Sequence[Deviation]) -> str:

@@ -159,9 +159,15 @@ def unpaired(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
     return Estimate(value, math.sqrt(sum(parts)), max(freedom, 1), fewest, rounding)
 
 
-def prediction_interval(mean: float, std: float, seeds: int, coverage: float = COVERAGE) -> tuple[float, float]:
-    """Where one more seed lies, given some: two at least, of this mean and standard deviation."""
-    half = float(stdtrit(seeds - 1, 0.5 + coverage / 2)) * std * math.sqrt(1 + 1 / seeds)
+def prediction_interval(
+    mean: float, std: float, seeds: int, coverage: float = COVERAGE, freedom: int | None = None
+) -> tuple[float, float]:
+    """Where one more seed lies, given some: two at least, of this mean and standard deviation.
+
+    ``freedom`` are the deviation's degrees of freedom where more than these seeds gave it.
+    """
+    degrees = seeds - 1 if freedom is None else freedom
+    half = float(stdtrit(degrees, 0.5 + coverage / 2)) * std * math.sqrt(1 + 1 / seeds)
     return mean - half, mean + half
 
 

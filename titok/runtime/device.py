@@ -26,12 +26,17 @@ class IdleGpuWarning(UserWarning):
     """GPUs are visible, but torch cannot use them, and the work is done on the CPU."""
 
 
-def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: int | None = None) -> torch.device:
+def select_device(
+    name: str = "auto", *, allow_tf32: bool = False, try_convolutions: bool = False, num_threads: int | None = None
+) -> torch.device:
     """The device to work on; sets the precision of float32 matrix products and the number of CPU threads.
 
     ``name``: ``auto`` (a CUDA GPU when there is one, else the CPU), ``cpu``, ``cuda``, ``cuda:<index>`` or ``mps``.
     ``allow_tf32``: let CUDA round the factors of float32 products to 10 bits of mantissa, faster and less exact (the
     official sampling script does; scores here do not unless a study says so).
+    ``try_convolutions``: let cuDNN time its algorithms for each new shape and take the fastest, as the official code
+    does in training and sampling (``cudnn.benchmark``). Which one wins may differ from run to run, and so may the last
+    digits: what is scored does without.
     ``num_threads``: None keeps torch's choice, which respects ``OMP_NUM_THREADS``.
     """
     if num_threads is not None:
@@ -42,6 +47,7 @@ def select_device(name: str = "auto", *, allow_tf32: bool = False, num_threads: 
     # torch.compile still do.
     torch.backends.cuda.matmul.allow_tf32 = allow_tf32
     torch.backends.cudnn.allow_tf32 = allow_tf32
+    torch.backends.cudnn.benchmark = try_convolutions
     if name == "auto" and (name := automatic_device()) == "cuda":
         name = f"cuda:{torch.cuda.current_device()}"
     try:
@@ -119,5 +125,6 @@ def describe_device(device: torch.device | str = "cpu") -> dict[str, Any]:
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
             "tf32": torch.backends.cuda.matmul.allow_tf32,
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
         }
     return description

@@ -36,8 +36,8 @@ PRELOADED = (
     *("claims", "launch"),
 )
 """Modules of titok.commands, with all that they import; verbs that no rule starts are imported when they are run."""
-LATE = ("matplotlib.pyplot", "seaborn", "scipy.stats", "torch.utils.tensorboard")
-"""What verbs import while they work."""
+LATE = ("matplotlib.pyplot", "seaborn", "scipy.stats", "torch.utils.tensorboard", "torch._dynamo")
+"""What verbs import while they work; every optimizer of torch's imports the compiler, which takes as long as torch."""
 
 
 def can_serve() -> bool:

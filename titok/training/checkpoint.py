@@ -162,7 +162,7 @@ class StateDirectory:
             _sum_path(old).unlink(missing_ok=True)
 
     def load(self) -> dict[str, Any] | None:
-        """The newest readable checkpoint (tensors on the CPU), None if there never was one.
+        """The newest readable checkpoint, None if there never was one; its tensors are the file's pages: copy them.
 
         A damaged one is renamed to ``*.damaged``, with a warning, and the one before is taken.
 
@@ -279,8 +279,8 @@ def _compare_sum(path: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+    """Mapped, not read: the processes of a machine share its pages, and what goes to a GPU goes there from them."""
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _step_of(path: Path) -> int:

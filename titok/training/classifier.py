@@ -13,6 +13,7 @@ from titok.config.training import Training
 from titok.data.images import Batch
 from titok.data.transforms import floats_on
 from titok.models.classifier import Classifier
+from titok.runtime.transfers import sent
 from titok.training.optimizer import Player
 from titok.training.task import MODEL, Task, Turn
 
@@ -31,7 +32,7 @@ class ClassifierTask(Task):
     def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """One update."""
         images = floats_on(batch.images, self.device)
-        labels = batch.labels.to(self.device, non_blocking=True)
+        labels = sent(batch.labels, self.device)
         for rows, share in self.shares.passes(len(images)):
             yield Turn(MODEL, class_terms(self.model(images[rows]), labels[rows]), share)
 

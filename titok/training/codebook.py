@@ -16,8 +16,12 @@ def place_codebook(model: TiTok | VQGAN, images: Tensor, shares: Shares, step: i
     of a VQGAN, for whose training no released recipe exists to follow.
 
     Small codebooks of uniform noise often end with one code for everything; codes on the data do not.
+
+    In float32 under any precision: older versions of torch keep casts of weights that were made without gradients in
+    autocast's cache and hand them to the training pass, which then trains nothing (pytorch/pytorch#112583).
     """
     if step > 0 or (isinstance(model, TiTok) and (model.config.kind, model.config.codebook_init) != ("vq", "data")):
         return
-    encoded = [model.encode(images[rows]).float() for rows, _ in shares.passes(len(images))]
+    with torch.autocast(images.device.type, enabled=False):
+        encoded = [model.encode(images[rows]) for rows, _ in shares.passes(len(images))]
     model.quantize.init_from(torch.cat(encoded), rng)

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from titok.config.job_settings import ClassifierJob, GeneratorJob, PixelStageJob, Stage1Job, VQGANJob
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
 from titok.config.training import Adversarial, ReconstructionLosses
+from titok.config.training_jobs import ClassifierJob, GeneratorJob, SingleStageJob, Stage1Job, Stage2Job, VQGANJob
 from titok.losses.adversarial import AdversarialLoss
 from titok.losses.perceptual import (
     LPIPS,
@@ -62,8 +62,8 @@ class StepFlops(NamedTuple):
         return steps * (self.frozen + self.model + self.perceptual) + max(0, steps - self.start_step) * self.adversary
 
 
-def step_of_job(job: Section, task: str, classifier: ClassifierModel | None = None) -> StepFlops:
-    """A step of a training by its resolved settings; ``task`` tells stage 2 from single-stage training.
+def step_of_job(job: Section, classifier: ClassifierModel | None = None) -> StepFlops:
+    """A step of a training by its resolved settings.
 
     ``classifier`` is the critic of a loss of that kind, whose settings lie elsewhere; null: one of default size.
     """
@@ -72,8 +72,10 @@ def step_of_job(job: Section, task: str, classifier: ClassifierModel | None = No
             if job.model.vqgan is None:
                 raise ValueError("stage 1 predicts the codes of a VQGAN, but the tokenizer has none")
             return stage1_step(job.model, job.model.vqgan, codes_stored=job.proxy_codes is not None)
-        case PixelStageJob():
-            return (stage2_step if task == "stage2" else single_stage_step)(job.model, job.losses, classifier)
+        case Stage2Job():
+            return stage2_step(job.model, job.losses, classifier)
+        case SingleStageJob():
+            return single_stage_step(job.model, job.losses, classifier)
         case VQGANJob():
             return vqgan_step(job.model, job.losses, job.dataset.image_size, classifier)
         case GeneratorJob():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from titok.config.sampling import MaskSchedule
 from titok.config.training import MaskedTokenLosses, Training
@@ -14,11 +16,22 @@ from titok.generation.masking import MaskingDraws, draw_masking, mask_tokens
 from titok.losses.masked_token import masked_token_loss, token_weights
 from titok.models.generator import MaskGIT
 from titok.runtime.processes import mean
+from titok.runtime.transfers import sent
 from titok.training.optimizer import Player
 from titok.training.task import MODEL, Task, Turn
 
 Draw = Callable[[int, int, torch.Generator], MaskingDraws]
 """(batch size, K, the step's generator) -> the random numbers of one batch."""
+
+
+class DrawnTokens(NamedTuple):
+    """A batch with the random numbers behind its masks, all of this process's rows; see `MaskingDraws`."""
+
+    tokens: Tensor
+    labels: Tensor
+    progress: Tensor
+    order: Tensor
+    drop: Tensor
 
 
 class GeneratorTask(Task):
@@ -42,17 +55,23 @@ class GeneratorTask(Task):
         self.players = {MODEL: Player(model, training)}
         self.config = {"kind": "generator", "model": model.config.resolved()}
 
-    def updates(self, batch: TokenBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
-        """Mask, predict, one update; the loss is the weighted mean over the tokens of the global batch."""
-        tokens = batch.tokens.to(self.device, non_blocking=True)
-        labels = batch.labels.to(self.device, non_blocking=True)
-        size, num_tokens = tokens.shape
+    def with_draws(self, batch: TokenBatch | DrawnTokens, step: int, rng: torch.Generator) -> DrawnTokens:
+        """Drawn for the global batch."""
+        if isinstance(batch, DrawnTokens):
+            return batch
+        size, num_tokens = batch.tokens.shape
         draws = self.draw(size * self.shares.world_size, num_tokens, rng)
-        own = MaskingDraws(*(self.shares.mine(numbers) for numbers in astuple(draws))).to(self.device)
+        return DrawnTokens(*batch, *(self.shares.mine(numbers) for numbers in astuple(draws)))
+
+    def updates(self, batch: TokenBatch | DrawnTokens, step: int, rng: torch.Generator) -> Iterator[Turn]:
+        """Mask, predict, one update; the loss is the weighted mean over the tokens of the global batch."""
+        drawn = DrawnTokens(*(sent(part, self.device) for part in self.with_draws(batch, step, rng)))
+        tokens, labels = drawn.tokens, drawn.labels
+        own = MaskingDraws(drawn.progress, drawn.order, drawn.drop)
         mask_id, drop_prob = self.model.token_space.mask_id, self.model.config.class_dropout_prob
         masked = mask_tokens(tokens, mask_id, own, self.mask_schedule, drop_prob)
         mean_weight = mean(token_weights(masked.mask, self.losses).mean())
-        for rows, share in self.shares.passes(size):
+        for rows, share in self.shares.passes(len(tokens)):
             logits = self.model(masked.tokens[rows], labels[rows], masked.drop[rows])
             loss = masked_token_loss(logits, tokens[rows], masked.mask[rows], self.losses, mean_weight)
             yield Turn(MODEL, loss._asdict(), share)

@@ -62,7 +62,8 @@ class Window:
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._numbers: dict[str, list[float]] = {}
         self._counts = None if codebook_size is None else torch.zeros(codebook_size, dtype=torch.int64, device=device)
-        self._num_samples = 0
+        self.num_samples = 0
+        """Images seen since the last line."""
         self._seconds = 0.0
         self._since = time.perf_counter()
         self._skipped: tuple[int, dict[str, float]] | None = None
@@ -79,7 +80,7 @@ class Window:
 
     def count(self, num_samples: int) -> None:
         """One more step is done, on so many images."""
-        self._num_samples += num_samples
+        self.num_samples += num_samples
 
     def collect(self) -> None:
         """Brings pending numbers, averaged over processes, to the host in one transfer.
@@ -111,12 +112,12 @@ class Window:
             raise NonFiniteError(*self._skipped)
         self._skipped = None
         summary = {name: math.fsum(values) / len(values) for name, values in self._numbers.items()}
-        summary["images_per_second"] = self._num_samples / max(self.seconds, 1e-9)
+        summary["images_per_second"] = self.num_samples / max(self.seconds, 1e-9)
         if self._counts is not None:
             summary |= _codebook_use(total(self._counts))
             self._counts.zero_()
         self._numbers = {}
-        self._num_samples = 0
+        self.num_samples = 0
         self._seconds = 0.0
         self._since = time.perf_counter()
         return summary
@@ -139,7 +140,7 @@ class Window:
         return {
             "numbers": self._numbers,
             "counts": self._counts,
-            "num_samples": self._num_samples,
+            "num_samples": self.num_samples,
             "seconds": self.seconds,
         }
 
@@ -148,7 +149,7 @@ class Window:
         self._numbers = {name: list(values) for name, values in state["numbers"].items()}
         if self._counts is not None and place().is_first:
             self._counts.copy_(state["counts"])
-        self._num_samples = state["num_samples"]
+        self.num_samples = state["num_samples"]
         self._seconds = state["seconds"]
 
 

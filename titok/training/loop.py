@@ -19,9 +19,10 @@ from titok.config.training import Training
 from titok.models.parameters import count_parameters
 from titok.runtime.files import atomic_path, sha256_json, write_json
 from titok.runtime.manifest import provenance
+from titok.runtime.precision import PRECISIONS
 from titok.runtime.processes import Agreement, place
 from titok.runtime.progress import progress
-from titok.runtime.seed import derive_seed, generator
+from titok.runtime.seed import derive_seed, generator, seed_dropout
 from titok.runtime.signals import Interrupted, StopSignals
 from titok.runtime.weights import save_model
 from titok.training.bands import HealthCheck, healthy_bands
@@ -31,7 +32,7 @@ from titok.training.health import CollapseWatch, SickRunError, Window, check_los
 from titok.training.metrics_log import TENSORBOARD_SECONDS, JsonLinesLog, LateTensorBoardLog, MetricsLog, NullLog, Tee
 from titok.training.prefetch import ready_batches
 from titok.training.shares import Shares
-from titok.training.speed import PRECISIONS, prepare_modules
+from titok.training.speed import prepare_modules
 from titok.training.task import MODEL, Batches, Task, Turn, mean_terms
 from titok.training.utilisation import Utilisation
 
@@ -80,7 +81,7 @@ def train(
     with directory as state, StopSignals() as signals:
         run.resume(state, tensorboard)
         try:
-            with ready_batches(batches, task.device, training.steps) as ready:
+            with ready_batches(batches, task.device, training.steps, run.with_draws) as ready:
                 run.loop(ready, state, signals)
         except SickRunError as error:
             path = state.keep_batch(error.step, here.rank, batches.batch(error.step)._asdict())
@@ -182,7 +183,7 @@ class Run:
         step = self.step
         # Every process drops out other units; the first one those that it would drop alone.
         apart = (self.place.rank,) if self.place.rank else ()
-        _seed_dropout(derive_seed(self.seed, "dropout", step, *apart), self.task.device)
+        seed_dropout(derive_seed(self.seed, "dropout", step, *apart), self.task.device)
         batch = batches.batch(step)
         turns: dict[str, list[Turn]] = {}
         for turn in self._turns(self.task.updates(batch, step, generator(self.seed, "step", step))):
@@ -199,6 +200,10 @@ class Run:
         self.window.count(len(batch.labels) * self.place.world_size)
         self.step = step + 1
 
+    def with_draws(self, batch: Any, step: int) -> Any:
+        """The batch of ``step`` with its random numbers, as the task's ``with_draws`` has it."""
+        return self.task.with_draws(batch, step, generator(self.seed, "step", step))
+
     def _turns(self, updates: Iterator[Turn]) -> Iterator[Turn]:
         """The task's turns; its forward passes run in the settings' precision."""
         dtype = PRECISIONS[self.training.compute.precision]
@@ -214,9 +219,11 @@ class Run:
         self.seconds += self.window.seconds
         rate = self.task.players[MODEL].learning_rate(self.step - 1)
         is_first = not self.latest
+        first_step = self.step - self.window.num_samples // self.training.batch_size
         self.latest = {"learning_rate": rate, **self.window.close()}
         if self.utilisation is not None:
-            self.latest["mfu"] = self.utilisation.share(self.latest["images_per_second"])
+            images_per_second = self.latest["images_per_second"]
+            self.latest["mfu"] = self.utilisation.share(images_per_second, first_step, self.step)
         if self.is_milestone():
             self.latest |= self.scores()
         self.log.write(self.step, self.latest)
@@ -286,12 +293,3 @@ class Run:
             "provenance": provenance(seed=self.seed, config=self.config, inputs=inputs, device=self.task.device),
         }
         write_json(directory / "manifest.json", manifest)
-
-
-def _seed_dropout(seed: int, device: torch.device) -> None:
-    """Seeds the generators that dropout uses; ``torch.manual_seed`` would visit every backend, at 0.1 ms a step."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)

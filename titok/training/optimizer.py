@@ -58,8 +58,10 @@ class Player:
         learning_rate: float | None = None,
         start_step: int = 0,
         optimizer: torch.optim.Optimizer | None = None,
+        scaler: LossScaler | None = None,
     ) -> None:
-        """``optimizer``: another one than AdamW, of the same parameters; it heeds ``found_inf`` as fused AdamW does."""
+        """``optimizer``: another one than AdamW, of the same parameters; it heeds ``found_inf`` as fused AdamW does.
+        ``scaler``: that of the player whose turn comes before, where there is one."""
         self.parameters = trainable_parameters(module)
         if not self.parameters:
             raise ValueError(f"{type(module).__name__} has no trainable parameter for an optimizer to own")
@@ -77,7 +79,7 @@ class Player:
         )
         self._list = list(self.parameters.values())
         self.gradients = Gradients(self._list)
-        self._scaler = LossScaler(training.compute.precision == "fp16")
+        self.scaler = scaler or LossScaler(training.compute.precision == "fp16")
         self._stopped = torch.zeros(())
         self._loss: Tensor | None = None
         self._share = 0.0
@@ -98,7 +100,7 @@ class Player:
         complete = self._share > 1 - 1e-6
         part = loss.detach() * share
         self._loss = part if self._loss is None else self._loss + part
-        self.gradients.backward(self._scaler.scaled(loss * share), average=complete)
+        self.gradients.backward(self.scaler.scaled(loss * share), average=complete)
         return complete
 
     def step(self, step: int) -> Tensor:
@@ -111,19 +113,19 @@ class Player:
         """
         if self._loss is None:
             raise ValueError("there are no gradients to step with; call backward first")
-        self._scaler.unscale(self.optimizer)
+        self.scaler.unscale(self.optimizer)
         norm = clip_grad_norm_(self._list, self.training.max_grad_norm, foreach=True)
         broken = 1.0 - smallest(torch.isfinite(norm + self._loss).float())
         if self._stopped.device != broken.device:  # the module was moved after this player was made
             self._stopped = self._stopped.to(broken.device)
         skipped = torch.maximum(self._stopped, broken)
-        if not self._scaler.is_on:
+        if not self.scaler.is_on:
             self._stopped.copy_(skipped)
         self.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.step()
-        self._scaler.update()
+        self.scaler.update()
         self._loss, self._share = None, 0.0
         return torch.where(skipped > self._stopped, 0.0, norm)
 
@@ -135,20 +137,25 @@ class Player:
     @property
     def loss_scale(self) -> Tensor | None:
         """What losses are multiplied with before the backward pass, where they are."""
-        return self._scaler.scale
+        return self.scaler.scale
 
     def state_dict(self) -> dict[str, Any]:
         """Parameters by name, the optimizer's moments and the scale of losses."""
         return {
             "parameters": {name: parameter.detach() for name, parameter in self.parameters.items()},
             "optimizer": self.optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what ``state_dict`` gave, for the same module."""
+        """Restores what ``state_dict`` gave, for the same module; keeps none of its tensors, which may be pages of a
+        file."""
         for name, parameter in self.parameters.items():
             parameter.copy_(state["parameters"][name])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
+        for moments in self.optimizer.state.values():
+            for name, value in moments.items():
+                if isinstance(value, Tensor) and value.device.type == "cpu":  # on a GPU it is a copy already
+                    moments[name] = value.clone()
+        self.scaler.load_state_dict(state["scaler"])

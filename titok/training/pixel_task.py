@@ -14,6 +14,7 @@ from titok.data.images import Batch
 from titok.data.transforms import floats_on
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.quantizer import Quantized
+from titok.runtime.transfers import sent
 from titok.training.optimizer import Player
 from titok.training.task import MODEL, Task, Turn
 
@@ -34,6 +35,14 @@ class Reconstruction(NamedTuple):
     """Codes used, for the log."""
 
 
+class NoisyBatch(NamedTuple):
+    """A batch with the noise (B, ...) of this process's rows."""
+
+    images: Tensor
+    labels: Tensor
+    noise: Tensor
+
+
 class PixelTask(Task):
     """Reconstruct, update the model; then, once it is time, update the discriminator on the same reconstructions."""
 
@@ -41,27 +50,34 @@ class PixelTask(Task):
         super().__init__()
         self.model = model
         self.losses = losses
-        self.players = {MODEL: Player(model, training)}
+        first = Player(model, training)
+        self.players = {MODEL: first}
         if losses.adversarial is not None:
             settings = losses.adversarial.config
             self.players[DISCRIMINATOR] = Player(
-                losses.adversarial, training, learning_rate=settings.learning_rate, start_step=settings.start_step
+                losses.adversarial,
+                training,
+                learning_rate=settings.learning_rate,
+                start_step=settings.start_step,
+                scaler=first.scaler,
             )
 
-    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> Tensor | None:
-        """Whatever comes before a step's first pass over ``images`` (B, ...); the step's noise (B, ...), if any."""
+    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
+        """Whatever comes before a step's first pass over ``images`` (B, ...)."""
 
     @abstractmethod
     def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
-        """Images (B, 3, H, W) in [0, 1] through the model, with these rows of what ``prepare`` drew."""
+        """Images (B, 3, H, W) in [0, 1] through the model, with these rows of the batch's noise, if any."""
 
-    def updates(self, batch: Batch, step: int, rng: torch.Generator) -> Iterator[Turn]:
+    def updates(self, batch: Batch | NoisyBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """The model's turn, then the discriminator's (specification 8.6).
 
         The discriminator judges the process's whole batch at once: its LeCam term is no mean over images.
         """
+        batch = self.with_draws(batch, step, rng)
+        noise = sent(batch.noise, self.device) if isinstance(batch, NoisyBatch) else None
         images = floats_on(batch.images, self.device)
-        noise = self.prepare(images, step, rng)
+        self.prepare(images, step, rng)
         reconstructions = []
         for rows, share in self.shares.passes(len(images)):
             result = self.reconstruct(images[rows], None if noise is None else noise[rows])

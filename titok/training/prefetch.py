@@ -1,19 +1,28 @@
-"""The next batch is read and copied to the device while the present one is worked on."""
+"""The next batch is read, given its random numbers and copied to the device while the present one is worked on."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
 
+from titok.runtime.transfers import sent
 from titok.training.task import Batch, Batches
 
+Complete = Callable[[Any, int], Any]
+"""(batch, step) -> the batch as it goes to the device."""
 
-def ready_batches(batches: Batches, device: torch.device, num_steps: int) -> contextlib.AbstractContextManager[Batches]:
+
+def ready_batches(
+    batches: Batches, device: torch.device, num_steps: int, complete: Complete
+) -> contextlib.AbstractContextManager[Batches]:
     """``batches`` as the loop wants them: on a GPU one ahead, on a CPU as they are, for there is nothing to copy."""
-    return contextlib.nullcontext(batches) if device.type == "cpu" else ReadyBatches(batches, device, num_steps)
+    if device.type == "cpu":
+        return contextlib.nullcontext(batches)
+    return ReadyBatches(batches, device, num_steps, complete)
 
 
 class ReadyBatches:
@@ -22,8 +31,9 @@ class ReadyBatches:
     Steps from ``num_steps`` on are not made ahead. A context manager, which ends the thread.
     """
 
-    def __init__(self, batches: Batches, device: torch.device, num_steps: int) -> None:
+    def __init__(self, batches: Batches, device: torch.device, num_steps: int, complete: Complete) -> None:
         self._batches = batches
+        self._complete = complete
         self._device = device
         self._num_steps = num_steps
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
@@ -53,9 +63,7 @@ class ReadyBatches:
         return batch
 
     def _load(self, step: int) -> tuple[Any, torch.Event | None]:
-        batch: Any = self._batches.batch(step)
-        if self._stream is None:
-            return type(batch)(*(part.to(self._device) for part in batch)), None
-        with torch.cuda.stream(self._stream):
-            moved = type(batch)(*(part.pin_memory().to(self._device, non_blocking=True) for part in batch))
-            return moved, self._stream.record_event()
+        batch = self._complete(self._batches.batch(step), step)
+        with torch.cuda.stream(self._stream) if self._stream is not None else contextlib.nullcontext():
+            moved = type(batch)(*(sent(part, self._device) for part in batch))
+        return moved, None if self._stream is None else self._stream.record_event()

@@ -15,6 +15,7 @@ from titok.data.images import Batch
 from titok.data.order import batch_indices
 from titok.data.views import drawn_views
 from titok.models.linear import Linear
+from titok.runtime.transfers import sent
 from titok.training.classifier import class_terms
 from titok.training.lars import Lars
 from titok.training.optimizer import Player, trainable_parameters
@@ -100,8 +101,8 @@ class ProbeTask(Task):
 
     def updates(self, batch: FeatureBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """One update."""
-        features = batch.features.to(self.device, non_blocking=True)
-        yield Turn(MODEL, class_terms(self.model(features), batch.labels.to(self.device, non_blocking=True)))
+        features = sent(batch.features, self.device)
+        yield Turn(MODEL, class_terms(self.model(features), sent(batch.labels, self.device)))
 
 
 def _lars(model: LinearProbe, training: Training) -> Lars | None:

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from titok.config.training import Training
+from titok.data.images import Batch
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.tokenizer import TiTok
 from titok.training.codebook import place_codebook
-from titok.training.pixel_task import PixelTask, Reconstruction
+from titok.training.pixel_task import NoisyBatch, PixelTask, Reconstruction
 
 
 class SingleStageTask(PixelTask):
@@ -23,15 +24,19 @@ class SingleStageTask(PixelTask):
         self.codebook_size = model.config.codebook_size if model.config.kind == "vq" else None
         self.config = {"kind": "tokenizer", "model": model.config.resolved()}
 
-    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> Tensor | None:
-        """vq: places the codebook. vae: the noise (B, K, E) of the posterior's samples, drawn for the global batch."""
-        place_codebook(self.model, images, self.shares, step, rng)
+    def with_draws(self, batch: Batch | NoisyBatch, step: int, rng: torch.Generator) -> Batch | NoisyBatch:
+        """vae: with the noise (B, K, E) of the posterior's samples, drawn for the global batch."""
         config = self.model.config
-        if config.kind == "vq":
+        if config.kind == "vq" or isinstance(batch, NoisyBatch):
+            return batch
+        shape = (len(batch.images) * self.shares.world_size, config.num_latent_tokens, config.code_dim)
+        return NoisyBatch(*batch, self.shares.mine(torch.randn(shape, generator=rng)))
+
+    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
+        """vq: places the codebook."""
+        place_codebook(self.model, images, self.shares, step, rng)
+        if self.model.config.kind == "vq":
             self.model.quantize.passes_per_step = self.shares.num_passes(len(images))
-            return None
-        shape = (len(images) * self.shares.world_size, config.num_latent_tokens, config.code_dim)
-        return self.shares.mine(torch.randn(shape, generator=rng)).to(images.device)
 
     def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """vq: through the codebook, which learns. vae: through a sample of the posterior."""

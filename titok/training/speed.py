@@ -16,9 +16,6 @@ from titok.models.generator import MaskGIT
 from titok.models.transformer import TransformerBlock
 from titok.models.vqgan import VQGANDecoder, VQGANEncoder
 
-PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Types of autocast; None: no autocast."""
-
 _COMPILED = (Encoder, Decoder, VQGANEncoder, VQGANDecoder, MaskGIT, Classifier)
 """Modules that tasks call as a whole. The discriminator is not among them: it is called with other parameters, too."""
 

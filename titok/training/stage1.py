@@ -14,6 +14,7 @@ from titok.losses.perceptual import Frozen
 from titok.losses.proxy_code import proxy_code_losses
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
+from titok.runtime.transfers import sent
 from titok.training.codebook import place_codebook
 from titok.training.optimizer import Player
 from titok.training.task import MODEL, Task, Turn
@@ -43,7 +44,7 @@ class Stage1Task(Task):
     def updates(self, batch: Batch | CodedBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """Proxy codes of the augmented images, unless the batch brings them, then one update."""
         images = floats_on(batch.images, self.device)
-        codes = batch.codes.to(self.device, non_blocking=True) if isinstance(batch, CodedBatch) else None
+        codes = sent(batch.codes, self.device) if isinstance(batch, CodedBatch) else None
         place_codebook(self.model, images, self.shares, step, rng)
         for rows, share in self.shares.passes(len(images)):
             seen = images[rows]

@@ -81,6 +81,14 @@ class Task(nn.Module, ABC):
         super().__init__()
         self.shares = Shares()
 
+    def with_draws(self, batch: Any, step: int, rng: torch.Generator) -> Any:
+        """``batch`` with this process's random numbers of ``step``, where they need no model: a longer named tuple.
+
+        Where batches are made ahead this is called by the thread that makes them, so that the numbers travel to the
+        device with the batch. ``updates`` calls it for a batch that has none yet.
+        """
+        return batch
+
     @abstractmethod
     def updates(self, batch: Any, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """Yields who learns from which terms, in order; the loop works backwards, and updates, after each yield.

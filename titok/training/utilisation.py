@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
 from titok.config.training import Compute
+from titok.training.flops import StepFlops
 
 PEAKS: dict[str, dict[str, float]] = {
     "A100": {"fp64": 19.5e12, "fp32": 19.5e12, "tf32": 156e12, "half": 312e12},
     "H100": {"fp64": 67e12, "fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
     "H200": {"fp64": 67e12, "fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
 }
-"""Operations per second by the makers' data sheets (SXM modules, dense), by part of the device's name."""
+"""Operations per second, dense, by part of the device's name: of SXM modules, by NVIDIA's data sheets of A100, H100 and
+H200, which state tensor rates of Hopper with sparsity (989.4 and 1,978.9: halved here). GH200 computes as H200 does."""
 
 BOARDS: dict[str, dict[str, float]] = {
     "H100 PCIe": {"fp64": 51e12, "fp32": 51e12, "tf32": 378e12, "half": 756e12},
     "H100 NVL": {"fp64": 60e12, "fp32": 60e12, "tf32": 417.5e12, "half": 835.5e12},
     "H200 NVL": {"fp64": 60e12, "fp32": 60e12, "tf32": 417.5e12, "half": 835.5e12},
 }
-"""The same of boards whose names contain a faster module's. A100 boards have the module's rates."""
+"""The same of boards whose names contain a faster module's, by the same sheets (with sparsity: H100 PCIe 756 and 1,513,
+NVL 835 and 1,671). A100 boards have the module's rates."""
 
 
-def device_peak(device: torch.device, compute: Compute) -> float | None:
-    """Operations per second of ``device`` in the settings' precision; None where nobody has said."""
+def device_peaks(device: torch.device) -> dict[str, float] | None:
+    """Operations per second of ``device`` by arithmetic; None where nobody has said."""
     if device.type != "cuda":
         return None
-    return named_peak(torch.cuda.get_device_name(device), compute)
+    return named_peaks(torch.cuda.get_device_name(device))
+
+
+def named_peaks(name: str) -> dict[str, float] | None:
+    """The same by the device's name; None for a part of a device (MIG), which has a part of the rates."""
+    if "MIG" in name:
+        return None
+    return next((rates for part, rates in {**BOARDS, **PEAKS}.items() if part in name), None)
 
 
 def arithmetic_of(compute: Compute) -> str:
@@ -35,22 +46,35 @@ def arithmetic_of(compute: Compute) -> str:
     return "half" if compute.precision != "fp32" else "tf32" if compute.tf32 else "fp32"
 
 
-def named_peak(name: str, compute: Compute) -> float | None:
-    """The same by the device's name; None for a part of a device (MIG), which has a part of the rates."""
-    if "MIG" in name:
-        return None
-    return next((rates[arithmetic_of(compute)] for part, rates in {**BOARDS, **PEAKS}.items() if part in name), None)
+def by_arithmetic(step: StepFlops, task: str, compute: Compute, *, playing: float = 1.0) -> dict[str, float]:
+    """Operations of a training step per image, by the arithmetic that they are done in.
+
+    Losses, and the proxy VQGAN that looks on in stage 1, stay in float32 under autocast; stage 2's own encoder does
+    not. ``playing``: the share of steps in which the discriminator plays.
+    """
+    own, full = arithmetic_of(compute), "tf32" if compute.tf32 else "fp32"
+    frozen = full if task == "stage1" else own
+    parts = ((own, step.model), (frozen, step.frozen), (full, step.perceptual), (full, step.adversary * playing))
+    flops: dict[str, float] = {}
+    for arithmetic, number in parts:
+        flops[arithmetic] = flops.get(arithmetic, 0.0) + number
+    return {arithmetic: number for arithmetic, number in flops.items() if number}
 
 
 @dataclass(frozen=True)
 class Utilisation:
-    """Turns images per second into shares of what the devices could do."""
+    """Turns images per second into the share of time that the devices would need at their peak."""
 
-    flops_per_image: float
-    """Of a training step, forward and backward."""
-    peak: float
-    """Of all processes' devices, operations per second."""
+    step: StepFlops
+    task: str
+    compute: Compute
+    peaks: Mapping[str, float]
+    """Of one device, operations per second by arithmetic."""
+    num_devices: int = 1
 
-    def share(self, images_per_second: float) -> float:
-        """Between 0 and 1; recomputed activations do not count as work."""
-        return images_per_second * self.flops_per_image / self.peak
+    def share(self, images_per_second: float, first: int, end: int) -> float:
+        """Between 0 and 1, of the steps ``first`` to ``end`` - 1; recomputed activations do not count as work."""
+        playing = max(0, end - max(first, self.step.start_step)) / (end - first)
+        flops = by_arithmetic(self.step, self.task, self.compute, playing=playing)
+        seconds = sum(number / self.peaks[arithmetic] for arithmetic, number in flops.items())
+        return images_per_second * seconds / self.num_devices

@@ -8,8 +8,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from titok.config.claim import ClaimError, check_claim, write_claim
+from titok.config.jobs import JOBS
 from titok.config.load import ConfigError, load_study
 from titok.config.paper_targets import TARGET_NAMES, NoSuchTarget, target_files
+from titok.config.rows import STAGES
 from titok.config.shipped import shipped
 from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.study_file import study_file
@@ -47,12 +49,13 @@ if workflow.remote_exec:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
-def takes(kind, wildcard="", job=None):
-    """What jobs of a kind take, by the study's section `resources`; ``wildcard`` is the one that names the job.
+def takes(kind, job=None):
+    """What jobs of a kind take, by the study's section `resources`.
 
     `execution` is among them, the settings that decide no result: Snakemake does not compare resources, so that other
     ones make nothing again. ``job`` names the document of settings, where no wildcard does.
     """
+    wildcard = JOBS[kind].wildcard
 
     def execution(wildcards):
         return targets.execution(kind, job or wildcards.get(wildcard, "all"))
@@ -71,18 +74,6 @@ def takes(kind, wildcard="", job=None):
     return {"execution": execution, **{key: value(key) for key in KEYS}}
 
 
-wildcard_constraints:
-    study=study.study,
-    tokenizer="[a-z0-9][a-z0-9_-]*",
-    generator="[a-z0-9][a-z0-9_-]*",
-    sampler="[a-z0-9][a-z0-9_-]*",
-    classifier="[a-z0-9][a-z0-9_-]*",
-    stage="stage1|stage2|single_stage|released|vqgan_2d",
-    seed=r"\d+",
-    kind="[a-z0-9_]+",
-    name="[a-z0-9][a-z0-9_-]*",
-
-
 # A wildcard that must match this matches nothing.
 NOTHING = "(?!)"
 
@@ -90,6 +81,18 @@ NOTHING = "(?!)"
 def one_of(names):
     """Regular expression for one of these names; where there are none, for nothing."""
     return "|".join(names) or NOTHING
+
+
+wildcard_constraints:
+    study=study.study,
+    tokenizer="[a-z0-9][a-z0-9_-]*",
+    generator="[a-z0-9][a-z0-9_-]*",
+    sampler="[a-z0-9][a-z0-9_-]*",
+    classifier="[a-z0-9][a-z0-9_-]*",
+    stage=one_of(STAGES),
+    seed=r"\d+",
+    kind="[a-z0-9_]+",
+    name="[a-z0-9][a-z0-9_-]*",
 
 
 def claim_results():
@@ -106,6 +109,16 @@ def study_path(wildcards):
 def from_project(path):
     """Input function: a file that comes with the project, also where the workflow runs in another folder."""
     return lambda wildcards: str(shipped(path))
+
+
+def lift_rate_limit():
+    """Starts jobs of this machine as cores are free, without a limit per second.
+
+    Under one, each job that starts wakes Snakemake's scheduler once a second from then on (snakemake#2967): after 300
+    jobs that takes a third of a core.
+    """
+    if ON_THIS_MACHINE:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def start_fork_server():

@@ -7,7 +7,7 @@ rule write_config:
     log:
         "logs/{study}/write_config/{kind}/{name}.log",
     benchmark:
-        "benchmarks/{study}/write_config/{kind}/{name}.tsv"
+        "logs/{study}/benchmarks/write_config/{kind}/{name}.tsv"
     localrule: True
     conda:
         "../../environment.yml"
@@ -31,12 +31,12 @@ rule train_classifier:
     log:
         "logs/{study}/train_classifier/{classifier}.log",
     benchmark:
-        "benchmarks/{study}/train_classifier/{classifier}.tsv"
+        "logs/{study}/benchmarks/train_classifier/{classifier}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("classifier", "classifier")["cpus_per_task"]
+    threads: takes("classifier")["cpus_per_task"]
     resources:
-        **takes("classifier", "classifier"),
+        **takes("classifier"),
     params:
         # Undeclared on purpose: Snakemake deletes a failed job's outputs, and training must survive that.
         state="results/{study}/training/classifiers/{classifier}",

@@ -7,7 +7,7 @@ rule prepare_data:
     log:
         "logs/{study}/prepare_data.log",
     benchmark:
-        "benchmarks/{study}/prepare_data.tsv"
+        "logs/{study}/benchmarks/prepare_data.tsv"
     conda:
         "../../environment.yml"
     threads: 1

@@ -11,14 +11,14 @@ rule train_generator:
     log:
         "logs/{study}/train_generator/{generator}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_generator/{generator}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_generator/{generator}-seed{seed}.tsv"
     wildcard_constraints:
         generator=one_of(targets.generators_by_origin(released=False)),
     conda:
         "../../environment.yml"
-    threads: takes("generator", "generator")["cpus_per_task"]
+    threads: takes("generator")["cpus_per_task"]
     resources:
-        **takes("generator", "generator"),
+        **takes("generator"),
     params:
         state="results/{study}/training/generators/{generator}/seed{seed}",
     shell:
@@ -40,12 +40,12 @@ rule sample_generator:
     log:
         "logs/{study}/sample_generator/{generator}-{sampler}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/sample_generator/{generator}-{sampler}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("sample", "sampler")["cpus_per_task"]
+    threads: takes("sample")["cpus_per_task"]
     resources:
-        **takes("sample", "sampler"),
+        **takes("sample"),
     shell:
         "python -m titok launch {resources.launch}"
         " sample --config {input.config:q} --execution {resources.execution:q}"

@@ -11,7 +11,7 @@ rule plan_data:
     log:
         "logs/{study}/plan_data/{split}.log",
     benchmark:
-        "benchmarks/{study}/plan_data/{split}.tsv"
+        "logs/{study}/benchmarks/plan_data/{split}.tsv"
     wildcard_constraints:
         split="train|test",
     conda:
@@ -39,7 +39,7 @@ rule prepare_part:
     log:
         "logs/{study}/prepare_part/{split}-{part}-of-{parts}.log",
     benchmark:
-        "benchmarks/{study}/prepare_part/{split}-{part}-of-{parts}.tsv"
+        "logs/{study}/benchmarks/prepare_part/{split}-{part}-of-{parts}.tsv"
     wildcard_constraints:
         split="train|test",
         part=r"\d+",
@@ -75,7 +75,7 @@ rule merge_data:
     log:
         "logs/{study}/merge_data/{split}.log",
     benchmark:
-        "benchmarks/{study}/merge_data/{split}.tsv"
+        "logs/{study}/benchmarks/merge_data/{split}.tsv"
     wildcard_constraints:
         split="train|test",
     conda:

@@ -9,7 +9,7 @@ rule adopt_tokenizer:
     log:
         "logs/{study}/adopt_tokenizer/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/adopt_tokenizer/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/adopt_tokenizer/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -27,7 +27,7 @@ rule adopt_generator:
     log:
         "logs/{study}/adopt_generator/{generator}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/adopt_generator/{generator}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/adopt_generator/{generator}-seed{seed}.tsv"
     wildcard_constraints:
         generator=one_of(targets.generators_by_origin(released=True)),
     conda:
@@ -47,7 +47,7 @@ rule adopt_vqgan:
     log:
         "logs/{study}/adopt_vqgan.log",
     benchmark:
-        "benchmarks/{study}/adopt_vqgan.tsv"
+        "logs/{study}/benchmarks/adopt_vqgan.tsv"
     wildcard_constraints:
         study=study.study if targets.vqgan_is_released() else NOTHING,
     conda:

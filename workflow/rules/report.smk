@@ -15,7 +15,7 @@ rule make_table:
     log:
         "logs/{study}/make_table/{table}.log",
     benchmark:
-        "benchmarks/{study}/make_table/{table}.tsv"
+        "logs/{study}/benchmarks/make_table/{table}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -53,7 +53,7 @@ rule make_figure:
     log:
         "logs/{study}/make_figure/{figure}.log",
     benchmark:
-        "benchmarks/{study}/make_figure/{figure}.tsv"
+        "logs/{study}/benchmarks/make_figure/{figure}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -77,7 +77,7 @@ rule judge_checks:
     log:
         "logs/{study}/judge_checks.log",
     benchmark:
-        "benchmarks/{study}/judge_checks.tsv"
+        "logs/{study}/benchmarks/judge_checks.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -99,7 +99,7 @@ rule measure_models:
     log:
         "logs/{study}/measure_models.log",
     benchmark:
-        "benchmarks/{study}/measure_models.tsv"
+        "logs/{study}/benchmarks/measure_models.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -125,7 +125,7 @@ rule judge_claims:
     log:
         "logs/{study}/judge_claims.log",
     benchmark:
-        "benchmarks/{study}/judge_claims.tsv"
+        "logs/{study}/benchmarks/judge_claims.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -157,7 +157,7 @@ rule write_report:
     log:
         "logs/{study}/write_report.log",
     benchmark:
-        "benchmarks/{study}/write_report.tsv"
+        "logs/{study}/benchmarks/write_report.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -181,7 +181,7 @@ rule verify_checks:
     log:
         "logs/{study}/verify_checks.log",
     benchmark:
-        "benchmarks/{study}/verify_checks.tsv"
+        "logs/{study}/benchmarks/verify_checks.tsv"
     localrule: True
     conda:
         "../../environment.yml"

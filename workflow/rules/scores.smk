@@ -10,7 +10,7 @@ rule score_reconstruction:
     log:
         "logs/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/score_reconstruction/{tokenizer}-{stage}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/score_reconstruction/{tokenizer}-{stage}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("score")["cpus_per_task"]
@@ -42,7 +42,7 @@ use rule score_reconstruction as score_vqgan with:
     log:
         "logs/{study}/score_vqgan.log",
     benchmark:
-        "benchmarks/{study}/score_vqgan.tsv"
+        "logs/{study}/benchmarks/score_vqgan.tsv"
     params:
         subject=lambda wildcards: targets.vqgan_subject(),
         judge=option("judge"),
@@ -59,7 +59,7 @@ rule score_codec:
     log:
         "logs/{study}/score_codec/{codec}-q{quality}.log",
     benchmark:
-        "benchmarks/{study}/score_codec/{codec}-q{quality}.tsv"
+        "logs/{study}/benchmarks/score_codec/{codec}-q{quality}.tsv"
     wildcard_constraints:
         codec="jpeg|webp",
         quality=r"\d+",
@@ -89,7 +89,7 @@ rule score_probe:
     log:
         "logs/{study}/score_probe/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/score_probe/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/score_probe/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("probe")["cpus_per_task"]
@@ -127,7 +127,7 @@ rule score_generation:
     log:
         "logs/{study}/score_generation/{generator}-{sampler}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/score_generation/{generator}-{sampler}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/score_generation/{generator}-{sampler}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("score")["cpus_per_task"]

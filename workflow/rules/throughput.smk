@@ -9,13 +9,13 @@ rule score_throughput:
     log:
         "logs/{study}/score_throughput/{generator}-{sampler}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/score_throughput/{generator}-{sampler}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/score_throughput/{generator}-{sampler}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
     # More than any machine has, which Snakemake makes all of them: no other job of this workflow may run beside it.
     threads: 4096
     resources:
-        **takes("throughput", "sampler"),
+        **takes("throughput"),
     params:
         subject=lambda wildcards: targets.subject(
             generator=wildcards.generator,

@@ -13,14 +13,14 @@ rule train_vqgan:
     log:
         "logs/{study}/train_vqgan.log",
     benchmark:
-        "benchmarks/{study}/train_vqgan.tsv"
+        "logs/{study}/benchmarks/train_vqgan.tsv"
     wildcard_constraints:
         study=NOTHING if targets.vqgan_is_released() else study.study,
     conda:
         "../../environment.yml"
-    threads: takes("vqgan", "tokenizer")["cpus_per_task"]
+    threads: takes("vqgan")["cpus_per_task"]
     resources:
-        **takes("vqgan", "tokenizer"),
+        **takes("vqgan"),
     params:
         seed=0,
         state="results/{study}/training/vqgan",
@@ -49,7 +49,7 @@ use rule train_vqgan as train_baseline with:
     log:
         "logs/{study}/train_baseline/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_baseline/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_baseline/{tokenizer}-seed{seed}.tsv"
     wildcard_constraints:
         tokenizer=one_of(study.baselines),
         study=study.study,
@@ -71,7 +71,7 @@ rule extract_codes_share:
     log:
         "logs/{study}/extract_codes_share/{share}-of-{shares}.log",
     benchmark:
-        "benchmarks/{study}/extract_codes_share/{share}-of-{shares}.tsv"
+        "logs/{study}/benchmarks/extract_codes_share/{share}-of-{shares}.tsv"
     wildcard_constraints:
         share=r"\d+",
         shares=r"\d+",
@@ -102,7 +102,7 @@ rule extract_codes:
     log:
         "logs/{study}/extract_codes.log",
     benchmark:
-        "benchmarks/{study}/extract_codes.tsv"
+        "logs/{study}/benchmarks/extract_codes.tsv"
     conda:
         "../../environment.yml"
     threads: takes("codes")["cpus_per_task"]
@@ -130,12 +130,12 @@ rule train_stage1:
     log:
         "logs/{study}/train_stage1/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_stage1/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_stage1/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("stage1", "tokenizer")["cpus_per_task"]
+    threads: takes("stage1")["cpus_per_task"]
     resources:
-        **takes("stage1", "tokenizer"),
+        **takes("stage1"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage1",
         codes=option("codes"),
@@ -166,12 +166,12 @@ rule train_stage2:
     log:
         "logs/{study}/train_stage2/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_stage2/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_stage2/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("stage2", "tokenizer")["cpus_per_task"]
+    threads: takes("stage2")["cpus_per_task"]
     resources:
-        **takes("stage2", "tokenizer"),
+        **takes("stage2"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/stage2",
         critic=option("critic"),
@@ -201,12 +201,12 @@ rule train_single_stage:
     log:
         "logs/{study}/train_single_stage/{tokenizer}-seed{seed}.log",
     benchmark:
-        "benchmarks/{study}/train_single_stage/{tokenizer}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/train_single_stage/{tokenizer}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: takes("single_stage", "tokenizer")["cpus_per_task"]
+    threads: takes("single_stage")["cpus_per_task"]
     resources:
-        **takes("single_stage", "tokenizer"),
+        **takes("single_stage"),
     params:
         state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/single_stage",
         critic=option("critic"),
@@ -230,7 +230,7 @@ rule extract_tokens:
     log:
         "logs/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.log",
     benchmark:
-        "benchmarks/{study}/extract_tokens/{tokenizer}-seed{seed}-{stage}.tsv"
+        "logs/{study}/benchmarks/extract_tokens/{tokenizer}-seed{seed}-{stage}.tsv"
     conda:
         "../../environment.yml"
     threads: takes("tokens")["cpus_per_task"]
@@ -253,4 +253,4 @@ use rule extract_tokens as extract_vqgan_codes with:
     log:
         "logs/{study}/extract_vqgan_codes.log",
     benchmark:
-        "benchmarks/{study}/extract_vqgan_codes.tsv"
+        "logs/{study}/benchmarks/extract_vqgan_codes.tsv"

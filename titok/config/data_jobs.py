@@ -1,0 +1,80 @@
+"""Jobs that make what trainings read: shards, proxy codes and tokens of a dataset's images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from titok.config.data import Dataset, Preparation
+from titok.config.job import ALL, Job
+from titok.config.study import Study
+from titok.config.views import StoredCodes, ViewSet
+
+
+class DataJob(Job):
+    """`titok prepare`: archives to shards."""
+
+    kind: ClassVar[str] = "data"
+    section: ClassVar[str] = "dataset"
+    computes: ClassVar[bool] = False
+
+    dataset: Preparation
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one."""
+        return (ALL,)
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one."""
+        return cls(dataset=study.dataset.prepared())
+
+
+class CodesJob(Job):
+    """`titok codes extract`: the views of a dataset's images to proxy codes."""
+
+    kind: ClassVar[str] = "codes"
+    section: ClassVar[str] = "proxy_codes"
+
+    dataset: Dataset
+    codes: StoredCodes = StoredCodes()
+
+    @model_validator(mode="after")
+    def _views_fit(self) -> Self:
+        self.codes.check(self.dataset)
+        return self
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where codes are stored."""
+        return (ALL,) if study.proxy_codes else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one."""
+        if study.proxy_codes is None:
+            raise KeyError("the study computes proxy codes while training; its proxy_codes is null")
+        return cls(dataset=study.dataset.seen(), codes=study.proxy_codes.stored())
+
+
+class TokensJob(Job):
+    """`titok tokens`: a dataset's images to token ids."""
+
+    kind: ClassVar[str] = "tokens"
+    section: ClassVar[str] = "token_views"
+
+    dataset: Dataset
+    views: ViewSet
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, of all tokenizers."""
+        return (ALL,)
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one."""
+        return cls(dataset=study.dataset.seen(), views=study.token_views)

@@ -1,0 +1,189 @@
+"""Jobs that train a model of the study: `titok train KIND`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from titok.config.data import Dataset
+from titok.config.evaluation import Evaluation
+from titok.config.job import ALL, Job
+from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.sampling import MaskSchedule
+from titok.config.study import Study
+from titok.config.study_models import generator_model, tokenizer_model
+from titok.config.training import (
+    ImageTraining,
+    MaskedTokenLosses,
+    ProxyCodeLosses,
+    ReconstructionLosses,
+    Training,
+)
+from titok.config.views import StoredCodes
+
+
+class TrainingJob(Job):
+    """A training of some kind."""
+
+    is_training: ClassVar[bool] = True
+
+    if TYPE_CHECKING:  # each kind has the field, at a place of its own in the document
+        training: Training
+
+
+class ClassifierJob(TrainingJob):
+    """The judge of the scores, or the perceptual network of a loss."""
+
+    kind: ClassVar[str] = "classifier"
+    section: ClassVar[str] = "classifiers"
+    wildcard: ClassVar[str] = "classifier"
+
+    dataset: Dataset
+    model: ClassifierModel
+    training: ImageTraining
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every classifier."""
+        return study.classifiers
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """One of them."""
+        entry = study.classifiers[name]
+        return cls(dataset=study.dataset.seen(), model=entry.model, training=entry.training)
+
+
+class ReconstructingJob(TrainingJob):
+    """What every training has whose model gives images back."""
+
+    wildcard: ClassVar[str] = "tokenizer"
+
+    dataset: Dataset
+    training: ImageTraining
+    evaluation: Evaluation | None = None
+    """How reconstructions are scored while training; null: not at all."""
+
+    @staticmethod
+    def shared(study: Study, training: ImageTraining) -> dict[str, Any]:
+        """These fields; how reconstructions are scored is told only where they are."""
+        evaluation = None
+        if training.milestone_images is not None:
+            scored = study.evaluation.of_reconstructions()
+            evaluation = scored.model_copy(update={"uncertainty": None, "lpips": None, "kid": None})
+        return {"dataset": study.dataset.seen(), "training": training, "evaluation": evaluation}
+
+
+class VQGANJob(ReconstructingJob):
+    """The 2D tokenizer that supplies proxy codes, or one that is only measured."""
+
+    kind: ClassVar[str] = "vqgan"
+    section: ClassVar[str] = "baselines"
+
+    model: VQGANModel
+    losses: ReconstructionLosses
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """`all` is the study's VQGAN, others are baselines."""
+        return [*([ALL] if study.vqgan and study.vqgan.training else []), *study.baselines]
+
+    @classmethod
+    def place(cls, name: str) -> str:
+        """The section of the study's VQGAN has no names."""
+        return "vqgan" if name == ALL else super().place(name)
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """One of them."""
+        entry = study.vqgan if name == ALL else study.baselines[name]
+        if entry is None or entry.training is None:
+            raise KeyError("the study trains no vqgan")
+        return cls(model=entry.model, losses=entry.losses, **cls.shared(study, entry.training))
+
+
+class TokenizerJob(ReconstructingJob):
+    """A stage of a TiTok; its kind is the stage's name, under which the tokenizer's entry has its settings."""
+
+    section: ClassVar[str] = "tokenizers"
+
+    model: TokenizerModel
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every tokenizer that is trained in this stage."""
+        return [name for name, tokenizer in study.tokenizers.items() if cls.kind in tokenizer.stages]
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """One of them."""
+        entry = getattr(study.tokenizers[name], cls.kind)
+        if entry is None:
+            raise KeyError(f"tokenizer {name!r} has no {cls.kind}")
+        own = {"model": tokenizer_model(study, name, cls.kind), "losses": entry.losses, **cls.own(study)}
+        return cls(**own, **cls.shared(study, entry.training))
+
+    @classmethod
+    def own(cls, study: Study) -> dict[str, Any]:
+        """Further fields that this stage alone has."""
+        return {}
+
+
+class Stage1Job(TokenizerJob):
+    """TiTok learns to predict the proxy codes."""
+
+    kind: ClassVar[str] = "stage1"
+
+    losses: ProxyCodeLosses
+    proxy_codes: StoredCodes | None = None
+    """What the stored codes must be of; null: codes of each batch are computed while training."""
+
+    @classmethod
+    def own(cls, study: Study) -> dict[str, Any]:
+        """The stored codes."""
+        return {"proxy_codes": study.proxy_codes.stored() if study.proxy_codes else None}
+
+
+class PixelStageJob(TokenizerJob):
+    """What the stages have in common that are trained on pixels."""
+
+    losses: ReconstructionLosses
+
+
+class Stage2Job(PixelStageJob):
+    """The decoder is fine-tuned to pixels."""
+
+    kind: ClassVar[str] = "stage2"
+
+
+class SingleStageJob(PixelStageJob):
+    """Everything at once, from pixels to pixels."""
+
+    kind: ClassVar[str] = "single_stage"
+
+
+class GeneratorJob(TrainingJob):
+    """A MaskGIT transformer on tokens."""
+
+    kind: ClassVar[str] = "generator"
+    section: ClassVar[str] = "generators"
+    wildcard: ClassVar[str] = "generator"
+
+    model: GeneratorModel
+    mask_schedule: MaskSchedule
+    training: Training
+    losses: MaskedTokenLosses
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every generator that is no released one."""
+        return [name for name, generator in study.generators.items() if generator.training]
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """One of them."""
+        entry = study.generators[name]
+        if entry.training is None:
+            raise KeyError(f"generator {name!r} is not trained")
+        model = generator_model(study, name)
+        return cls(model=model, mask_schedule=entry.mask_schedule, training=entry.training, losses=entry.losses)
