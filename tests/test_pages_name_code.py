@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ("tour.md", "glossary.md")
+PAGES = ("tour.md", "glossary.md", "extending.md")
 LINK = re.compile(r"\[`([^`\]]+)`\]\[([^\]]+)\]")
 FILE = re.compile(r"^\[([^\]]+)\]: (\S+)$", re.MULTILINE)
 

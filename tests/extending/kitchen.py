@@ -1,0 +1,28 @@
+"""Where recipes are followed: a copy of the project of its own for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from extending.recipes import ROOT, Recipe
+
+
+def copy_with(recipe: Recipe, folder: Path) -> Path:
+    """A copy of the package, with the recipe followed."""
+    for name in ("titok", "config", "workflow"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copyfile(ROOT / name, folder / name)
+    recipe.cook(folder)
+    return folder
+
+
+def run(folder: Path, *words: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

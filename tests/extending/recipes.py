@@ -1,0 +1,269 @@
+"""The recipes of docs/extending.md as edits of a copy of the package: what a person would write, as little as works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One place of a file: ``new`` takes the place of ``old``, which stands there once."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """New files (path -> text) and edits."""
+
+    edits: tuple[Edit, ...]
+    new: dict[str, str]
+
+    @property
+    def edited(self) -> set[str]:
+        """Files that are there already."""
+        return {edit.file for edit in self.edits}
+
+    def cook(self, copy: Path) -> None:
+        """Applies it to a copy of the project."""
+        for file, text in self.new.items():
+            (copy / file).write_text(text, encoding="utf-8")
+        for edit in self.edits:
+            text = (copy / edit.file).read_text(encoding="utf-8")
+            assert text.count(edit.old) == 1, f"{edit.file}: {edit.old!r} stands there {text.count(edit.old)} times"
+            (copy / edit.file).write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+METRIC = Recipe(
+    new={
+        "titok/metrics/mean_error.py": '''\
+"""Mean absolute error of pixels."""
+
+from torch import Tensor
+
+
+def mean_error(images: Tensor, originals: Tensor) -> Tensor:
+    """(B, 3, H, W) uint8 twice -> (B,) float64, in grey levels of 255."""
+    return (images.double() - originals.double()).abs().flatten(1).mean(dim=1)
+'''
+    },
+    edits=(
+        Edit(
+            "titok/evaluation/reconstruction.py",
+            "from titok.metrics.moments import Moments\n",
+            "from titok.metrics.mean_error import mean_error\nfrom titok.metrics.moments import Moments\n",
+        ),
+        Edit(
+            "titok/evaluation/reconstruction.py",
+            "        self.window = ssim_window(*images.shape[2:])\n",
+            '        self._note("mean_error", mean_error(restored, originals))\n'
+            "        self.window = ssim_window(*images.shape[2:])\n",
+        ),
+        Edit(
+            "titok/evaluation/reconstruction.py",
+            '            "ssim": {"of"',
+            '            "mean_error": {"of": "8-bit images"},\n            "ssim": {"of"',
+        ),
+        Edit(
+            "titok/evaluation/record.py",
+            '    "ssim": Metric(',
+            '    "mean_error": Metric("mean error", "lower", "grey levels"),\n    "ssim": Metric(',
+        ),
+        Edit(
+            "titok/reporting/cells.py",
+            '    "ssim": Display(',
+            '    "mean_error": Display("mean error", 1, better="lower"),\n    "ssim": Display(',
+        ),
+        Edit(
+            "titok/reporting/layouts.py",
+            '{"": (TOKENS, CODEBOOK, RFID, Column("psnr"',
+            '{"": (TOKENS, CODEBOOK, RFID, Column("mean_error", "reconstruction"), Column("psnr"',
+        ),
+    ),
+)
+
+TABLE = Recipe(
+    new={},
+    edits=(
+        Edit("titok/config/reporting.py", '"table5", "model_zoo"]', '"table5", "model_zoo", "pixels"]'),
+        Edit(
+            "titok/config/reporting.py",
+            '    comparison: Literal["orderings", "values"]',
+            '    pixels: Table | None = None\n    """How exact reconstructions are."""\n'
+            '    comparison: Literal["orderings", "values"]',
+        ),
+        Edit(
+            "titok/reporting/layouts.py",
+            '    "model_zoo": Layout(',
+            '    "pixels": Layout("Pixels", {"": (TOKENS, Column("psnr", "reconstruction"))}, ordered_by="psnr"),\n'
+            '    "model_zoo": Layout(',
+        ),
+    ),
+)
+
+FIGURE = Recipe(
+    new={
+        "titok/reporting/sharpness.py": '''\
+"""How exact reconstructions are over the number of tokens."""
+
+import pandas as pd
+
+from titok.reporting.collect import Scores
+from titok.reporting.style import Drawing, finish, look, new_axes
+from titok.reporting.tables import row_subject
+
+
+def sharpness(rows, scores: Scores) -> Drawing:
+    """A point per tokenizer."""
+    points = []
+    for row in rows:
+        records = scores.select("reconstruction", **row_subject("reconstruction", row))
+        found = scores.statistic(records, "psnr")
+        points.append({"label": row.label, "tokens": records["num_latent_tokens"].iloc[0], "psnr": found.mean})
+    data = pd.DataFrame(points)
+    figure, (axes,) = new_axes(1, 4.0, 3.0)
+    axes.plot(data["tokens"], data["psnr"], color=look(0).color, marker=look(0).marker, linestyle="")
+    finish(axes, "Sharpness", "latent tokens K", "PSNR (dB)")
+    return Drawing(figure, data)
+'''
+    },
+    edits=(
+        Edit("titok/config/reporting.py", '"training_curves", "recon', '"training_curves", "sharpness", "recon'),
+        Edit(
+            "titok/config/reporting.py",
+            "    rates: Rates | None = None\n",
+            "    rates: Rates | None = None\n    sharpness: tuple[Row, ...] = ()\n"
+            '    """PSNR over K: a point per row that has a tokenizer."""\n',
+        ),
+        Edit(
+            "titok/config/reporting.py",
+            '            "rates": self.figures.rates,\n',
+            '            "rates": self.figures.rates,\n            "sharpness": self.figures.sharpness,\n',
+        ),
+        Edit(
+            "titok/config/reporting.py",
+            '        if name == "rates" and self.figures.rates:\n',
+            '        if name == "sharpness":\n'
+            "            return tuple(dict.fromkeys(row.scores[0] for row in self.figures.sharpness))\n"
+            '        if name == "rates" and self.figures.rates:\n',
+        ),
+        Edit(
+            "titok/config/reporting.py",
+            "        for index, row in enumerate(self.figures.figure2):\n",
+            "        for index, row in enumerate(self.figures.sharpness):\n"
+            '            yield row, f"reporting.figures.sharpness.{index}"\n'
+            "        for index, row in enumerate(self.figures.figure2):\n",
+        ),
+        Edit(
+            "titok/reporting/figures.py",
+            "from titok.reporting.style import Drawing",
+            "from titok.reporting.sharpness import sharpness\nfrom titok.reporting.style import Drawing",
+        ),
+        Edit(
+            "titok/reporting/figures.py",
+            '        elif name == "figure2":\n',
+            '        elif name == "sharpness":\n'
+            "            drawing = sharpness(reporting.figures.sharpness, read_scores(score_files))\n"
+            '        elif name == "figure2":\n',
+        ),
+        Edit(
+            "titok/reporting/narrative.py",
+            '    "rates": Caption(\n',
+            '    "sharpness": Caption("Sharpness", "PSNR over K.", "Points of PSNR over K."),\n    "rates": Caption(\n',
+        ),
+    ),
+)
+
+DATASET = Recipe(
+    new={
+        "titok/data/arrays.py": '''\
+"""Images in one npz file per split: `images` (N, H, W, 3) uint8 and `labels` (N,)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from titok.config.data import ArraySource
+from titok.data.plain_png import plain_png
+from titok.data.plan import Listing
+from titok.runtime.files import load_npz
+
+
+def list_arrays(source: ArraySource, split: str) -> Listing:
+    """Every image of a split, by its place."""
+    path = Path(getattr(source, split)).expanduser()
+    labels = load_npz(path)["labels"]
+    about = {"file": path.name, "bytes": path.stat().st_size}
+    listing = Listing("arrays", [str(path)], [str(name) for name in range(labels.max() + 1)], [about])
+    for place, label in enumerate(labels):
+        listing.add(f"{split}-{place:06d}", str(place), int(label), offset=place)
+    return listing
+
+
+class ArrayImages:
+    """PNG files of the images of a plan."""
+
+    def __init__(self, path: Path) -> None:
+        self._images = load_npz(path)["images"]
+
+    def read(self, place: int) -> bytes:
+        return plain_png(np.ascontiguousarray(self._images[place]))
+'''
+    },
+    edits=(
+        Edit("titok/config/data.py", '"folder", "parquet"]', '"folder", "parquet", "arrays"]'),
+        Edit(
+            "titok/config/data.py",
+            "class ImageCounts(Section):\n",
+            'class ArraySource(Section):\n    """Arrays of images."""\n\n'
+            '    train: str\n    """Path of the training split."""\n'
+            '    test: str\n    """Path of the evaluation split."""\n\n\nclass ImageCounts(Section):\n',
+        ),
+        Edit(
+            "titok/config/data.py",
+            "    parquet: ParquetSource | None = None\n",
+            "    parquet: ParquetSource | None = None\n    arrays: ArraySource | None = None\n",
+        ),
+        Edit("titok/data/plan.py", '"files", "parquet"]\n', '"files", "parquet", "arrays"]\n'),
+        Edit(
+            "titok/data/prepare.py",
+            "from titok.data.cifar10 import list_cifar10\n",
+            "from titok.data.arrays import list_arrays\nfrom titok.data.cifar10 import list_cifar10\n",
+        ),
+        Edit(
+            "titok/data/prepare.py",
+            "    if config.folder is not None:\n",
+            "    if config.arrays is not None:\n        return list_arrays(config.arrays, split)\n"
+            "    if config.folder is not None:\n",
+        ),
+        Edit(
+            "titok/data/shard_task.py",
+            "from titok.data.cifar10 import Cifar10Images\n",
+            "from titok.data.arrays import ArrayImages\nfrom titok.data.cifar10 import Cifar10Images\n",
+        ),
+        Edit(
+            "titok/data/shard_task.py",
+            '        "files": _FolderImages,\n',
+            '        "files": _FolderImages,\n        "arrays": _Arrays,\n',
+        ),
+        Edit(
+            "titok/data/shard_task.py",
+            "class _ParquetRows:\n",
+            "class _Arrays:\n    def __init__(self, plan: Plan) -> None:\n"
+            "        self._images = ArrayImages(Path(plan.files[0]))\n\n"
+            "    def read(self, row: np.void) -> bytes:\n"
+            '        return self._images.read(int(row["offset"]))\n\n\nclass _ParquetRows:\n',
+        ),
+        Edit(
+            "titok/config/absent.py",
+            "    if dataset.parquet:\n",
+            "    if dataset.arrays:\n        yield from (dataset.arrays.train, dataset.arrays.test)\n"
+            "    if dataset.parquet:\n",
+        ),
+    ),
+)

@@ -1,0 +1,47 @@
+"""A tokenizer of another kind, added as docs/extending.md says, goes through the whole workflow.
+
+Run: pytest tests/extending/test_tokenizer_in_a_study.py (half a minute)
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from extending.kitchen import copy_with, run
+from extending.recipes import ROOT
+from extending.toy_tokenizer_recipe import TOKENIZER
+from safetensors.numpy import load_file
+
+
+@pytest.mark.workflow
+def test_a_tokenizer(tmp_path: Path) -> None:
+    """Trained by a study, scored, and under a generator, up to a row of Table 1."""
+    folder = copy_with(TOKENIZER, tmp_path)
+    document = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
+    training = document["defaults"].pop("tokenizer")["stage1"]["training"]
+    for name in ("vqgan", "baselines", "throughput"):
+        document.pop(name, None)
+    sizes = {"encoder": "s", "decoder": "s", "num_latent_tokens": 16, "codebook_size": 16, "patch_size": 4}
+    document["tokenizers"] = {"toy": {"recipe": "toy", **sizes, "toy": {"training": training}, "seeds": [0]}}
+    document["generators"] = {"on-toy": {"tokenizer": "toy"}}
+    row = {"label": "Toy", "tokenizer": "toy", "stage": "toy", "generator": "on-toy", "sampler": "two-steps"}
+    document["reporting"] = {"tables": {"table1": {"rows": [row]}}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    run(folder, "-m", "titok", "check", "study.yaml")
+    assert "| train_toy " in run(folder, "-m", "titok", "plan", "table1", "--config", "study.yaml")
+    # On a GPU whose peak is known, training counts its operations.
+    count = "from titok.config.training_jobs import ToyJob; from titok.config.load import load_job;"
+    count += "from titok.training.flops import step_of_job; print(step_of_job(load_job('toy.yaml', ToyJob)).model)"
+    run(folder, "-m", "titok", "resolve", "study.yaml", "toy", "toy", "--output", "toy.yaml")
+    assert run(folder, "-c", count) == "768\n"
+    run(folder, "-m", "snakemake", "--cores", "2", "table1", "--configfile", "study.yaml")
+    [line] = [line for line in (folder / "results/tiny/tables/table1.csv").read_text().splitlines() if "Toy" in line]
+    manifest = json.loads((folder / "results/tiny/tokenizers/toy/seed0/toy/manifest.json").read_text())
+    assert (manifest["task"], manifest["steps"], manifest["parameters"]) == ("toy", 30, 3)
+    trained = load_file(folder / "results/tiny/tokenizers/toy/seed0/toy/model.safetensors")
+    assert np.abs(trained["tint"]).min() > 0, "it begins at 0"
+    assert line.startswith("Toy,toy,on-toy,two-steps,toy,")
