@@ -23,11 +23,6 @@ class DataJob(Job):
     dataset: Preparation
 
     @classmethod
-    def names(cls, study: Study) -> Iterable[str]:
-        """The one."""
-        return (ALL,)
-
-    @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """The one."""
         return cls(dataset=study.dataset.prepared())
@@ -68,11 +63,6 @@ class TokensJob(Job):
 
     dataset: Dataset
     views: ViewSet
-
-    @classmethod
-    def names(cls, study: Study) -> Iterable[str]:
-        """The one, of all tokenizers."""
-        return (ALL,)
 
     @classmethod
     def of(cls, study: Study, name: str) -> Self:

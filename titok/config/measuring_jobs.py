@@ -83,11 +83,6 @@ class ProbeJob(Job):
         return found if self.probe.views else {**found, "batch_size": self.batch_size}
 
     @classmethod
-    def names(cls, study: Study) -> Iterable[str]:
-        """The one, of all tokenizers."""
-        return (ALL,)
-
-    @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """The one."""
         batch_size = study.evaluation.batch_size
