@@ -6,10 +6,12 @@ import json
 import os
 from pathlib import Path
 
+from titok.errors import TitokError
+
 CLAIM = "study.json"
 
 
-class ClaimError(Exception):
+class ClaimError(TitokError):
     """A results folder belongs to another study file."""
 
 

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from titok.errors import ScoreError
 from titok.runtime.elementwise import squared_distances
 
 BLOCK_ROWS = 1024
 """Rows of the distance matrix held at once; memory is this times the number of points, never N x N."""
-
-
-class ManifoldError(ValueError):
-    """Features that span no manifold."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +38,15 @@ def precision_recall(
         block_rows: distances are computed this many rows at a time; changes memory, not the result.
 
     Raises:
-        ManifoldError: the features disagree in F, a set has no more than k points, or a value is not finite.
+        ScoreError: the features disagree in F, a set has no more than k points, or a value is not finite.
     """
     for name, features in (("references", references), ("samples", samples)):
         if features.ndim != 2 or features.shape[1] != references.shape[1]:
-            raise ManifoldError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
+            raise ScoreError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
         if len(features) <= neighbours:
-            raise ManifoldError(
-                f"{name} are {len(features)}, but {neighbours} neighbours need at least {neighbours + 1}"
-            )
+            raise ScoreError(f"{name} are {len(features)}, but {neighbours} neighbours need at least {neighbours + 1}")
         if not torch.isfinite(features).all():
-            raise ManifoldError(f"some features of the {name} are NaN or infinite")
+            raise ScoreError(f"some features of the {name} are NaN or infinite")
     # Distances do not change when both sets move; near the origin their rounding errors are smallest.
     origin = references.double().mean(dim=0)
     real, fake = references.double() - origin, samples.to(references.device).double() - origin

@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
+from titok.errors import ScoreError
 from titok.config.claim import ClaimError, check_claim, write_claim
 from titok.config.jobs import JOBS
 from titok.config.load import ConfigError, load_study
@@ -16,7 +17,7 @@ from titok.config.shipped import shipped
 from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.study_file import study_file
 from titok.config.targets import Targets
-from titok.evaluation.findings import ScoreError
+
 from titok.evaluation.foreseen import require_enough_images
 from titok.runtime.fork_server import can_serve, start_server
 from titok.runtime.gpus import visible_gpus
