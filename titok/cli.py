@@ -155,7 +155,7 @@ def _add_data_verbs(verbs: Verbs) -> None:
     add_overwrite(tokens, output_and(), ours="tokens")
     add_device(tokens)
     add_workers(tokens)
-    tokens.set_defaults(run=_lazy("data", "extract_tokens"))
+    tokens.set_defaults(run=_lazy("tokens", "extract_tokens"))
 
     parity = verbs.add_parser(
         "parity",
@@ -171,7 +171,7 @@ def _add_data_verbs(verbs: Verbs) -> None:
     parity.add_argument("--images", type=whole(), default=256, help="how many to compare (default: %(default)s)")
     add_workers(parity)
     add_overwrite(parity, output_and())
-    parity.set_defaults(run=_lazy("data", "parity"))
+    parity.set_defaults(run=_lazy("tokens", "parity"))
 
 
 def _add_train(verbs: Verbs) -> None:

@@ -1,6 +1,6 @@
 """Bits against quality: the numbers behind the figure, and what it refuses.
 
-Run: pytest tests/reporting/test_rates.py
+Run: pytest tests/reporting/test_bits.py
 """
 
 from __future__ import annotations

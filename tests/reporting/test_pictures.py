@@ -1,6 +1,6 @@
 """Image grids: the right images in the right places, enlarged without smoothing, labels at the left, bad input named.
 
-Run: pytest tests/reporting/test_grids.py
+Run: pytest tests/reporting/test_pictures.py
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image
 
 from titok.config.reporting import Samples
 from titok.errors import ScoreError
-from titok.reporting.grids import GAP, make_reconstructions, make_samples, tile
+from titok.reporting.pictures import GAP, make_reconstructions, make_samples, tile
 from titok.runtime.files import save_npz
 
 
