@@ -31,6 +31,7 @@ from titok.commands.prepare_parser import add_prepare
 from titok.commands.score_parser import add_score
 from titok.commands.shared_options import add_device, add_execution, add_paths, add_workers
 from titok.config.shipped import shipped
+from titok.errors import TitokError
 from titok.runtime.arithmetic import asked_for, use
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         # Our own exceptions are written for people; anything else is a bug and keeps its traceback.
-        if not type(error).__module__.startswith("titok."):
+        if not isinstance(error, TitokError):
             raise
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
         sys.exit(f"titok: {type(error).__name__}: {error}{notes}")
@@ -154,7 +155,7 @@ def _add_data_verbs(verbs: Verbs) -> None:
     add_overwrite(tokens, output_and(), ours="tokens")
     add_device(tokens)
     add_workers(tokens)
-    tokens.set_defaults(run=_lazy("data", "extract_tokens"))
+    tokens.set_defaults(run=_lazy("tokens", "extract_tokens"))
 
     parity = verbs.add_parser(
         "parity",
@@ -170,7 +171,7 @@ def _add_data_verbs(verbs: Verbs) -> None:
     parity.add_argument("--images", type=whole(), default=256, help="how many to compare (default: %(default)s)")
     add_workers(parity)
     add_overwrite(parity, output_and())
-    parity.set_defaults(run=_lazy("data", "parity"))
+    parity.set_defaults(run=_lazy("tokens", "parity"))
 
 
 def _add_train(verbs: Verbs) -> None:

@@ -18,7 +18,8 @@ from commands.workbench import Workbench, command
 from config.studies import ROOT, TINY
 
 from titok.cli import build_parser
-from titok.commands.launch import LaunchError, launch, processes, step_of_slurm
+from titok.commands.launch import launch, processes, step_of_slurm
+from titok.errors import MachineError
 from titok.runtime.gpus import take_gpus
 
 TRAIN = ["train", "stage1", "--config", "c.yaml", "--output", "o/model.safetensors", "--state", "s", "--seed", "0"]
@@ -119,7 +120,7 @@ def test_a_step_without_gpus_asks_for_none() -> None:
 
 
 def test_only_trainings_share_work() -> None:
-    with pytest.raises(LaunchError, match="titok sample works in one process, but 1 x 2 were asked for"):
+    with pytest.raises(MachineError, match="titok sample works in one process, but 1 x 2 were asked for"):
         processes(options("--gpus", "2", "sample", "--seed", "0"), ["0", "1"], {})
 
 
@@ -133,7 +134,7 @@ def test_in_a_step_gpus_are_the_jobs_own(tmp_path: Path) -> None:
 
 
 def test_a_verb_is_needed() -> None:
-    with pytest.raises(LaunchError, match="needs another verb"):
+    with pytest.raises(MachineError, match="needs another verb"):
         launch(options("--gpus", "0"))
 
 
@@ -160,7 +161,7 @@ def test_the_verb_runs_with_its_exit_status(tmp_path: Path) -> None:
 def test_too_many_gpus_are_told(tmp_path: Path) -> None:
     done = run("--gpus", "2", *TRAIN, visible="3", folder=tmp_path)
     assert done.returncode == 1
-    said = "titok: GpuError: 2 GPUs wanted, but 1 are visible here (3; CUDA_VISIBLE_DEVICES is '3')"
+    said = "titok: MachineError: 2 GPUs wanted, but 1 are visible here (3; CUDA_VISIBLE_DEVICES is '3')"
     assert done.stderr.startswith(said)
 
 
@@ -172,7 +173,7 @@ def test_a_gpu_that_torch_cannot_use_is_an_error(bench: Workbench, tmp_path: Pat
     line += command(state=tmp_path / "state", output=tmp_path / "model.safetensors")
     done = run("--gpus", "1", *line, visible="0", folder=tmp_path)
     assert done.returncode == 1
-    assert "titok: DeviceError: device is 'cuda', but torch sees 0 CUDA devices: " in done.stderr
+    assert "titok: MachineError: device is 'cuda', but torch sees 0 CUDA devices: " in done.stderr
     done = run("--gpus", "1", "--device", "cpu", *line, visible="0", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "CUDA_VISIBLE_DEVICES=0, which it leaves idle (--device cpu)" in done.stderr

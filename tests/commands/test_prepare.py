@@ -121,7 +121,7 @@ def test_an_undecodable_image_ends_with_a_message(tmp_path: Path, images: Miniat
     bad.write_bytes(b"no image")
     config = write(tmp_path / "data.yaml", Preparation(**source))
     message = refusal(config=config, output=tmp_path / "out", jobs=2)
-    assert message.startswith("titok: UndecodableImagesError: 1 image(s) of split 'train' cannot be decoded")
+    assert message.startswith("titok: DataError: 1 image(s) of split 'train' cannot be decoded")
     assert bad.name in message
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from data.miniature import tar_of
 
-from titok.data.archives import ArchiveError, HashingReader, SeekingReader, scan_tar
+from titok.data.archives import HashingReader, SeekingReader, scan_tar
+from titok.errors import DataError
 
 LONG = f"{'folder/' * 30}n01440764_18.JPEG"
 FILES = [("n01440764_18.JPEG", b"a" * 700), ("empty.JPEG", b""), ("b.JPEG", b"b" * 512), ("c.JPEG", b"c" * 513)]
@@ -122,7 +123,7 @@ def typed(kind: bytes, target: str = "") -> Callable[[tarfile.TarInfo], None]:
     ],
 )
 def test_hostile_members_are_refused_by_name(tmp_path, change, words):
-    with pytest.raises(ArchiveError, match=rf"h\.tar: member .*{words}"):
+    with pytest.raises(DataError, match=rf"h\.tar: member .*{words}"):
         contents(write(tmp_path / "h.tar", hostile(change)))
 
 
@@ -133,7 +134,7 @@ def test_every_truncation_is_noticed(tmp_path, reader_type):
     end += -end % 512
     for length in [0, 100, 511, 512, 513, 1000, 1536, 2560, *range(end - 600, end + 1, 75)]:
         path = write(tmp_path / "cut.tar", whole[:length])
-        with pytest.raises(ArchiveError, match=r"cut\.tar is truncated: .*fetch the archive again"):
+        with pytest.raises(DataError, match=r"cut\.tar is truncated: .*fetch the archive again"):
             contents(path, reader_type)
     assert contents(write(tmp_path / "whole.tar", whole[: end + 512]), reader_type) == FILES
 
@@ -142,20 +143,20 @@ def test_an_inner_tar_that_is_cut_is_named(tmp_path):
     path = write(tmp_path / "outer.tar", tar_of([("n01440764.tar", tar_of(FILES)[:2000])]))
     with SeekingReader(path) as reader:
         (outer,) = scan_tar(reader)
-        with pytest.raises(ArchiveError, match=r"outer\.tar: n01440764\.tar is truncated"):
+        with pytest.raises(DataError, match=r"outer\.tar: n01440764\.tar is truncated"):
             list(scan_tar(reader, outer.offset, outer.offset + outer.length, outer.name))
 
 
 @pytest.mark.parametrize("data", [b"\x89PNG" * 400, b"x" * 4096])
 def test_what_is_no_tar_is_told(tmp_path, data):
-    with pytest.raises(ArchiveError, match=r"no\.tar is damaged: no tar header at byte 0 .*fetch the archive again"):
+    with pytest.raises(DataError, match=r"no\.tar is damaged: no tar header at byte 0 .*fetch the archive again"):
         contents(write(tmp_path / "no.tar", data))
 
 
 def test_a_damaged_header_is_found(tmp_path):
     data = bytearray(tar_of(FILES))
     data[1536 + 3] ^= 1  # The second member's name no longer fits its header's sum.
-    with pytest.raises(ArchiveError, match=r"is damaged: no tar header at byte 1536 \(bad checksum\)"):
+    with pytest.raises(DataError, match=r"is damaged: no tar header at byte 1536 \(bad checksum\)"):
         contents(write(tmp_path / "d.tar", bytes(data)))
 
 
@@ -164,10 +165,10 @@ def test_hostile_extended_headers_are_refused(tmp_path, extra):
     header = tarfile.TarInfo("././@PaxHeader")
     header.type, header.size = tarfile.XHDTYPE, len(extra)
     data = header.tobuf(tarfile.USTAR_FORMAT) + extra.ljust(512, b"\0") + tar_of(FILES)
-    with pytest.raises(ArchiveError, match=r"is damaged: an extended header|sparse member is refused"):
+    with pytest.raises(DataError, match=r"is damaged: an extended header|sparse member is refused"):
         contents(write(tmp_path / "x.tar", data))
 
 
 def test_a_missing_archive_is_named(tmp_path):
-    with pytest.raises(ArchiveError, match=r"a\.tar cannot be opened \(No such file or directory\); correct the path"):
+    with pytest.raises(DataError, match=r"a\.tar cannot be opened \(No such file or directory\); correct the path"):
         SeekingReader(tmp_path / "a.tar")

@@ -17,11 +17,11 @@ from data.miniature import tar_of
 from data.tiny_cifar10 import NAMES, ORDER, pictures, write_cifar10
 
 from titok.config.data import Preparation
-from titok.data.archives import ArchiveError
 from titok.data.cifar10 import ARCHIVE
 from titok.data.plan import SourceError
 from titok.data.prepare import merge_split, plan_split, prepare, prepare_part
 from titok.data.shards import ShardReader
+from titok.errors import DataError
 from titok.runtime.files import sha256_file
 
 
@@ -77,7 +77,7 @@ def test_another_sum_needs_a_reason(tmp_path: Path) -> None:
     section = write_cifar10(tmp_path / "a.tar.gz")
     section["cifar10"] = {"archive": section["cifar10"]["archive"]}
     words = r"a\.tar\.gz has the MD5 \w+, but cifar-10-binary\.tar\.gz was published with c32a.*cifar10\.checksum_over"
-    with pytest.raises(ArchiveError, match=words):
+    with pytest.raises(DataError, match=words):
         prepared(section, tmp_path / "out")
 
 
@@ -116,12 +116,12 @@ def test_a_truncated_archive_is_told(tmp_path: Path, kept: int) -> None:
     section = write_cifar10(tmp_path / "a.tar.gz")
     path = tmp_path / "a.tar.gz"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ArchiveError, match=r"a\.tar\.gz (cannot be unpacked|is truncated).*fetch the archive again"):
+    with pytest.raises(DataError, match=r"a\.tar\.gz (cannot be unpacked|is truncated).*fetch the archive again"):
         prepared(section, tmp_path / "out")
 
 
 def test_an_archive_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"nowhere\.tar\.gz cannot be opened \(No such file"):
+    with pytest.raises(DataError, match=r"nowhere\.tar\.gz cannot be opened \(No such file"):
         prepared({"kind": "cifar10", "cifar10": {"archive": str(tmp_path / "nowhere.tar.gz")}}, tmp_path / "out")
 
 
@@ -129,5 +129,5 @@ def test_an_archive_replaced_after_planning_is_noticed(tmp_path: Path) -> None:
     config = Preparation(**write_cifar10(tmp_path / "a.tar.gz"))
     plan_split(config, tmp_path / "out", "train")
     write_cifar10(tmp_path / "a.tar.gz", per_file=30)
-    with pytest.raises(ArchiveError, match="is not the archive that the plan was made for"):
+    with pytest.raises(DataError, match="is not the archive that the plan was made for"):
         prepare_part(config, tmp_path / "out", "train", 1, 1)

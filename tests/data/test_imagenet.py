@@ -16,10 +16,10 @@ import pytest
 from data.miniature import Miniature, devkit, encoded, kaggle, official, synthetic, tar_of
 
 from titok.config.data import ImageNetSource
-from titok.data.archives import ArchiveError
 from titok.data.imagenet import OFFICIAL, list_imagenet
 from titok.data.imagenet_devkit import devkit_labels
 from titok.data.plan import SourceError
+from titok.errors import DataError
 
 IMAGES = synthetic(classes=6, per_class=2, val=12)
 
@@ -70,7 +70,7 @@ def test_every_image_has_its_class(tmp_path: Path, form: Callable[..., dict[str,
 
 def test_the_published_sum_is_asked_for(source: dict[str, Any]) -> None:
     del source["checksum_override"]["train"]
-    with pytest.raises(ArchiveError) as caught:
+    with pytest.raises(DataError) as caught:
         list_imagenet(ImageNetSource(**source), "train")
     message = str(caught.value)
     assert f"{source['train']} has the MD5 " in message
@@ -80,7 +80,7 @@ def test_the_published_sum_is_asked_for(source: dict[str, Any]) -> None:
 
 def test_a_sum_of_ones_own_is_checked_too(source: dict[str, Any]) -> None:
     source["checksum_override"]["val"]["md5"] = "0" * 32
-    with pytest.raises(ArchiveError, match=r"img_val\.tar has the MD5 \w+, but the study expects 0{32}"):
+    with pytest.raises(DataError, match=r"img_val\.tar has the MD5 \w+, but the study expects 0{32}"):
         list_imagenet(ImageNetSource(**source), "test")
 
 
@@ -116,7 +116,7 @@ def val_tar(numbers: list[int], pattern: str = "ILSVRC2012_val_{:08d}.JPEG") -> 
     ],
 )
 def test_validation_archives_that_do_not_fit(source: dict[str, Any], data: bytes, words: str) -> None:
-    with pytest.raises((SourceError, ArchiveError), match=words):
+    with pytest.raises((SourceError, DataError), match=words):
         list_imagenet(rewrite(source, "val", data), "test")
 
 
@@ -131,14 +131,14 @@ def test_hidden_files_are_passed_over_and_noted(source: dict[str, Any]) -> None:
 def test_hostile_members_of_an_inner_archive_are_refused(source: dict[str, Any]) -> None:
     wnid = IMAGES.wnids[0]
     inner = tar_of([(f"../{wnid}_1.JPEG", encoded(0))])
-    with pytest.raises(ArchiveError, match=rf"img_train\.tar: {wnid}\.tar: member '\.\./{wnid}_1\.JPEG' is refused"):
+    with pytest.raises(DataError, match=rf"img_train\.tar: {wnid}\.tar: member '\.\./{wnid}_1\.JPEG' is refused"):
         list_imagenet(rewrite(source, "train", tar_of([(f"{wnid}.tar", inner)])), "train")
 
 
 def test_a_truncated_training_archive_is_told_before_its_sum(source: dict[str, Any]) -> None:
     data = Path(source["train"]).read_bytes()
     Path(source["train"]).write_bytes(data[: len(data) // 2])
-    with pytest.raises(ArchiveError, match=r"img_train\.tar.* is truncated: .*fetch the archive again"):
+    with pytest.raises(DataError, match=r"img_train\.tar.* is truncated: .*fetch the archive again"):
         list_imagenet(ImageNetSource(**source), "train")
 
 
@@ -174,7 +174,7 @@ def with_meta(data: bytes) -> bytes:
     ],
 )
 def test_devkits_that_cannot_be_used(data: bytes, words: str) -> None:
-    with pytest.raises((SourceError, ArchiveError), match=words):
+    with pytest.raises((SourceError, DataError), match=words):
         devkit_labels(data, "devkit.tar.gz")
 
 

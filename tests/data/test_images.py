@@ -13,7 +13,8 @@ from titok.data.images import ImageSet, TrainingImages, load_images
 from titok.data.order import batch_indices
 from titok.data.shard_index import ShardError
 from titok.data.shards import ShardWriter
-from titok.data.transforms import TransformError, eval_transform
+from titok.data.transforms import eval_transform
+from titok.errors import DataError
 from titok.runtime.seed import generator
 
 
@@ -129,7 +130,7 @@ def test_oblong_images_are_refused(tmp_path):
 
 
 def test_a_crop_larger_than_the_image_is_refused():
-    with pytest.raises(TransformError, match="crop is 10, larger than the 9 pixels"):
+    with pytest.raises(DataError, match="crop is 10, larger than the 9 pixels"):
         TrainingImages(unique_pixels(), 10, 4, seed=0)
 
 

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from titok.data.loading import AHEAD, SampleError, WorkerError, batches_of, in_order
+from titok.data.loading import AHEAD, batches_of, in_order
 from titok.data.shard_index import ShardError
+from titok.errors import MachineError
 from titok.runtime.signals import STOPPING
 
 WORKERS = [0, 1, 2]
@@ -85,7 +86,7 @@ def test_errors_name_the_sample(workers):
 
     results = in_order(broken, batches_of(range(8), 2), workers=workers, name="picture {}".format)
     assert [next(results).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
-    with pytest.raises(SampleError, match=r"^picture 5: KeyError: 'pixel'") as caught:
+    with pytest.raises(ShardError, match=r"^picture 5: KeyError: 'pixel'") as caught:
         next(results)
     assert "in broken" in caught.value.__notes__[0]
     assert no_children()
@@ -105,7 +106,7 @@ def test_a_killed_worker_is_noticed():
         os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    with pytest.raises(WorkerError, match=r"a worker process that reads images is gone .* use fewer workers"):
+    with pytest.raises(MachineError, match=r"a worker process that reads images is gone .* use fewer workers"):
         list(in_order(killed, [[0]], workers=1))
 
 
@@ -144,5 +145,5 @@ print((used[-1] - used[20]) // 2**20)
 
 
 def test_a_negative_number_of_workers_is_refused():
-    with pytest.raises(WorkerError, match="workers is -1; allowed: 0"):
+    with pytest.raises(MachineError, match="workers is -1; allowed: 0"):
         in_order(read, [], workers=-1)

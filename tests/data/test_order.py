@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from titok.data.order import OrderError, batch_indices, permutation, rank_slice
+from titok.data.order import batch_indices, permutation, rank_slice
+from titok.errors import DataError
 
 
 @pytest.mark.parametrize(("size", "batch_size"), [(10, 3), (7, 7), (12, 4), (5, 13), (1, 4)])
@@ -72,9 +73,9 @@ def test_processes_share_a_batch_without_overlap(world_size):
 
 
 def test_errors_name_the_values():
-    with pytest.raises(OrderError, match="batch_size is 10, which 4 processes cannot share equally"):
+    with pytest.raises(DataError, match="batch_size is 10, which 4 processes cannot share equally"):
         rank_slice(10, 0, 4)
-    with pytest.raises(OrderError, match="rank is 4; allowed for 4 processes: 0 to 3"):
+    with pytest.raises(DataError, match="rank is 4; allowed for 4 processes: 0 to 3"):
         rank_slice(8, 4, 4)
-    with pytest.raises(OrderError, match="size is 0, batch_size 4, step 1"):
+    with pytest.raises(DataError, match="size is 0, batch_size 4, step 1"):
         batch_indices(1, 4, 0, 0)

@@ -29,12 +29,11 @@ from data.miniature import (
 )
 
 from titok.config.data import Preparation
-from titok.data.archives import ArchiveError
 from titok.data.plan import SourceError
-from titok.data.prepare import UndecodableImagesError, merge_split, plan_split, prepare, prepare_part
+from titok.data.prepare import merge_split, plan_split, prepare, prepare_part
 from titok.data.shard_index import read_index
-from titok.data.shard_workers import WorkerError
 from titok.data.shards import ShardReader
+from titok.errors import DataError, MachineError
 
 CUT = encoded(77, size=(64, 64))[:-900]
 """A JPEG that was cut short."""
@@ -196,7 +195,7 @@ def with_undecodable(images: Miniature, root: Path) -> dict[str, Any]:
 
 def test_undecodable_images_are_named_all_at_once(images: Miniature, tmp_path: Path) -> None:
     source = with_undecodable(images, tmp_path / "source")
-    with pytest.raises(UndecodableImagesError) as caught:
+    with pytest.raises(DataError) as caught:
         prepare(settings(source), tmp_path / "output")
     message = str(caught.value)
     wnid = images.wnids[1]
@@ -212,7 +211,7 @@ def test_undecodable_training_images_may_be_left_out_by_number(images: Miniature
     output = tmp_path / "output"
     for allowed in (0, 1):
         plan_split(settings(source, allow_undecodable=allowed), output, "train")
-        with pytest.raises(UndecodableImagesError, match=rf"2 image\(s\) of split 'train'.*\(now {allowed}\)"):
+        with pytest.raises(DataError, match=rf"2 image\(s\) of split 'train'.*\(now {allowed}\)"):
             prepare_part(settings(source, allow_undecodable=allowed), output, "train", 1, 1)
     config = settings(source, allow_undecodable=2)
     for part in (1, 2):
@@ -222,9 +221,7 @@ def test_undecodable_training_images_may_be_left_out_by_number(images: Miniature
     manifest = json.loads((output / "train.manifest.json").read_text())
     assert [image["name"][-7:] for image in manifest["undecodable"]] == ["98.JPEG", "99.JPEG"]
     plan_split(config, output, "test")
-    with pytest.raises(
-        UndecodableImagesError, match=r"1 image\(s\) of split 'test' cannot be decoded; replace them: scores"
-    ):
+    with pytest.raises(DataError, match=r"1 image\(s\) of split 'test' cannot be decoded; replace them: scores"):
         prepare_part(config, output, "test", 1, 1)
 
 
@@ -234,7 +231,7 @@ def test_the_number_counts_over_all_parts(images: Miniature, tmp_path: Path) -> 
     plan = plan_split(config, tmp_path / "output", "train")
     for part in range(1, plan.num_shards + 1):
         prepare_part(config, tmp_path / "output", "train", part, plan.num_shards)
-    with pytest.raises(UndecodableImagesError, match=r"2 image\(s\) of split 'train'"):
+    with pytest.raises(DataError, match=r"2 image\(s\) of split 'train'"):
         merge_split(config, tmp_path / "output", "train")
 
 
@@ -242,7 +239,7 @@ def test_a_mended_image_gets_another_chance(images: Miniature, tmp_path: Path) -
     source = with_undecodable(images, tmp_path / "source")
     config = settings(source, allow_undecodable=1)
     plan_split(config, tmp_path / "output", "train")
-    with pytest.raises(UndecodableImagesError):
+    with pytest.raises(DataError):
         prepare_part(config, tmp_path / "output", "train", 1, 1)
     wnid = images.wnids[1]
     good = encoded(5)
@@ -275,7 +272,7 @@ def test_an_archive_that_changed_after_planning_is_noticed(images: Miniature, tm
     archive = Path(source["imagenet"]["train"])
     with archive.open("ab") as stream:
         stream.write(b"\0" * 512)
-    with pytest.raises(ArchiveError, match=r"img_train\.tar is not the archive that the plan was made for"):
+    with pytest.raises(DataError, match=r"img_train\.tar is not the archive that the plan was made for"):
         prepare_part(settings(source), tmp_path, "train", 1, 1)
 
 
@@ -304,7 +301,7 @@ def test_a_killed_worker_is_told_and_the_others_end(images: Miniature, tmp_path:
         return b""
 
     monkeypatch.setattr("titok.data.shard_task._FolderImages.read", kill)
-    with pytest.raises(WorkerError, match=r"ended with status -9 .*what is finished stays"):
+    with pytest.raises(MachineError, match=r"ended with status -9 .*what is finished stays"):
         prepare_part(settings(source, shard_images=1), tmp_path, "train", 1, 1, jobs=2)
 
 

@@ -21,9 +21,8 @@ from PIL import Image
 from titok.config.data import Dataset
 from titok.config.training import ImageTraining
 from titok.config.views import ViewSet
-from titok.data.decoders import DecoderError, torchvision_window
+from titok.data.decoders import torchvision_window
 from titok.data.images import ImageSet, TrainingImages
-from titok.data.loading import SampleError, WorkerError
 from titok.data.opening import open_images, training_images
 from titok.data.order import batch_indices
 from titok.data.parity import compare_decoders
@@ -32,6 +31,7 @@ from titok.data.shards import ShardWriter
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.transforms import Crop, eval_transform, floats_on, to_uint8
 from titok.data.views import views_of
+from titok.errors import MachineError
 from titok.runtime.seed import generator
 
 GOLDEN = load_golden("preprocessing").extra["per_image"]
@@ -146,7 +146,7 @@ def test_a_worker_killed_in_training_is_told_and_the_next_batch_starts_new_ones(
     (worker,) = multiprocessing.active_children()
     os.kill(worker.pid, signal.SIGKILL)
     time.sleep(0.2)  # Torch would raise here, in the middle of whatever is done between two batches.
-    with pytest.raises(WorkerError, match=r"a worker process that reads images is gone .* use fewer workers"):
+    with pytest.raises(MachineError, match=r"a worker process that reads images is gone .* use fewer workers"):
         list(map(source.batch, range(1, 20)))
     assert torch.equal(source.batch(3).images, expected)
     source.close()
@@ -236,7 +236,7 @@ def test_damage_is_reported_with_the_samples_name(tmp_path, workers):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_crops_that_do_not_fit_are_reported_with_the_samples_name(directory, workers):
     images = StreamedSet(directory, "train", 30, workers=workers)
-    with pytest.raises(SampleError, match=r"sample 0 \(image-0\): TransformError: crop is 32, larger than the 30"):
+    with pytest.raises(ShardError, match=r"sample 0 \(image-0\): DataError: crop is 32, larger than the 30"):
         next(images.crops(32))
 
 
@@ -268,14 +268,14 @@ def test_a_report_says_how_pixels_differ(directory, monkeypatch):
     assert report["share_of_equal_values"] == pytest.approx(10 / 11)
     assert "(image-4)" in report["worst_image"]
     faster = ImageTraining(batch_size=4, decoder="torchvision")
-    with pytest.raises(DecoderError, match=r"'torchvision' differs from Pillow by 1.00 grey .*image-4.* allowed: 0.1"):
+    with pytest.raises(MachineError, match=r"'torchvision' differs from Pillow by 1.00 grey .*image-4.* allowed: 0.1"):
         training_images(images, CROP, faster, seed=0)
 
 
 def test_another_decoder_needs_streamed_images_and_the_official_resize(tmp_path, directory):
     faster = ImageTraining(batch_size=4, decoder="torchvision")
     kept = open_images(square_shards(tmp_path) / "train.index.npz", Dataset(resize=RESIZE, image_size=CROP))
-    with pytest.raises(DecoderError, match="are kept in memory and decoded only once; remove it, or set"):
+    with pytest.raises(MachineError, match="are kept in memory and decoded only once; remove it, or set"):
         training_images(kept, CROP, faster, seed=0)
-    with pytest.raises(SampleError, match="resize_rule is 'adm'; decoder 'torchvision' knows 'official' only"):
+    with pytest.raises(ShardError, match="resize_rule is 'adm'; decoder 'torchvision' knows 'official' only"):
         training_images(StreamedSet(directory, "train", RESIZE, "adm"), CROP, faster, seed=0)

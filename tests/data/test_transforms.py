@@ -15,7 +15,6 @@ from titok.data import pictures
 from titok.data.pictures import is_strip
 from titok.data.transforms import (
     Crop,
-    TransformError,
     adm_centre_crop,
     centre_offset,
     crop_pixels,
@@ -27,6 +26,7 @@ from titok.data.transforms import (
     resized_size,
     to_uint8,
 )
+from titok.errors import DataError
 
 GOLDEN = load_golden("preprocessing").extra["per_image"]
 SEEDS = range(4)
@@ -230,11 +230,11 @@ def test_half_precision_is_converted_in_float32():
 
 
 def test_errors_name_the_value():
-    with pytest.raises(TransformError, match="rounding is 'up'; allowed: 'round', 'truncate'"):
+    with pytest.raises(DataError, match="rounding is 'up'; allowed: 'round', 'truncate'"):
         to_uint8(torch.zeros(1), "up")
-    with pytest.raises(TransformError, match="crop is 20, larger than the 18 pixels"):
+    with pytest.raises(DataError, match="crop is 20, larger than the 18 pixels"):
         eval_transform(picture(18, 18), 18, 20)
-    with pytest.raises(TransformError, match="top 9, left 0 leaves the image, which is 22 x 39 after resizing to 22"):
+    with pytest.raises(DataError, match="top 9, left 0 leaves the image, which is 22 x 39 after resizing to 22"):
         crop_pixels(picture(10, 18), 22, 32, Crop(9, 0, False))
-    with pytest.raises(TransformError, match="mode 'L'"):
+    with pytest.raises(DataError, match="mode 'L'"):
         pixels(Image.new("L", (4, 4)))

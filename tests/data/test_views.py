@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from titok.config.data import Dataset
 from titok.config.views import ProxyCodes, StoredCodes, ViewSet
-from titok.data.transforms import Crop, TransformError
+from titok.data.transforms import Crop
 from titok.data.views import views_of
+from titok.errors import DataError
 
 TEN = views_of(ViewSet(crops="five", mirrored=True))
 RANDOM = views_of(ViewSet(crops="none", random_crops=3, seed=5))
@@ -100,7 +101,7 @@ def test_specs_tell_views_apart() -> None:
 
 def test_a_window_larger_than_the_image_is_refused() -> None:
     for view in (TEN[0], RANDOM[0]):
-        with pytest.raises(TransformError, match="crop is 17, larger than the 20 x 16 pixels"):
+        with pytest.raises(DataError, match="crop is 17, larger than the 20 x 16 pixels"):
             view.crop_of(20, 16, 17, 0)
 
 

@@ -14,7 +14,7 @@ from config.studies import SHIPPED, changed, study_of, tiny_document
 
 from titok.cli import main
 from titok.config.load import load_study
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.foreseen import INCEPTION_FEATURES, feature_dim, images_up_to, require_enough_images
 from titok.metrics.features import InceptionExtractor
 

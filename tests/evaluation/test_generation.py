@@ -17,7 +17,7 @@ from titok.config.evaluation import (
     SampleChecks,
     Uncertainty,
 )
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.generation import SampleScores, score_samples
 from titok.evaluation.reference import Reference, collect_reference
 from titok.evaluation.samples import Samples

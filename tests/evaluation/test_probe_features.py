@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from titok.data.transforms import from_uint8
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.probe_features import Pooling, features_by, pool_latents, probe_accuracy
 
 CPU = torch.device("cpu")

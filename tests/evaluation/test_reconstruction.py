@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.reconstruction import PerceptualDistance, ReconstructionScores, score_reconstructions
 from titok.metrics.features import ClassifierExtractor, ImageFeatures
 from titok.metrics.frechet import frechet_distance

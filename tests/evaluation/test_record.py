@@ -8,14 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from titok.evaluation.record import (
-    METRICS,
-    RecordError,
-    check_record,
-    protocol_id,
-    score_record,
-    write_record,
-)
+from titok.errors import ScoreError
+from titok.evaluation.record import METRICS, check_record, protocol_id, score_record, write_record
 from titok.metrics.bootstrap import Interval
 from titok.runtime.files import read_json
 
@@ -81,24 +75,24 @@ def test_intervals_stand_beside_their_numbers() -> None:
 def test_intervals_are_checked(interval: object) -> None:
     edited = record()
     edited["metrics"]["rfid"]["interval"] = interval
-    with pytest.raises(RecordError, match="metric rfid has the interval"):
+    with pytest.raises(ScoreError, match="metric rfid has the interval"):
         check_record(edited)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "1.0", True])
 def test_only_finite_numbers_are_scores(value: object) -> None:
-    with pytest.raises(RecordError, match=r"metric rfid is .*finite"):
+    with pytest.raises(ScoreError, match=r"metric rfid is .*finite"):
         record(metrics={"rfid": value})
 
 
 def test_other_mistakes_are_named() -> None:
-    with pytest.raises(RecordError, match="metric 'fid' is unknown; allowed: rfid, gfid"):
+    with pytest.raises(ScoreError, match="metric 'fid' is unknown; allowed: rfid, gfid"):
         record(metrics={"fid": 1.0})
-    with pytest.raises(RecordError, match=r"kind is 'other'; allowed: reconstruction, .*, throughput"):
+    with pytest.raises(ScoreError, match=r"kind is 'other'; allowed: reconstruction, .*, throughput"):
         record(kind="other")
-    with pytest.raises(RecordError, match=r"metrics is \{\}"):
+    with pytest.raises(ScoreError, match=r"metrics is \{\}"):
         record(metrics={})
-    with pytest.raises(RecordError, match=r"rFID needs protocol\['extractor'\]"):
+    with pytest.raises(ScoreError, match=r"rFID needs protocol\['extractor'\]"):
         record(protocol={"num_images": 500})
     assert record(metrics={"linear_probe_top1": 0.5}, protocol={"features": "mean"}, kind="linear_probe")
 
@@ -119,7 +113,7 @@ def test_edited_files_are_noticed(tmp_path: Path, path: tuple[str, ...], value: 
         target = target[key]
     target[path[-1]] = value
     (tmp_path / "edited.json").write_text(json.dumps(edited))
-    with pytest.raises(RecordError, match=rf"edited\.json: .*{message}"):
+    with pytest.raises(ScoreError, match=rf"edited\.json: .*{message}"):
         check_record(read_json(tmp_path / "edited.json"), str(tmp_path / "edited.json"))
 
 
@@ -128,6 +122,6 @@ def test_a_bad_record_does_not_replace_a_good_one(tmp_path: Path) -> None:
     write_record(path, record())
     bad = record()
     del bad["protocol_id"]
-    with pytest.raises(RecordError, match=r"missing keys \['protocol_id'\]"):
+    with pytest.raises(ScoreError, match=r"missing keys \['protocol_id'\]"):
         write_record(path, bad)
     check_record(read_json(path))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from titok.config.evaluation import Evaluation, Extractor
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.generation import score_samples
 from titok.evaluation.reference import collect_reference, load_reference, open_reference, save_reference
 from titok.evaluation.samples import Samples

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from titok.config.evaluation import SampleChecks
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.samples import Samples, inspect_samples
 from titok.runtime.files import FileError, save_npz
 

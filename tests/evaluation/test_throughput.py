@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from titok.config.model import GeneratorModel, TokenizerModel, TransformerSize, VQGANModel
 from titok.config.sampling import Sampler
 from titok.config.throughput import Throughput
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.throughput import measure_speed, sampling_operations
 from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise

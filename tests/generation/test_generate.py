@@ -13,9 +13,9 @@ from torch import Tensor
 
 import titok
 from titok.config.sampling import PUBLISHED_SAMPLERS
+from titok.errors import OptionError
 from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise, NoiseKind
-from titok.generation.sample import SamplingError
 from titok.models.generator import MaskGIT
 
 
@@ -57,13 +57,13 @@ def test_noise_and_steps_are_the_callers(generator: MaskGIT) -> None:
 
 
 def test_mistakes(generator: MaskGIT) -> None:
-    with pytest.raises(SamplingError, match="sampler is 'best'; allowed: titok-l-32"):
+    with pytest.raises(OptionError, match="sampler is 'best'; allowed: titok-l-32"):
         titok.generate(generator, [1], "best")
-    with pytest.raises(SamplingError, match="label 10 is no class"):
+    with pytest.raises(OptionError, match="label 10 is no class"):
         titok.generate(generator, [10], "titok-l-32")
-    with pytest.raises(SamplingError, match="one index per label"):
+    with pytest.raises(OptionError, match="one index per label"):
         titok.generate(generator, [1, 2], "titok-l-32", indices=[0])
     generator.train()
-    with pytest.raises(SamplingError, match=r"call eval\(\)"):
+    with pytest.raises(OptionError, match=r"call eval\(\)"):
         titok.generate(generator, [1], "titok-l-32")
     generator.eval()

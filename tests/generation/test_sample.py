@@ -9,7 +9,8 @@ from generation.fake_generators import TableGenerator
 from torch import Tensor
 
 from titok.config.sampling import Sampler
-from titok.generation.sample import SampleBatch, SamplingError, balanced_labels, sample_images
+from titok.errors import OptionError
+from titok.generation.sample import SampleBatch, balanced_labels, sample_images
 
 CPU = torch.device("cpu")
 SAMPLER = Sampler(num_steps=3, guidance_scale=2.0, choice_temperature=5.0)
@@ -75,14 +76,14 @@ def test_values_that_are_not_finite_are_noticed() -> None:
         return torch.where(torch.arange(len(tokens))[:, None, None, None] == 1, torch.nan, paint(tokens))
 
     batches = sample_images(TableGenerator(), broken, balanced_labels(6, 3), SAMPLER, seed=0, batch_size=3, device=CPU)
-    with pytest.raises(SamplingError, match="samples 0 to 2 contain values that are not finite"):
+    with pytest.raises(OptionError, match="samples 0 to 2 contain values that are not finite"):
         next(batches)
 
 
 def test_balanced_labels() -> None:
     assert balanced_labels(6, 3).tolist() == [0, 1, 2, 0, 1, 2]
     assert np.bincount(balanced_labels(50_000, 1000)).tolist() == [50] * 1000
-    with pytest.raises(SamplingError, match=r"num_samples is 7.*multiple of 3.*allow_unbalanced"):
+    with pytest.raises(OptionError, match=r"num_samples is 7.*multiple of 3.*allow_unbalanced"):
         balanced_labels(7, 3)
     assert balanced_labels(7, 3, allow_unbalanced=True).tolist() == [0, 1, 2, 0, 1, 2, 0]
 
@@ -97,7 +98,7 @@ def test_balanced_labels() -> None:
     ],
 )
 def test_impossible_requests_are_refused_before_anything_runs(options: dict[str, object], words: str) -> None:
-    with pytest.raises(SamplingError, match=words):
+    with pytest.raises(OptionError, match=words):
         sample_images(
             TableGenerator(),
             paint,
@@ -108,5 +109,5 @@ def test_impossible_requests_are_refused_before_anything_runs(options: dict[str,
 def test_training_mode_is_refused() -> None:
     generator = TableGenerator()
     generator.training = True
-    with pytest.raises(SamplingError, match="training mode"):
+    with pytest.raises(OptionError, match="training mode"):
         sample_images(generator, paint, np.array([0]), SAMPLER, seed=0, batch_size=1, device=CPU)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from titok.errors import OptionError
 from titok.generation import sample_files
-from titok.generation.sample import SampleBatch, SamplingError
+from titok.generation.sample import SampleBatch
 from titok.generation.sample_files import SampleParts, finish_samples
 from titok.runtime.files import load_npz, save_npz, sha256_file
 
@@ -93,23 +94,23 @@ def test_speed_of_one_batch_is_unknown(tmp_path: Path) -> None:
 
 
 def test_missing_and_misplaced_samples_are_noticed(tmp_path: Path) -> None:
-    with pytest.raises(SamplingError, match="expected 24 samples, got 23"):
+    with pytest.raises(OptionError, match="expected 24 samples, got 23"):
         SampleParts(tmp_path / "short", IDENTITY, 24).extend(batches(0))
-    with pytest.raises(SamplingError, match="samples 4 to 11 came, 0 was the next"):
+    with pytest.raises(OptionError, match="samples 4 to 11 came, 0 was the next"):
         SampleParts(tmp_path / "other", IDENTITY, COUNT).extend(batches(4))
 
 
 def test_what_are_no_samples_is_never_removed(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(SamplingError, match=r"holds other things than samples \(notes\.txt\); nothing was removed"):
+    with pytest.raises(OptionError, match=r"holds other things than samples \(notes\.txt\); nothing was removed"):
         SampleParts(tmp_path, IDENTITY, COUNT)
-    with pytest.raises(SamplingError, match="is a file"):
+    with pytest.raises(OptionError, match="is a file"):
         SampleParts(tmp_path / "notes.txt", IDENTITY, COUNT)
     folder = tmp_path / "parts"
     SampleParts(folder, IDENTITY, COUNT).extend(batches(0))
     (folder / ".DS_Store").write_bytes(b"")
     (folder / "part-000000.npz.old").write_text("kept aside by somebody")
     before = sorted(path.name for path in folder.iterdir())
-    with pytest.raises(SamplingError, match="nothing was removed"):
+    with pytest.raises(OptionError, match="nothing was removed"):
         SampleParts(folder, IDENTITY | {"seed": 1}, COUNT)
     assert sorted(path.name for path in folder.iterdir()) == before

@@ -26,16 +26,9 @@ from torch import Tensor, nn
 
 from titok.config.model import ClassifierModel
 from titok.config.training import Perceptual
-from titok.losses.perceptual import (
-    LPIPS,
-    FeatureDistance,
-    Frozen,
-    LogitDistance,
-    MixedDistance,
-    PerceptualWeightsError,
-    build_perceptual_loss,
-)
+from titok.losses.perceptual import LPIPS, FeatureDistance, Frozen, LogitDistance, MixedDistance, build_perceptual_loss
 from titok.models.classifier import Classifier
+from titok.runtime.weights import WeightsError
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +157,7 @@ def from_files(kind: str, **files: Path) -> Perceptual:
 def test_a_pinned_sum_is_checked(tmp_path: Path) -> None:
     save_file({"features.0.0.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
     settings = {"convnext_s": {"path": str(tmp_path / "w.safetensors"), "sha256": "0" * 64}}
-    with pytest.raises(PerceptualWeightsError, match=r"weights\.convnext_s\.sha256 is 0000"):
+    with pytest.raises(WeightsError, match=r"weights\.convnext_s\.sha256 is 0000"):
         build_perceptual_loss(Perceptual.model_validate({"kind": "convnext_s", "weights": settings}))
 
 
@@ -189,7 +182,7 @@ def test_weights_come_from_files_in_either_format(tmp_path: Path, lpips: LPIPS) 
     ],
 )
 def test_without_weights_the_error_names_the_file_needed(kind: str, named: str) -> None:
-    with pytest.raises(PerceptualWeightsError, match=named):
+    with pytest.raises(WeightsError, match=named):
         build_perceptual_loss(Perceptual(kind=kind))  # type: ignore[arg-type]
 
 
@@ -198,17 +191,17 @@ def test_a_missing_a_broken_and_a_wrong_file_are_told_apart(tmp_path: Path) -> N
     broken.write_bytes(b"not a weight file")
     save_file({"features.0.0.weight": torch.zeros(1)}, wrong)
     for path, message in ((absent, "no file .*absent"), (broken, "cannot read .*broken"), (wrong, "do not fit")):
-        with pytest.raises(PerceptualWeightsError, match=message):
+        with pytest.raises(WeightsError, match=message):
             build_perceptual_loss(from_files("convnext_s", convnext_s=path))
 
 
 def test_pickled_code_is_refused(tmp_path: Path) -> None:
     torch.save({"features": Path("code")}, tmp_path / "pickle.pth")
-    with pytest.raises(PerceptualWeightsError, match="cannot read"):
+    with pytest.raises(WeightsError, match="cannot read"):
         build_perceptual_loss(from_files("convnext_s", convnext_s=tmp_path / "pickle.pth"))
 
 
 def test_kind_none_builds_nothing_and_kind_classifier_wants_one() -> None:
     assert build_perceptual_loss(Perceptual(kind="none")) is None
-    with pytest.raises(PerceptualWeightsError, match="train 'judge' first"):
+    with pytest.raises(WeightsError, match="train 'judge' first"):
         build_perceptual_loss(Perceptual(kind="classifier", classifier="judge"))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from golden.rule import load_golden
 
-from titok.metrics.codebook import CodebookError, CodebookUse
+from titok.errors import ScoreError
+from titok.metrics.codebook import CodebookUse
 
 
 def used(tokens: torch.Tensor, codebook_size: int, batch_size: int = 32) -> CodebookUse:
@@ -51,10 +52,10 @@ def test_entropy_of_uneven_use() -> None:
 
 @pytest.mark.parametrize("token", [-1, 8, 100])
 def test_ids_outside_the_codebook_are_refused(token: int) -> None:
-    with pytest.raises(CodebookError, match=r"1 token ids are outside.*0 to 7"):
+    with pytest.raises(ScoreError, match=r"1 token ids are outside.*0 to 7"):
         _ = used(torch.tensor([0, 1, token]), 8).usage
 
 
 def test_no_tokens_are_refused() -> None:
-    with pytest.raises(CodebookError, match="no tokens"):
+    with pytest.raises(ScoreError, match="no tokens"):
         _ = CodebookUse(8).entropy_bits

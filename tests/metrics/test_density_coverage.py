@@ -12,8 +12,9 @@ import pytest
 import torch
 from golden.rule import load_golden
 
+from titok.errors import ScoreError
 from titok.metrics.density_coverage import balls_and_cover, density_coverage
-from titok.metrics.manifold import Exact, ManifoldError, squared_radii
+from titok.metrics.manifold import Exact, squared_radii
 from titok.metrics.precision_recall import precision_recall
 
 GOLDEN = load_golden("density_coverage")
@@ -90,9 +91,9 @@ def test_an_outlier_moves_precision_and_not_density() -> None:
 
 def test_errors_say_what_was_found() -> None:
     points = torch.rand(10, 4)
-    with pytest.raises(ManifoldError, match="references are 5, but 5 neighbours need at least 6"):
+    with pytest.raises(ScoreError, match="references are 5, but 5 neighbours need at least 6"):
         density_coverage(points[:5], points)
-    with pytest.raises(ManifoldError, match=r"samples have shape \(10, 3\)"):
+    with pytest.raises(ScoreError, match=r"samples have shape \(10, 3\)"):
         density_coverage(points, points[:, :3])
-    with pytest.raises(ManifoldError, match="features of the samples are NaN"):
+    with pytest.raises(ScoreError, match="features of the samples are NaN"):
         density_coverage(points, points * torch.nan)

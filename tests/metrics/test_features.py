@@ -16,17 +16,13 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from titok.config.model import ClassifierModel
-from titok.metrics.features import (
-    ClassifierExtractor,
-    ExtractorError,
-    InceptionExtractor,
-    clean_resize,
-)
+from titok.metrics.features import ClassifierExtractor, InceptionExtractor, clean_resize
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import adm_inception_score, inception_score
 from titok.metrics.moments import Moments
 from titok.metrics.precision_recall import precision_recall
 from titok.models.classifier import Classifier
+from titok.runtime.weights import WeightsError
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +105,21 @@ def test_clean_resize_replaces_the_networks_own(weights: Path, images: torch.Ten
 
 
 def test_missing_weights_say_which_file_and_where(tmp_path: Path) -> None:
-    with pytest.raises(ExtractorError, match=r"nowhere.pth do not exist.*6726825d.*evaluation\.extractor\.weights"):
+    with pytest.raises(WeightsError, match=r"nowhere.pth do not exist.*6726825d.*evaluation\.extractor\.weights"):
         InceptionExtractor(tmp_path / "nowhere.pth")
 
 
 def test_wrong_hash_is_refused_before_reading(tmp_path: Path) -> None:
     path = tmp_path / "inception.pth"
     path.write_bytes(b"not a pickle")
-    with pytest.raises(ExtractorError, match=r"have SHA-256 .* but 0{64} was expected"):
+    with pytest.raises(WeightsError, match=r"have SHA-256 .* but 0{64} was expected"):
         InceptionExtractor(path, sha256="0" * 64)
 
 
 def test_hash_in_the_files_name_is_checked(tmp_path: Path) -> None:
     path = tmp_path / "pt_inception-2015-12-05-6726825d.pth"
     path.write_bytes(b"damaged")
-    with pytest.raises(ExtractorError, match="but 6726825d was expected"):
+    with pytest.raises(WeightsError, match="but 6726825d was expected"):
         InceptionExtractor(path)
 
 
@@ -135,7 +131,7 @@ def test_pickles_that_run_code_are_refused(tmp_path: Path) -> None:
             return Path.touch, (mark,)
 
     torch.save({"weight": Evil()}, path)
-    with pytest.raises(ExtractorError, match="no PyTorch weights file"):
+    with pytest.raises(WeightsError, match="no PyTorch weights file"):
         InceptionExtractor(path)
     assert not mark.exists()
 
@@ -143,7 +139,7 @@ def test_pickles_that_run_code_are_refused(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"weight": torch.zeros(2)}, path)
-    with pytest.raises(ExtractorError, match="another network than InceptionV3"):
+    with pytest.raises(WeightsError, match="another network than InceptionV3"):
         InceptionExtractor(path)
 
 

@@ -8,7 +8,8 @@ import scipy.linalg
 import torch
 from golden.rule import load_golden
 
-from titok.metrics.frechet import FrechetError, Normal, frechet_distance
+from titok.errors import ScoreError
+from titok.metrics.frechet import Normal, frechet_distance
 from titok.metrics.moments import Moments
 
 
@@ -114,11 +115,11 @@ def test_float32_moments_of_a_file_are_accepted() -> None:
 
 def test_errors_say_what_was_found() -> None:
     eye, zero = np.eye(3), np.zeros(3)
-    with pytest.raises(FrechetError, match="3 features and the second 2"):
+    with pytest.raises(ScoreError, match="3 features and the second 2"):
         frechet_distance(zero, eye, np.zeros(2), np.eye(2))
-    with pytest.raises(FrechetError, match=r"second moments have shapes \(3,\) and \(2, 2\)"):
+    with pytest.raises(ScoreError, match=r"second moments have shapes \(3,\) and \(2, 2\)"):
         frechet_distance(zero, eye, zero, np.eye(2))
-    with pytest.raises(FrechetError, match="first moments are not finite"):
+    with pytest.raises(ScoreError, match="first moments are not finite"):
         frechet_distance(np.full(3, np.nan), eye, zero, eye)
-    with pytest.raises(FrechetError, match="second covariance has the negative eigenvalue -1"):
+    with pytest.raises(ScoreError, match="second covariance has the negative eigenvalue -1"):
         frechet_distance(zero, eye, zero, np.diag([1.0, 1.0, -1.0]))

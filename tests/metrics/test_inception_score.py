@@ -8,7 +8,8 @@ import scipy.special
 import torch
 from golden.rule import load_golden
 
-from titok.metrics.inception_score import InceptionScore, InceptionScoreError, adm_inception_score, inception_score
+from titok.errors import ScoreError
+from titok.metrics.inception_score import InceptionScore, adm_inception_score, inception_score
 
 
 def logits(count: int = 101, classes: int = 8) -> torch.Tensor:
@@ -65,11 +66,11 @@ def test_official_evaluators_number() -> None:
 
 
 def test_errors_say_what_was_found() -> None:
-    with pytest.raises(InceptionScoreError, match=r"\(2, 3\).*\(batch, 4\)"):
+    with pytest.raises(ScoreError, match=r"\(2, 3\).*\(batch, 4\)"):
         InceptionScore(4).update(torch.zeros(2, 3))
-    with pytest.raises(InceptionScoreError, match="no logits"):
+    with pytest.raises(ScoreError, match="no logits"):
         InceptionScore(4).compute()
-    with pytest.raises(InceptionScoreError, match="NaN"):
+    with pytest.raises(ScoreError, match="NaN"):
         inception_score(torch.full((2, 3), torch.nan))
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from titok.metrics.bootstrap import BootstrapError, bootstrap_intervals
+from titok.errors import ScoreError
+from titok.metrics.bootstrap import bootstrap_intervals
 from titok.metrics.frechet import Normal, frechet_distance
 from titok.metrics.influence import frechet_influences
 
@@ -111,9 +112,9 @@ def test_equal_seeds_give_equal_intervals_and_lengths_must_agree() -> None:
     ]
     assert same[0] == same[1]
     assert same[0]["a"] == same[0]["b"], "the same draws for every metric"
-    with pytest.raises(BootstrapError, match=r"contributions of \[49, 50\] images"):
+    with pytest.raises(ScoreError, match=r"contributions of \[49, 50\] images"):
         bootstrap_intervals(
             values, {"a": numbers, "b": numbers[1:]}, resamples=5, coverage=0.5, generator=torch.Generator()
         )
-    with pytest.raises(BootstrapError, match="NaN or infinite"):
+    with pytest.raises(ScoreError, match="NaN or infinite"):
         bootstrap_intervals(values, {"a": numbers * torch.nan}, resamples=5, coverage=0.5, generator=torch.Generator())

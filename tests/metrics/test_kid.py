@@ -8,7 +8,8 @@ import torch
 from golden.rule import load_golden
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from titok.metrics.kid import KernelError, kernel_distance, squared_discrepancy
+from titok.errors import ScoreError
+from titok.metrics.kid import kernel_distance, squared_discrepancy
 
 
 def cloud(count: int, dim: int, seed: int, centre: float = 0.0) -> torch.Tensor:
@@ -53,9 +54,9 @@ def test_is_unbiased_whatever_the_size_of_the_subsets() -> None:
 
 def test_errors_say_what_was_found() -> None:
     points = cloud(10, 4, 10)
-    with pytest.raises(KernelError, match="subset_size is 1000 for 10 samples"):
+    with pytest.raises(ScoreError, match="subset_size is 1000 for 10 samples"):
         kernel_distance(points, points)
-    with pytest.raises(KernelError, match=r"samples have shape \(10, 5\)"):
+    with pytest.raises(ScoreError, match=r"samples have shape \(10, 5\)"):
         kernel_distance(cloud(10, 5, 11), points, 2, 5)
-    with pytest.raises(KernelError, match="NaN or infinite"):
+    with pytest.raises(ScoreError, match="NaN or infinite"):
         kernel_distance(points * torch.nan, points, 2, 5)

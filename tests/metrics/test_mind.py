@@ -13,7 +13,8 @@ import torch
 from golden.rule import load_golden
 
 from titok.metrics import mind
-from titok.metrics.mind import MindError, monge_inception_distance, moving_costs, unit_directions
+from titok.errors import ScoreError
+from titok.metrics.mind import monge_inception_distance, moving_costs, unit_directions
 
 GOLDEN = load_golden("mind")
 CASES = GOLDEN.extra["cases"]
@@ -98,9 +99,9 @@ def test_the_order_of_images_changes_nothing() -> None:
 
 def test_errors_say_what_was_found() -> None:
     points = torch.rand(10, 4)
-    with pytest.raises(MindError, match=r"samples have shape \(10, 5\); allowed: \(N, 4\)"):
+    with pytest.raises(ScoreError, match=r"samples have shape \(10, 5\); allowed: \(N, 4\)"):
         monge_inception_distance(torch.rand(10, 5), points)
-    with pytest.raises(MindError, match=r"references have shape \(0, 4\)"):
+    with pytest.raises(ScoreError, match=r"references have shape \(0, 4\)"):
         monge_inception_distance(points, points[:0])
-    with pytest.raises(MindError, match="NaN or infinite"):
+    with pytest.raises(ScoreError, match="NaN or infinite"):
         monge_inception_distance(points * torch.nan, points)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from titok.metrics.moments import Moments, MomentsError
+from titok.errors import ScoreError
+from titok.metrics.moments import Moments
 
 
 def features(count: int = 203, dim: int = 7, offset: float = 0.0) -> torch.Tensor:
@@ -78,18 +79,18 @@ def test_empty_batches_change_nothing() -> None:
 
 
 def test_errors_say_what_was_found() -> None:
-    with pytest.raises(MomentsError, match=r"\(5, 6\).*\(batch, 7\)"):
+    with pytest.raises(ScoreError, match=r"\(5, 6\).*\(batch, 7\)"):
         Moments(7).update(torch.zeros(5, 6))
-    with pytest.raises(MomentsError, match="6 features into moments of 7"):
+    with pytest.raises(ScoreError, match="6 features into moments of 7"):
         Moments(7).merge(Moments(6))
-    with pytest.raises(MomentsError, match="no features"):
+    with pytest.raises(ScoreError, match="no features"):
         _ = Moments(7).mean
-    with pytest.raises(MomentsError, match="1 were added"):
+    with pytest.raises(ScoreError, match="1 were added"):
         _ = streamed(torch.zeros(1, 7), 1).covariance
 
 
 def test_features_that_are_not_finite_are_refused() -> None:
     rows = features()
     rows[17, 3] = torch.nan
-    with pytest.raises(MomentsError, match="1 of 7 features"):
+    with pytest.raises(ScoreError, match="1 of 7 features"):
         _ = streamed(rows, 20).mean

@@ -7,7 +7,8 @@ import pytest
 import scipy.ndimage
 import torch
 
-from titok.metrics.pixel import PixelError, PixelSpread, psnr, ssim, ssim_window
+from titok.errors import ScoreError
+from titok.metrics.pixel import PixelSpread, psnr, ssim, ssim_window
 
 
 def pair(height: int = 20, width: int = 24, batch: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,7 +55,7 @@ def test_of_equal_images_nothing_can_be_explained() -> None:
     assert spread.explained is None
     spread.update(image.expand(50, -1, -1, -1), torch.zeros(50, 3, 5, 7))
     assert spread.explained is None
-    with pytest.raises(PixelError, match="must be the same"):
+    with pytest.raises(ScoreError, match="must be the same"):
         spread.update(image, image[:, :, :4])
 
 
@@ -106,7 +107,7 @@ def test_a_wrong_data_range_inflates() -> None:
 
 
 def test_shapes_must_agree() -> None:
-    with pytest.raises(PixelError, match=r"\(1, 3, 8, 8\).*\(1, 3, 8, 9\)"):
+    with pytest.raises(ScoreError, match=r"\(1, 3, 8, 8\).*\(1, 3, 8, 9\)"):
         psnr(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
-    with pytest.raises(PixelError, match=r"\(B, C, H, W\)"):
+    with pytest.raises(ScoreError, match=r"\(B, C, H, W\)"):
         ssim(torch.zeros(3, 8, 8), torch.zeros(3, 8, 8))

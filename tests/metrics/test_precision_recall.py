@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from titok.metrics.manifold import Exact, ManifoldError
+from titok.errors import ScoreError
+from titok.metrics.manifold import Exact
 from titok.metrics.precision_recall import precision_recall
 
 
@@ -76,9 +77,9 @@ def test_features_far_from_zero_keep_their_distances() -> None:
 
 def test_errors_say_what_was_found() -> None:
     points = cloud(10, 4, 10)
-    with pytest.raises(ManifoldError, match="samples are 3, but 3 neighbours need at least 4"):
+    with pytest.raises(ScoreError, match="samples are 3, but 3 neighbours need at least 4"):
         precision_recall(points, points[:3])
-    with pytest.raises(ManifoldError, match=r"samples have shape \(10, 5\)"):
+    with pytest.raises(ScoreError, match=r"samples have shape \(10, 5\)"):
         precision_recall(points, cloud(10, 5, 11))
-    with pytest.raises(ManifoldError, match="features of the references are NaN"):
+    with pytest.raises(ScoreError, match="features of the references are NaN"):
         precision_recall(points * torch.nan, points)

@@ -15,10 +15,10 @@ from titok.config.load import load_study
 from titok.config.paper_targets import available
 from titok.config.targets import Targets
 from titok.planning.costs import Costs
+from titok.planning.covered import verified_numbers
 from titok.planning.graph import Graph, Job
 from titok.planning.show import hours, make_report, markdown, size
 from titok.planning.storage import storage_of
-from titok.planning.verified import verified_numbers
 from titok.planning.work import Work
 from titok.reporting.paper import Paper, read_paper
 

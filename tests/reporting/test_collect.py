@@ -12,16 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from titok.reporting.collect import (
-    MissingScore,
-    ProtocolMismatch,
-    ScoreError,
-    flatten,
-    read_manifests,
-    read_metrics_log,
-    read_scores,
-    statistic,
-)
+from titok.errors import ScoreError
+from titok.reporting.collect import MissingScore, flatten, read_manifests, read_metrics_log, read_scores, statistic
 from titok.reporting.narrative import BestSamples, best_samples
 from titok.runtime.files import FileError
 
@@ -80,7 +72,7 @@ def test_two_protocols_in_a_column_are_refused_with_files_and_keys(tree):
     subject = {"tokenizer": "l2", "stage": "stage2", "seed": 1}
     path = tree.score("reconstruction/l2/stage2/seed1", "reconstruction", subject, {"rfid": 1.0}, other)
     scores = read_scores(tree.scores)
-    with pytest.raises(ProtocolMismatch) as caught:
+    with pytest.raises(ScoreError) as caught:
         scores.require_one_protocol(scores.select("reconstruction", tokenizer="l2", stage="stage2"), "digits-rFID")
     message = str(caught.value)
     assert str(path) in message

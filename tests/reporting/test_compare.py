@@ -16,7 +16,8 @@ from reporting.conftest import Tree, write_tree
 from scipy import stats
 
 from titok.cli import main
-from titok.reporting.compare import CompareError, Difference, compare_runs
+from titok.errors import ScoreError
+from titok.reporting.compare import Difference, compare_runs
 from titok.reporting.documented import documented_lines
 from titok.reporting.noise import difference_interval, next_seed, strays
 from titok.reporting.numbers import Key, Number, Run, What
@@ -194,7 +195,7 @@ def test_what_one_run_lacks_is_told_and_never_harmless() -> None:
 
 def test_runs_that_share_nothing_are_refused() -> None:
     other = run_of({"rfid": [1.0]}, What("reconstruction", "titok-l-32", "stage2"))
-    with pytest.raises(CompareError, match="share nothing that was measured: the first has reconstruction l2, stage1"):
+    with pytest.raises(ScoreError, match="share nothing that was measured: the first has reconstruction l2, stage1"):
         compare_runs(run_of({"rfid": [1.0]}), other, FOLLOWS)
 
 
@@ -293,9 +294,7 @@ def test_mistakes_end_with_a_sentence(tree: Tree, tmp_path: Path, text: str | No
     other = tmp_path / "other.csv"
     if text is not None:
         other.write_text(text)
-    with pytest.raises(
-        SystemExit, match=r"titok: (FileError|NumbersError): .*other\.csv (does not exist|is no file of)"
-    ):
+    with pytest.raises(SystemExit, match=r"titok: (FileError|ScoreError): .*other\.csv (does not exist|is no file of)"):
         main(["compare", str(tree.root), str(other)])
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from rocrate.rocrate import ROCrate
 
-from titok.reporting.crate import PROFILE, CrateError, write_crate
+from titok.errors import ScoreError
+from titok.reporting.crate import PROFILE, write_crate
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,11 +80,11 @@ def test_the_standards_own_library_reads_it(finished, tmp_path):
 
 
 def test_the_workflow_must_be_where_it_runs(finished, tmp_path):
-    with pytest.raises(CrateError, match=r"has no CITATION\.cff, no Snakefile.*in the project's folder"):
+    with pytest.raises(ScoreError, match=r"has no CITATION\.cff, no Snakefile.*in the project's folder"):
         pack(finished, tmp_path / "study.zip", root=tmp_path)
     assert not (tmp_path / "study.zip").exists()
 
 
 def test_unfinished_studies_are_refused(tree, tmp_path):
-    with pytest.raises(CrateError, match=r"has no report\.html: finish the study first"):
+    with pytest.raises(ScoreError, match=r"has no report\.html: finish the study first"):
         pack(tree, tmp_path / "study.zip")

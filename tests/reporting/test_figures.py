@@ -18,7 +18,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from titok.config.rows import CurveRun
-from titok.reporting.collect import MissingScore, ProtocolMismatch, read_scores
+from titok.errors import ScoreError
+from titok.reporting.collect import MissingScore, read_scores
 from titok.reporting.curves import training_curves
 from titok.reporting.figures import PAPER_GREY, classifier_accuracy, codebook, figure2, figure4, make_figure
 from titok.reporting.grid import curve, grid_frame, rank_correlation
@@ -207,7 +208,7 @@ def test_what_is_missing_is_named(tree, reporting, tmp_path):
 def test_mixed_protocols_stop_the_figure(tree, reporting, tmp_path):
     subject = {"tokenizer": "s1", "stage": "stage1", "seed": 0}
     tree.score("reconstruction/s1/stage1/seed0", "reconstruction", subject, {"rfid": 1.0}, {"num_images": 1})
-    with pytest.raises(ProtocolMismatch, match="num_images"):
+    with pytest.raises(ScoreError, match="num_images"):
         make_figure("figure4", reporting, tmp_path / "x", score_files=tree.scores)
 
 

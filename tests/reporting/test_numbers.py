@@ -16,11 +16,11 @@ import pytest
 from reporting.conftest import Tree
 from safetensors.numpy import save_file
 
+from titok.errors import ScoreError
 from titok.evaluation.record import METRICS
-from titok.reporting.collect import ScoreError
 from titok.reporting.digests import SAMPLE_ARRAYS, digest_arrays, digest_weights
 from titok.reporting.numbers import Key, What, read_folder
-from titok.reporting.numbers_file import NumbersError, read_numbers, write_numbers
+from titok.reporting.numbers_file import read_numbers, write_numbers
 from titok.runtime.files import FileError, save_npz
 
 FOLLOWS = {name: metric.follows for name, metric in METRICS.items()}
@@ -171,7 +171,7 @@ def test_a_folder_without_scores_is_told(tmp_path: Path) -> None:
 def test_another_file_is_no_file_of_numbers(tmp_path: Path, text: str) -> None:
     path = tmp_path / "table.csv"
     path.write_text(text, encoding="latin-1")
-    with pytest.raises(NumbersError, match=r"table\.csv is no file of numbers"):
+    with pytest.raises(ScoreError, match=r"table\.csv is no file of numbers"):
         read_numbers(path)
 
 
@@ -181,7 +181,7 @@ def test_a_spoilt_line_is_named(tree: Tree, tmp_path: Path, value: str) -> None:
     tree.edit("reconstruction/l2/stage1/seed0", "rfid", 0.125)
     write_numbers(path, read_folder(tree.root, FOLLOWS))
     path.write_text(path.read_text().replace(",rfid,0.125,", f",rfid,{value},"))
-    with pytest.raises(NumbersError, match="the line 'reconstruction,l2,stage1,,0,rfid,"):
+    with pytest.raises(ScoreError, match="the line 'reconstruction,l2,stage1,,0,rfid,"):
         read_numbers(path)
 
 

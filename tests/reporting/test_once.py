@@ -11,17 +11,17 @@ import shutil
 
 import pytest
 
+from titok.errors import ScoreError
 from titok.reporting.collect import read_manifests, read_scores
-from titok.reporting.once import GivenTwice
 
 
 def test_the_same_record_named_twice(tree):
     path = tree.root / "scores/reconstruction/l2/stage2/seed1.json"
     with pytest.raises(
-        GivenTwice, match=r"reconstruction records of tokenizer l2, stage stage2, seed 1: .* is given twice"
+        ScoreError, match=r"reconstruction records of tokenizer l2, stage stage2, seed 1: .* is given twice"
     ):
         read_scores([path, str(path)])
-    with pytest.raises(GivenTwice):
+    with pytest.raises(ScoreError):
         read_scores([*tree.scores, *tree.scores])
 
 
@@ -32,7 +32,7 @@ def test_a_stray_copy(tree, name):
     path = sorted((tree.root / "scores").glob(name))[0]
     copy = path.with_name("seed0 (copy).json")
     shutil.copy(path, copy)
-    with pytest.raises(GivenTwice, match=re.escape(str(copy))) as caught:
+    with pytest.raises(ScoreError, match=re.escape(str(copy))) as caught:
         read_scores([*tree.scores, copy])
     assert str(path) in str(caught.value)
 
@@ -43,7 +43,7 @@ def test_a_copy_of_another_protocol_is_still_the_same_thing(tree):
     record["provenance"] = {}
     other = tree.root / "again.json"
     other.write_text(json.dumps(record))
-    with pytest.raises(GivenTwice):
+    with pytest.raises(ScoreError):
         read_scores([path, other])
 
 
@@ -54,5 +54,5 @@ def test_seeds_and_kinds_are_different_things(tree):
 def test_manifests_count_once(tmp_path):
     (tmp_path / "a.json").write_text('{"task": "vqgan", "seed": 0}')
     (tmp_path / "b.json").symlink_to(tmp_path / "a.json")
-    with pytest.raises(GivenTwice, match=r"manifests of one training: .*a\.json and .*b\.json"):
+    with pytest.raises(ScoreError, match=r"manifests of one training: .*a\.json and .*b\.json"):
         read_manifests([tmp_path / "a.json", tmp_path / "b.json"])

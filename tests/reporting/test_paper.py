@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from titok.reporting.paper import PaperError, PaperValue, pair_agreement, read_paper
+from titok.errors import ScoreError
+from titok.reporting.paper import PaperValue, pair_agreement, read_paper
 
 
 def sure(value: float) -> PaperValue:
@@ -23,18 +24,18 @@ def test_values_and_confidence(paper_file):
 
 def test_unknown_rows_are_refused_with_those_there_are(paper_file):
     paper = read_paper(paper_file)
-    with pytest.raises(PaperError, match=r"'table1/titok-xl'.*titok-l-32"):
+    with pytest.raises(ScoreError, match=r"'table1/titok-xl'.*titok-l-32"):
         paper.value("table1/titok-xl", "rfid")
-    with pytest.raises(PaperError, match="tables: table1, table2"):
+    with pytest.raises(ScoreError, match="tables: table1, table2"):
         paper.value("table99/x", "rfid")
 
 
 def test_unusable_files_are_refused(tmp_path):
-    with pytest.raises(PaperError, match="no such file"):
+    with pytest.raises(ScoreError, match="no such file"):
         read_paper(tmp_path / "none.csv")
     path = tmp_path / "paper.csv"
     path.write_text("table,row\n")
-    with pytest.raises(PaperError, match="columns are"):
+    with pytest.raises(ScoreError, match="columns are"):
         read_paper(path)
 
 

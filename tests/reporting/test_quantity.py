@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from titok.errors import ScoreError
 from titok.reporting.judgement import Judgement, truth
-from titok.reporting.quantity import ExpressionError, Quantity, evaluate
+from titok.reporting.quantity import Quantity, evaluate
 
 MEASURED = {
     "a": lambda: Quantity(2.0, 1.0, 3.0),
@@ -123,7 +124,7 @@ def test_arithmetic_goes_seed_by_seed() -> None:
     ],
 )
 def test_anything_else_is_refused(expression: str) -> None:
-    with pytest.raises(ExpressionError):
+    with pytest.raises(ScoreError):
         evaluate(expression, MEASURED)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from titok.reporting.speeds import SpeedMismatch, give_speeds
+from titok.errors import ScoreError
+from titok.reporting.speeds import give_speeds
 
 
 def row(kind: str, file: str, **more: Any) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def test_measured_speeds_take_the_place_of_others_for_every_seed() -> None:
 
 def test_two_devices_are_refused() -> None:
     rows = [row("throughput", f"{id}.json", protocol_id=id, sampler=id) for id in ("a", "b")]
-    with pytest.raises(SpeedMismatch, match=r"a\.json and b\.json were measured in two ways or on two devices"):
+    with pytest.raises(ScoreError, match=r"a\.json and b\.json were measured in two ways or on two devices"):
         give_speeds(rows, {})
 
 

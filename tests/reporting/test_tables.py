@@ -15,9 +15,10 @@ import pytest
 from titok.config.reporting import Tables
 from titok.config.rows import Row
 from titok.config.rows import Table as TableRows
+from titok.errors import ScoreError
 from titok.reporting.cells import PAPER_NOTE, Block, Table
-from titok.reporting.collect import MissingScore, ProtocolMismatch, Scores, read_scores
-from titok.reporting.paper import Paper, PaperError, read_paper
+from titok.reporting.collect import MissingScore, Scores, read_scores
+from titok.reporting.paper import Paper, read_paper
 from titok.reporting.tables import build_table, make_table
 from titok.reporting.writers import csv
 
@@ -240,7 +241,7 @@ def test_mixed_protocols_stop_the_table(reporting, tree, paper):
     other = {"num_images": 100}
     subject = {"tokenizer": "b4", "stage": "stage2", "seed": 0}
     tree.score("reconstruction/b4/stage2/seed0", "reconstruction", subject, {"rfid": 1.0}, other)
-    with pytest.raises(ProtocolMismatch, match=r"column 'digits-rFID ↓'.*num_images"):
+    with pytest.raises(ScoreError, match=r"column 'digits-rFID ↓'.*num_images"):
         build_table("table1", reporting.tables, read_scores(tree.scores), paper)
 
 
@@ -254,5 +255,5 @@ def test_missing_scores_and_tables_are_named(reporting, tree, paper):
 
 def test_unknown_paper_rows_are_named(scores, paper):
     tables = Tables(table3c=TableRows(rows=(Row(label="x", tokenizer="l2", paper="table3c/nothing"),)))
-    with pytest.raises(PaperError, match="table3c/nothing"):
+    with pytest.raises(ScoreError, match="table3c/nothing"):
         build_table("table3c", tables, scores, paper)

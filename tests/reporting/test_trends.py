@@ -11,7 +11,8 @@ import pytest
 
 from titok.config.reporting import Reporting
 from titok.config.rows import Grid, GridGenerators
-from titok.reporting.collect import MissingScore, ProtocolMismatch, read_scores
+from titok.errors import ScoreError
+from titok.reporting.collect import MissingScore, read_scores
 from titok.reporting.quantity import Quantity
 from titok.reporting.trends import GridTrends, Trend, study_trends, trend_functions
 
@@ -87,7 +88,7 @@ def test_stages_scored_in_two_ways_are_not_compared(seeded, reporting):
         subject = {"tokenizer": "l2", "stage": "stage2", "seed": seed}
         where = f"reconstruction/l2/stage2/seed{seed}"
         seeded.score(where, "reconstruction", subject, {"rfid": 0.1}, {"num_images": 7})
-    with pytest.raises(ProtocolMismatch, match="finetuning_lowers_rfid/l2"):
+    with pytest.raises(ScoreError, match="finetuning_lowers_rfid/l2"):
         trends_of(seeded, reporting)
 
 

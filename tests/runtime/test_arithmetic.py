@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from titok.errors import MachineError
 from titok.models.linear import Linear
 from titok.runtime import arithmetic
-from titok.runtime.arithmetic import PORTABLE, ArithmeticError, abilities, asked_for, current, use
+from titok.runtime.arithmetic import PORTABLE, abilities, asked_for, current, use
 
 
 @pytest.fixture
@@ -58,14 +59,14 @@ def test_one_missing_variable_is_native(bare: pytest.MonkeyPatch, name: str) -> 
 
 def test_too_late_is_refused(bare: pytest.MonkeyPatch) -> None:
     bare.setattr(arithmetic, "_WITH_KERNELS", ("numpy", "torch", "no_such_library"))
-    with pytest.raises(ArithmeticError, match="imported numpy and torch before"):
+    with pytest.raises(MachineError, match="imported numpy and torch before"):
         use("portable")
 
 
 @pytest.mark.parametrize(("flags", "words"), [({"fma", "sse2"}, "has no AVX2"), ({"sse2"}, "has no AVX2 and FMA")])
 def test_old_processors_are_refused_with_what_to_do(bare: pytest.MonkeyPatch, flags: set[str], words: str) -> None:
     bare.setattr(arithmetic, "_instructions", lambda: frozenset(flags))
-    with pytest.raises(ArithmeticError, match=f"{words}; set `arithmetic: native` in the study"):
+    with pytest.raises(MachineError, match=f"{words}; set `arithmetic: native` in the study"):
         use("portable")
     assert "native only" in abilities()
 

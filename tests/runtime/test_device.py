@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from titok.errors import MachineError
 from titok.runtime import device as device_module
-from titok.runtime.device import DeviceError, describe_device, select_device
+from titok.runtime.device import describe_device, select_device
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_threads_are_set_and_described():
     ],
 )
 def test_other_devices_are_refused(name, message):
-    with pytest.raises(DeviceError, match=message):
+    with pytest.raises(MachineError, match=message):
         select_device(name)
 
 
@@ -72,7 +73,7 @@ def test_auto_does_not_pass_over_gpus_in_silence(
 
 
 def test_thread_counts_are_checked():
-    with pytest.raises(DeviceError, match="num_threads is 0"):
+    with pytest.raises(MachineError, match="num_threads is 0"):
         select_device("cpu", num_threads=0)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from titok.runtime.gpus import VISIBLE, GpuError, take_gpus, visible_gpus
+from titok.errors import MachineError
+from titok.runtime.gpus import VISIBLE, take_gpus, visible_gpus
 
 HOLD = """
 import os
@@ -116,7 +117,7 @@ def test_who_waits_holds_nothing_meanwhile(tmp_path: Path, capsys: pytest.Captur
 
 def test_more_than_there_are_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        GpuError, match=r"3 GPUs wanted, but 2 are visible here \(0, 1; CUDA_VISIBLE_DEVICES is '0,1'\); ask"
+        MachineError, match=r"3 GPUs wanted, but 2 are visible here \(0, 1; CUDA_VISIBLE_DEVICES is '0,1'\); ask"
     ):
         take_gpus(3, {VISIBLE: "0,1"}, folder=tmp_path)
 

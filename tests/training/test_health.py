@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from titok.training.health import CollapseError, CollapseWarning, CollapseWatch, NonFiniteError, Window
+from titok.training.health import CollapseWarning, CollapseWatch, NonFiniteError, SickRunError, Window
 
 CPU = torch.device("cpu")
 
@@ -88,7 +88,7 @@ def watch_steps(watch: CollapseWatch, used: list[int], every: int, codebook_size
 
 def test_a_collapse_that_lasts_stops_the_run() -> None:
     watch = CollapseWatch(total_steps=400, warmup_steps=50)
-    with pytest.warns(CollapseWarning, match="one code of 64"), pytest.raises(CollapseError, match="codebook_init"):
+    with pytest.warns(CollapseWarning, match="one code of 64"), pytest.raises(SickRunError, match="codebook_init"):
         watch_steps(watch, [1] * 8, every=25)
     assert watch.since == 75, "the warm-up does not count"
 

@@ -17,8 +17,8 @@ from training.toy import ToyBatches, ToyTask, toy_training
 from titok.runtime.signals import STOPPING, Interrupted
 from titok.runtime.weights import load_model
 from titok.training import loop
-from titok.training.checkpoint import StateDirectory, StateMismatchError
-from titok.training.health import CollapseError, CollapseWarning, NonFiniteError
+from titok.training.checkpoint import CheckpointError, StateDirectory
+from titok.training.health import CollapseWarning, NonFiniteError, SickRunError
 from titok.training.loop import train
 
 
@@ -207,7 +207,7 @@ def test_a_non_finite_step_changes_nothing_and_keeps_its_batch(tmp_path: Path) -
 def test_other_settings_do_not_continue_a_run(tmp_path: Path) -> None:
     run(tmp_path, ToyTask(toy_training()))
     longer = toy_training(steps=20)
-    with pytest.raises(StateMismatchError, match=r"config\.training\.steps is 12 there and 20 now"):
+    with pytest.raises(CheckpointError, match=r"config\.training\.steps is 12 there and 20 now"):
         run(tmp_path, ToyTask(longer), training=longer)
 
 
@@ -215,7 +215,7 @@ def test_a_collapsed_codebook_stops_the_run(tmp_path: Path) -> None:
     training = toy_training(steps=60)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)
-        with pytest.raises(CollapseError, match="one code of 16"):
+        with pytest.raises(SickRunError, match="one code of 16"):
             run(tmp_path, ToyTask(training, constant_codes=True), training=training)
 
 

@@ -22,11 +22,12 @@ from training.several import in_processes
 from training.tiny import TASKS, Broken, build
 
 from titok.config.training import Compute, Optimizer
+from titok.errors import MachineError
 from titok.runtime.processes import Place, _is_lost_contact, place
 from titok.runtime.weights import load_model
 from titok.training import checkpoint
 from titok.training.loop import train
-from titok.training.shares import Shares, SharesError
+from titok.training.shares import Shares
 
 NAMES = sorted(TASKS.keys() - {"probe"})
 """A probe is trained by one process: its batch norm looks at the whole batch."""
@@ -194,7 +195,7 @@ def test_passes_cover_a_batch_in_nearly_equal_parts(size: int, micro: int | None
 
 
 def test_a_batch_that_processes_cannot_share_equally_is_refused() -> None:
-    with pytest.raises(SharesError, match=r"batch_size is 8.*3 processes cannot share"):
+    with pytest.raises(MachineError, match=r"batch_size is 8.*3 processes cannot share"):
         Shares.of(build("stage1").settings, Place(0, 3))
 
 

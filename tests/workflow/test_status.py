@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from workflow.sandbox import Done, Sandbox
 
-from titok.config.claim import write_claim
+from titok.config.owner import write_owner
 
 pytestmark = pytest.mark.workflow
 
@@ -25,7 +25,7 @@ def status(sandbox: Sandbox, *words: str) -> Done:
 
 
 def test_before_the_first_job(empty: Sandbox) -> None:
-    write_claim(empty.results, "tiny.yaml")
+    write_owner(empty.results, "tiny.yaml")
     done = status(empty, "results/tiny")
     assert done.status == 0, done.said
     number = sum(empty.plan().rules.values())
@@ -34,7 +34,7 @@ def test_before_the_first_job(empty: Sandbox) -> None:
 
 
 def test_for_a_single_target(empty: Sandbox) -> None:
-    write_claim(empty.results, "tiny.yaml")
+    write_owner(empty.results, "tiny.yaml")
     done = status(empty, "results/tiny", "--target", "table3b")
     assert " 1 make_table" in done.said
     assert "make_figure" not in done.said
@@ -43,14 +43,14 @@ def test_for_a_single_target(empty: Sandbox) -> None:
 def test_a_folder_without_results_is_told(empty: Sandbox, tmp_path: Path) -> None:
     done = status(empty, str(tmp_path))
     assert done.status == 1
-    assert done.said.startswith("titok: ClaimError:")
+    assert done.said.startswith("titok: OwnerError:")
     assert "no workflow has begun there" in done.said
 
 
 def test_results_may_be_a_link_to_another_disk(empty: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
     disk = tmp_path_factory.mktemp("disk")
     (empty.folder / "results").symlink_to(disk)
-    write_claim(empty.results, "tiny.yaml")
+    write_owner(empty.results, "tiny.yaml")
     done = status(empty, "results/tiny")
     assert done.status == 0, done.said
     assert done.said.startswith("0 of ")
@@ -63,7 +63,7 @@ def test_results_may_be_a_link_to_another_disk(empty: Sandbox, tmp_path_factory:
 @pytest.mark.parametrize("name", ["my study.yaml", "a: {b} & $(c)'.yaml", "12"])
 def test_a_study_file_may_be_called_anything(empty: Sandbox, name: str) -> None:
     empty.study_file.rename(empty.folder / name)
-    write_claim(empty.results, name)
+    write_owner(empty.results, name)
     done = status(empty, "results/tiny", "--target", "table3b")
     assert done.status == 0, done.said
     assert " 1 make_table" in done.said

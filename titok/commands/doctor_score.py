@@ -19,8 +19,9 @@ from titok.data.shard_index import split_of
 from titok.data.shards import ShardReader
 from titok.data.streamed import StreamedSet
 from titok.data.transforms import pixels, to_uint8
+from titok.errors import ScoreError
 from titok.evaluation.explanation import CLOSE, Explanation, explain
-from titok.evaluation.findings import ScoreError, rank_findings
+from titok.evaluation.findings import rank_findings
 from titok.evaluation.reference import Reference, load_reference
 from titok.evaluation.samples import Samples
 from titok.evaluation.waterfall import Network, Row, Rule, Waterfall

@@ -14,6 +14,7 @@ from titok.commands.image_output import ImageOutput
 from titok.commands.token_files import generated_names
 from titok.config.load import load_job
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
+from titok.errors import OptionError
 from titok.generation.generate import generate, named_sampler
 from titok.models.generator import MaskGIT
 from titok.models.hub import load
@@ -24,10 +25,6 @@ from titok.runtime.files import write_json
 from titok.runtime.precision import inference
 from titok.runtime.progress import progress
 from titok.runtime.weights import WeightsError
-
-
-class GenerateError(ValueError):
-    """Settings that are missing, or a generator and a tokenizer that do not belong together."""
 
 
 def generate_images(options: argparse.Namespace) -> None:
@@ -68,12 +65,12 @@ def _generator(source: str, config: Path | None, device: torch.device) -> MaskGI
 
 def _tokenizer(options: argparse.Namespace, generator: MaskGIT, device: torch.device) -> ImageTokenizer:
     if options.tokenizer is None:
-        raise GenerateError("images need --tokenizer; without one, write tokens: --output tokens.json")
+        raise OptionError("images need --tokenizer; without one, write tokens: --output tokens.json")
     tokenizer = open_tokenizer(options.tokenizer, options.config, device)
     wanted = (generator.config.num_tokens, generator.config.codebook_size)
     found = (getattr(tokenizer.config, "num_latent_tokens", wanted[0]), codebook_size_of(tokenizer) or wanted[1])
     if wanted != found or is_vae(tokenizer):
-        raise GenerateError(
+        raise OptionError(
             f"the generator makes {wanted[0]} tokens of {wanted[1]} codes, {options.tokenizer} reads {found[0]} of "
             f"{found[1]}; use the tokenizer it was trained with"
         )
@@ -87,7 +84,7 @@ def _sampler(wanted: str | None, generator: MaskGIT) -> Sampler:
     for name, config in PUBLISHED_GENERATORS.items():
         if config == generator.config:
             return PUBLISHED_SAMPLERS[name]
-    raise GenerateError(
+    raise OptionError(
         f"no sampler is published for this generator; name one with --sampler: {', '.join(PUBLISHED_SAMPLERS)} or a "
         f"YAML file with settings"
     )

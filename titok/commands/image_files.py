@@ -15,6 +15,7 @@ from torch import Tensor
 from titok.data.messages import all_of
 from titok.data.pictures import PictureError, to_rgb
 from titok.data.transforms import Rounding, eval_transform, to_uint8
+from titok.errors import TitokError
 from titok.models.hub import load
 from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.system_names import is_hidden, is_system_name
@@ -28,7 +29,7 @@ VQGAN_SIDE = 256
 """A VQGAN takes any size; the MaskGIT-VQGAN was trained on this one."""
 
 
-class ImageFileError(Exception):
+class ImageFileError(TitokError):
     """Image files that cannot be read, or whose results would overwrite each other."""
 
 

@@ -19,15 +19,12 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from titok.errors import MachineError
 from titok.runtime.gpus import VISIBLE, some_gpus, take_gpus
 from titok.runtime.signals import heeded
 
 SHUTDOWN_SECONDS = 240
 """How long torchrun waits for processes that are saving; Slurm may not wait that long (KillWait)."""
-
-
-class LaunchError(Exception):
-    """What is to be started cannot be started in this way."""
 
 
 class Start(NamedTuple):
@@ -42,7 +39,7 @@ def launch(options: argparse.Namespace) -> None:
     if options.verb[:1] == ["--"]:
         del options.verb[0]
     if not options.verb:
-        raise LaunchError("titok launch needs another verb and its options; see titok launch --help")
+        raise MachineError("titok launch needs another verb and its options; see titok launch --help")
     if options.srun:
         start = Start(step_of_slurm(options), {})
     else:
@@ -78,13 +75,13 @@ def processes(options: argparse.Namespace, gpus: list[str], environment: Mapping
     """One process of the verb for each GPU, at least one.
 
     Raises:
-        LaunchError: several processes of a verb that works alone.
+        MachineError: several processes of a verb that works alone.
     """
     count = max(len(gpus), 1)
     here = {VISIBLE: ",".join(gpus)}
     machines = options.nodes if options.in_step else 1
     if count * machines > 1 and options.verb[0] != "train":
-        raise LaunchError(
+        raise MachineError(
             f"titok {options.verb[0]} works in one process, but {machines} x {count} were asked for; set nodes and "
             f"gpus of its kind to 1 in the study's resources"
         )

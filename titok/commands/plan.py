@@ -19,7 +19,7 @@ def plan(options: argparse.Namespace) -> None:
     process = start_snakemake(options.config, [options.target], remaining=options.remaining)
     from titok.config.targets import Targets
     from titok.planning.costs import Costs
-    from titok.planning.rates import PeakShare, find_rates, read_rates
+    from titok.planning.device_rates import PeakShare, find_rates, read_rates
     from titok.planning.show import make_report, markdown
     from titok.reporting.paper import read_paper
     from titok.runtime.files import write_json, write_text

@@ -9,8 +9,8 @@ from titok.config.load import load_study
 from titok.config.targets import Targets
 from titok.reporting.crate import write_crate
 from titok.reporting.figures import make_figure
-from titok.reporting.grids import make_reconstructions, make_samples
 from titok.reporting.outcome import described, make_outcome, read_outcome, summary
+from titok.reporting.pictures import make_reconstructions, make_samples
 from titok.reporting.report import make_report
 from titok.reporting.tables import make_table
 

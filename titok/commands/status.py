@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from titok.config.claim import ClaimError, claimed_study
+from titok.config.owner import OwnerError, owner_of
 from titok.planning.graph import Graph, Job, finish, start_snakemake
 from titok.planning.live import LiveJob, TrainingProgress, live_jobs
 
@@ -28,9 +28,9 @@ def status(options: argparse.Namespace) -> None:
     """Prints how far the study of a results folder is."""
     # Links stay as they are: the project is where `results` is seen, wherever its disk may be.
     results = Path(os.path.abspath(options.results))
-    study_file, folder = Path(claimed_study(results)), results.parent.parent
+    study_file, folder = Path(owner_of(results)), results.parent.parent
     if not (folder / study_file).exists():
-        raise ClaimError(
+        raise OwnerError(
             f"{results} holds results of the study file {study_file}, which is not in {folder}; name the folder "
             f"as it lies in the project (results/<study>), or edit {results / 'study.json'} if the file was renamed"
         )

@@ -11,7 +11,7 @@ from titok.config.absent import absent_files
 from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, dump_yaml, load_study
 from titok.config.study import Study
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.foreseen import require_enough_images
 from titok.runtime.files import write_text
 

@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from titok.data.tokens import TokenError
 from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
 from titok.runtime.files import load_npz, read_json, save_npz, write_json
-
-
-class TokenFileError(ValueError):
-    """A file of tokens that is none, or that another tokenizer wrote."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,11 @@ class TokenFile:
 
     @classmethod
     def open(cls, path: Path) -> TokenFile:
-        """Reads what `save` or `titok generate` wrote; raises `TokenFileError` for another content."""
+        """Reads what `save` or `titok generate` wrote; raises `TokenError` for another content."""
         try:
             found = _of_arrays(load_npz(path, skip=("arr_0",))) if path.suffix == ".npz" else _of_json(read_json(path))
         except (KeyError, TypeError, ValueError) as error:
-            raise TokenFileError(
+            raise TokenError(
                 f"{path} is no file of `titok tokenize` or `titok generate` ({error!r}); write it again"
             ) from error
         if (
@@ -52,20 +49,20 @@ class TokenFile:
             or len(found.codes) != len(found.names)
             or found.codes.dtype.kind not in "iuf"
         ):
-            raise TokenFileError(
+            raise TokenError(
                 f"{path} has codes of shape {found.codes.shape} ({found.codes.dtype}) for {len(found.names)} images; "
                 f"write it again"
             )
         return found
 
     def tensor(self, model: ImageTokenizer, part: slice, where: Path) -> torch.Tensor:
-        """The codes of some images as ``model`` wants them; raises `TokenFileError` unless they are its own."""
+        """The codes of some images as ``model`` wants them; raises `TokenError` unless they are its own."""
         if self.settings is None:
             self._require_shape(model, where)
         elif self.settings != settings_of(model):
             known = self.settings
             differing = sorted(key for key, value in settings_of(model).items() if known.get(key, "nothing") != value)
-            raise TokenFileError(
+            raise TokenError(
                 f"{where} was written by another tokenizer (differing: {', '.join(differing) or 'settings'}); "
                 f"use the one that wrote it"
             )
@@ -74,14 +71,14 @@ class TokenFile:
         size = codebook_size_of(model) or np.iinfo(np.int64).max
         lowest, highest = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
         if lowest < 0 or highest >= size:
-            raise TokenFileError(f"{where} has tokens from {lowest} to {highest}; allowed: 0 to {size - 1}")
+            raise TokenError(f"{where} has tokens from {lowest} to {highest}; allowed: 0 to {size - 1}")
         return torch.from_numpy(self.codes[part].astype(np.int64))
 
     def _require_shape(self, model: ImageTokenizer, where: Path) -> None:
         """Generated tokens name no tokenizer; their number and kind must at least be those of ``model``."""
         wanted = getattr(model.config, "num_latent_tokens", self.codes.shape[1])
         if is_vae(model) or self.codes.ndim != 2 or self.codes.shape[1] != wanted:
-            raise TokenFileError(
+            raise TokenError(
                 f"{where} has generated tokens of shape {self.codes.shape}; this {type(model).__name__} reads {wanted} "
                 f"{'latents' if is_vae(model) else 'tokens'}: use the tokenizer that the generator was trained with"
             )

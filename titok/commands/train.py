@@ -34,6 +34,7 @@ from titok.data.opening import open_images, training_images
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.tokens import TrainingTokens, load_tokens
 from titok.data.views import views_of
+from titok.errors import OptionError
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
 from titok.models.classifier import Classifier
 from titok.models.folder import load_classifier, load_tokenizer, load_vqgan
@@ -53,10 +54,6 @@ from titok.training.stage1 import Stage1Task
 from titok.training.stage2 import Stage2Task
 from titok.training.task import Batches, Task
 from titok.training.utilisation import Utilisation, device_peaks
-
-
-class OptionError(Exception):
-    """A file that the task needs was not given."""
 
 
 class Run(NamedTuple):

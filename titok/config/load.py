@@ -19,6 +19,7 @@ from titok.config.check import check_study
 from titok.config.numbers import PLAIN
 from titok.config.section import Section
 from titok.config.study import Study
+from titok.errors import TitokError
 
 BASES = {"classifier": "classifiers", "tokenizer": "tokenizers", "generator": "generators", "sampler": "samplers"}
 """`defaults.<key>` is the base of every entry of the section it maps to."""
@@ -26,7 +27,7 @@ BASES = {"classifier": "classifiers", "tokenizer": "tokenizers", "generator": "g
 AnySection = TypeVar("AnySection", bound=Section)
 
 
-class ConfigError(Exception):
+class ConfigError(TitokError):
     """A study or job file that cannot be used; the message lists every problem found."""
 
 

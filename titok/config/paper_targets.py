@@ -10,6 +10,7 @@ from typing import get_args
 
 from titok.config.reporting import FigureName, PanelName, TableName
 from titok.config.targets import Targets
+from titok.errors import TitokError
 
 TABLES: tuple[str, ...] = (*get_args(TableName), *get_args(PanelName))
 FIGURES: tuple[str, ...] = get_args(FigureName)
@@ -20,7 +21,7 @@ TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("svg", "png", "csv")
 
 
-class NoSuchTarget(Exception):
+class NoSuchTarget(TitokError):
     """A study does not ask for this table or figure."""
 
 

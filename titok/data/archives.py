@@ -16,14 +16,12 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
+from titok.errors import DataError
+
 BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 2**22
 AGAIN = "the download is incomplete or damaged: fetch the archive again"
 Result = TypeVar("Result")
-
-
-class ArchiveError(Exception):
-    """An archive is missing, truncated, damaged or not what it should be, or a member is refused."""
 
 
 class Member(NamedTuple):
@@ -133,13 +131,13 @@ class UnpackingReader:
         try:
             return step()
         except (OSError, EOFError, zlib.error) as error:
-            raise ArchiveError(f"{self.path} cannot be unpacked ({error}); {AGAIN}") from error
+            raise DataError(f"{self.path} cannot be unpacked ({error}); {AGAIN}") from error
 
 
 def scan_tar(reader: Reader, start: int = 0, end: int | None = None, where: str = "") -> Iterator[Member]:
     """Every regular file of the tar between two positions of a file, in order.
 
-    ``where`` names a tar inside the file for messages. Folders are passed over. Raises ``ArchiveError`` for links,
+    ``where`` names a tar inside the file for messages. Folders are passed over. Raises ``DataError`` for links,
     devices and names that lead out of the archive, for damage, and for a tar without the empty block at its end, which
     is how a truncated one is told from a whole one.
     """
@@ -149,7 +147,7 @@ def scan_tar(reader: Reader, start: int = 0, end: int | None = None, where: str 
     while True:
         block = reader.read(position, min(BLOCK, max(end - position, 0)))
         if len(block) < BLOCK:
-            raise ArchiveError(
+            raise DataError(
                 f"{where} is truncated: it ends at byte {position - start}, where a tar has a header; {AGAIN}"
             )
         if not block.strip(b"\0"):
@@ -158,7 +156,7 @@ def scan_tar(reader: Reader, start: int = 0, end: int | None = None, where: str 
         data, size = position + BLOCK, header.size if long_size is None else long_size
         position = data + -(-size // BLOCK) * BLOCK
         if position > end:
-            raise ArchiveError(
+            raise DataError(
                 f"{where} is truncated: {header.name!r} ends at byte {data + size - start}, but only {end - start} are "
                 f"there; {AGAIN}"
             )
@@ -176,18 +174,18 @@ def scan_tar(reader: Reader, start: int = 0, end: int | None = None, where: str 
 
 
 def open_archive(path: Path) -> int:
-    """A descriptor for reading; raises ``ArchiveError`` when there is no such file."""
+    """A descriptor for reading; raises ``DataError`` when there is no such file."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise ArchiveError(f"{path} cannot be opened ({error.strerror}); correct the path in the study") from error
+        raise DataError(f"{path} cannot be opened ({error.strerror}); correct the path in the study") from error
 
 
 def _header(block: bytes, where: str, position: int) -> tarfile.TarInfo:
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
-        raise ArchiveError(f"{where} is damaged: no tar header at byte {position} ({error}); {AGAIN}") from error
+        raise DataError(f"{where} is damaged: no tar header at byte {position} ({error}); {AGAIN}") from error
 
 
 def _long_header(kind: bytes, data: bytes, where: str) -> dict[str, str]:
@@ -198,10 +196,10 @@ def _long_header(kind: bytes, data: bytes, where: str) -> dict[str, str]:
     while data.strip(b"\0"):
         length, _, rest = data.partition(b" ")
         if not length.isdigit() or not 0 < int(length) <= len(data):
-            raise ArchiveError(f"{where} is damaged: an extended header says {length[:20]!r} for a length; {AGAIN}")
+            raise DataError(f"{where} is damaged: an extended header says {length[:20]!r} for a length; {AGAIN}")
         key, _, value = rest[: int(length) - len(length) - 2].partition(b"=")
         if key.startswith(b"GNU.sparse"):
-            raise ArchiveError(f"{where}: a sparse member is refused; only plain files and folders are read")
+            raise DataError(f"{where}: a sparse member is refused; only plain files and folders are read")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         data = data[int(length) :]
     return found
@@ -210,9 +208,9 @@ def _long_header(kind: bytes, data: bytes, where: str) -> dict[str, str]:
 def _refuse_unsafe(name: str, header: tarfile.TarInfo, where: str) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise ArchiveError(f"{where}: member {name!r} is refused, because its name leads out of the archive")
+        raise DataError(f"{where}: member {name!r} is refused, because its name leads out of the archive")
     if not (header.isdir() or header.isreg()) or header.type == tarfile.GNUTYPE_SPARSE:
-        raise ArchiveError(
+        raise DataError(
             f"{where}: member {name!r} is refused, because it is {_kind(header)}; only files and folders are read"
         )
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from titok.config.data import Cifar10Source
 from titok.data.archives import Member, Reader, UnpackingReader, scan_tar
+from titok.data.checksums import Published, verified
 from titok.data.plain_png import plain_png
 from titok.data.plan import Listing, SourceError
-from titok.data.verified import Published, verified
 
 ARCHIVE = Published("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530")
 SIDE = 32

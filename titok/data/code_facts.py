@@ -10,6 +10,7 @@ from titok.config.data import Dataset, ResizeRule
 from titok.config.model import VQGANModel
 from titok.config.views import StoredCodes, ViewSet
 from titok.data.views import View, views_of
+from titok.errors import TitokError
 from titok.runtime.files import sha256_json
 
 FORMAT = "titok-proxy-codes-1"
@@ -18,7 +19,7 @@ MAX_CODES = 2**16
 Precision = Literal["fp32", "bf16", "tf32"]
 
 
-class CodesError(Exception):
+class CodesError(TitokError):
     """Stored codes that are missing, damaged, incomplete, or codes of something else."""
 
 

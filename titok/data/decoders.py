@@ -16,11 +16,7 @@ from titok.config.training import Decoder
 from titok.data.pictures import is_strip
 from titok.data.shards import ShardReader
 from titok.data.transforms import Crop, crop_pixels, resized_size
-
-
-class DecoderError(Exception):
-    """A decoder that cannot be used here, or whose pixels differ too much."""
-
+from titok.errors import MachineError
 
 Window = Callable[[ShardReader, int, int, int, Crop, ResizeRule], torch.Tensor]
 """(reader, sample, resize, crop S, where, rule) to (3, S, S) uint8."""
@@ -40,7 +36,7 @@ def torchvision_window(
     from torchvision.io import ImageReadMode, decode_image
 
     if rule != "official":
-        raise DecoderError(f"resize_rule is {rule!r}; decoder 'torchvision' knows 'official' only, use 'pillow'")
+        raise MachineError(f"resize_rule is {rule!r}; decoder 'torchvision' knows 'official' only, use 'pillow'")
     if is_strip(*reader.size(index)):  # which torch could only resize as a whole
         return pillow_window(reader, index, resize, crop, where, rule)
     data = torch.from_numpy(np.frombuffer(reader.read(index), dtype=np.uint8).copy())

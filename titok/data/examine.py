@@ -17,6 +17,7 @@ from PIL import Image
 from titok.data.pictures import is_deep, is_strip, to_rgb
 from titok.data.shard_file import EXTENSIONS, ImageHeader, header_of
 from titok.data.shard_index import ShardError
+from titok.errors import TitokError
 
 ODDITIES = {
     "greyscale": "one channel; becomes three equal ones",
@@ -37,7 +38,7 @@ _ORIENTATION = 0x0112
 _SUFFIXES = {"jpg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",)}
 
 
-class UndecodableError(Exception):
+class UndecodableError(TitokError):
     """An image file from which no pixels come out."""
 
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from titok.config.data import Archive, ImageNetSource
 from titok.data.archives import Member, Reader, scan_tar
+from titok.data.checksums import Published, verified
 from titok.data.folder import image_files, list_classes, subfolders
 from titok.data.imagenet_devkit import devkit_labels
 from titok.data.names import is_image_name, name_sample
 from titok.data.plan import Listing, SourceError
-from titok.data.verified import Published, verified
 from titok.runtime.system_names import is_hidden
 
 OFFICIAL: dict[Archive, Published] = {

@@ -14,9 +14,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from titok.data.archives import AGAIN, ArchiveError, scan_tar
+from titok.data.archives import AGAIN, scan_tar
 from titok.data.names import WNID
 from titok.data.plan import SourceError
+from titok.errors import DataError
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
@@ -52,7 +53,7 @@ def _devkit_files(archive: bytes, where: str) -> dict[str, bytes]:
     try:
         tar = _Bytes(Path(where), gzip.decompress(archive))
     except (OSError, EOFError, zlib.error) as error:
-        raise ArchiveError(f"{where} cannot be unpacked ({error}); {AGAIN}") from error
+        raise DataError(f"{where} cannot be unpacked ({error}); {AGAIN}") from error
     wanted = ("meta.mat", GROUND_TRUTH)
     members = {PurePosixPath(member.name).name: member for member in scan_tar(tar)}
     missing = [name for name in wanted if name not in members]

@@ -20,19 +20,12 @@ from torch.multiprocessing.reductions import shared_cache
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from titok.data.shard_index import ShardError
+from titok.errors import MachineError
 from titok.runtime.signals import STOPPING
 
 Request = TypeVar("Request")
 AHEAD = 2
 """Batches that each worker may have ready or in work before they are asked for."""
-
-
-class SampleError(ShardError):
-    """One sample could not be read or prepared; the message begins with its name."""
-
-
-class WorkerError(Exception):
-    """Worker processes that cannot be had, or one that is gone."""
 
 
 def batches_of(requests: Sequence[Request], batch_size: int) -> Iterator[Sequence[Request]]:
@@ -56,12 +49,11 @@ def in_order(
     iterator: when it is exhausted, closed or dropped, or this process dies.
 
     Raises:
-        ShardError: as ``read`` raised it.
-        SampleError: ``read`` failed in another way; names the request by ``name``.
-        WorkerError: ``workers`` is negative, or a worker died (out of memory, killed).
+        ShardError: as ``read`` raised it, or naming the request by ``name``, where it failed in another way.
+        MachineError: ``workers`` is negative, or a worker died (out of memory, killed).
     """
     if workers < 0:
-        raise WorkerError(f"workers is {workers}; allowed: 0 (read in this process) or more")
+        raise MachineError(f"workers is {workers}; allowed: 0 (read in this process) or more")
     return _results(_loader(_Reading(read, name), batches, workers))
 
 
@@ -155,7 +147,7 @@ def _results(loader: DataLoader[Any]) -> Iterator[Any]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise WorkerError(
+        raise MachineError(
             f"a worker process that reads images is gone ({error}); the usual reasons are too little memory or a small "
             f"/dev/shm: use fewer workers, smaller batches, or --workers 0"
         ) from error
@@ -178,7 +170,7 @@ def _started(loader: DataLoader[Any]) -> Iterator[Any]:
 def _error_of(failure: _Failure) -> ShardError:
     if failure.named:
         return ShardError(failure.message)
-    error = SampleError(failure.message)
+    error = ShardError(failure.message)
     error.add_note(failure.trace)
     return error
 

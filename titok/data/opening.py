@@ -6,11 +6,11 @@ from pathlib import Path
 
 from titok.config.data import Dataset
 from titok.config.training import ImageTraining
-from titok.data.decoders import DecoderError
 from titok.data.images import ImageSet, TrainingImages, load_images
 from titok.data.parity import check_decoder
 from titok.data.shard_index import split_of
 from titok.data.streamed import StreamedSet, StreamedTraining
+from titok.errors import MachineError
 
 
 def open_images(index: Path, dataset: Dataset, *, workers: int = 0) -> ImageSet | StreamedSet:
@@ -33,13 +33,13 @@ def training_images(
 ) -> TrainingImages | StreamedTraining:
     """Endless batches of ``images`` for the loop.
 
-    Raises ``DecoderError`` when the settings ask for another decoder than Pillow and it cannot be used, or differs too
+    Raises ``MachineError`` when the settings ask for another decoder than Pillow and it cannot be used, or differs too
     much.
     """
     settings = (crop, training.batch_size, seed, training.random_crop, training.random_flip)
     if isinstance(images, ImageSet):
         if training.decoder != "pillow":
-            raise DecoderError(
+            raise MachineError(
                 f"training.decoder is {training.decoder!r}, but these images are kept in memory and decoded only once; "
                 f"remove it, or set dataset.in_memory: false"
             )

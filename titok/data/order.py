@@ -11,11 +11,8 @@ import functools
 
 import numpy as np
 
+from titok.errors import DataError
 from titok.runtime.seed import derive_seed
-
-
-class OrderError(ValueError):
-    """Sizes that no order of batches exists for."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -36,7 +33,7 @@ def batch_indices(step: int, batch_size: int, size: int, seed: int) -> np.ndarra
     Takes the same time for any step. A batch may span two epochs (several when it is larger than the dataset).
     """
     if size < 1 or batch_size < 1 or step < 0:
-        raise OrderError(
+        raise DataError(
             f"size is {size}, batch_size {batch_size}, step {step}; sizes must be at least 1 and steps at least 0"
         )
     position, end = step * batch_size, (step + 1) * batch_size
@@ -52,11 +49,11 @@ def batch_indices(step: int, batch_size: int, size: int, seed: int) -> np.ndarra
 def rank_slice(batch_size: int, rank: int, world_size: int) -> slice:
     """The contiguous part of a global batch that process ``rank`` of ``world_size`` works on."""
     if batch_size % world_size:
-        raise OrderError(
+        raise DataError(
             f"batch_size is {batch_size}, which {world_size} processes cannot share equally; "
             f"choose a multiple of {world_size}"
         )
     if not 0 <= rank < world_size:
-        raise OrderError(f"rank is {rank}; allowed for {world_size} processes: 0 to {world_size - 1}")
+        raise DataError(f"rank is {rank}; allowed for {world_size} processes: 0 to {world_size - 1}")
     share = batch_size // world_size
     return slice(rank * share, (rank + 1) * share)

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from titok.config.training import Decoder
-from titok.data.decoders import WINDOWS, DecoderError
+from titok.data.decoders import WINDOWS
 from titok.data.loading import batches_of, in_order
 from titok.data.order import permutation
 from titok.data.streamed import StreamedSet
 from titok.data.transforms import centre_of
+from titok.errors import MachineError
 
 LARGEST_MEAN = 0.1
 """Mean absolute difference of an image beyond which training refuses a decoder."""
@@ -63,11 +64,11 @@ def compare_decoders(images: StreamedSet, crop: int, decoder: Decoder, num_image
 
 
 def check_decoder(images: StreamedSet, crop: int, decoder: Decoder) -> None:
-    """Compares a few images; raises ``DecoderError`` when one differs by more than ``LARGEST_MEAN`` on average."""
+    """Compares a few images; raises ``MachineError`` when one differs by more than ``LARGEST_MEAN`` on average."""
     report = compare_decoders(images, crop, decoder, SAMPLE)
     found = report["worst_mean_absolute_difference"]
     if found > LARGEST_MEAN:
-        raise DecoderError(
+        raise MachineError(
             f"decoder {decoder!r} differs from Pillow by {found:.2f} grey levels on average in "
             f"{report['worst_image']}; allowed: {LARGEST_MEAN}. Set training.decoder: pillow; `titok parity` says more"
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from titok.errors import TitokError
+
 _SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
 _SCALED_BY_PILLOW = {"PNG", "PPM"}
 """Formats whose greys of 16 bits some versions of Pillow hand out as mode "I", white being 65535."""
@@ -18,7 +20,7 @@ STRIP = 100
 8000 x 2 pixels. Only what a window needs is resized then, to the same pixels but for a grey level in rare places."""
 
 
-class PictureError(ValueError):
+class PictureError(TitokError, ValueError):
     """A picture whose values have no meaning as colours."""
 
 

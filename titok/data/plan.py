@@ -19,6 +19,7 @@ import numpy as np
 from titok.config.data import Preparation
 from titok.data.keys import keep_apart
 from titok.data.messages import all_of
+from titok.errors import TitokError
 from titok.runtime.files import atomic_path, existing_file, read_json, sha256_json, write_json
 
 FORMAT = "titok-plan-1"
@@ -29,7 +30,7 @@ files."""
 _CHUNK = 2**16
 
 
-class SourceError(Exception):
+class SourceError(TitokError):
     """The images found are not those that the study describes: classes, labels, names or numbers do not fit."""
 
 

@@ -26,13 +26,10 @@ from titok.data.shard_file import shard_name
 from titok.data.shard_index import write_index
 from titok.data.shard_task import Finished, finished, workspace
 from titok.data.shard_workers import write_shards
+from titok.errors import DataError
 from titok.runtime.files import write_json
 
 SPLITS = ("train", "test")
-
-
-class UndecodableImagesError(Exception):
-    """More images cannot be decoded than the study allows; the message names them and their archives."""
 
 
 def prepare(config: Preparation, output: Path, jobs: int = 1) -> None:
@@ -57,7 +54,7 @@ def plan_split(config: Preparation, output: Path, split: str) -> Plan:
 def prepare_part(config: Preparation, output: Path, split: str, part: int, parts: int, jobs: int = 1) -> Path:
     """Makes the shards of part ``part`` (from 1) of ``parts`` with ``jobs`` processes; returns the note it leaves.
 
-    Raises ``UndecodableImagesError`` after the whole part was looked at, so that one run names all of them.
+    Raises ``DataError`` after the whole part was looked at, so that one run names all of them.
     """
     if not 1 <= part <= parts:
         raise SourceError(f"part is {part}/{parts}; allowed: 1/{parts} to {parts}/{parts}")
@@ -154,7 +151,7 @@ def _refuse_excess(config: Preparation, split: str, abouts: list[dict[str, Any]]
         if split == "train"
         else "replace them: scores are not comparable when test images are left out"
     )
-    raise UndecodableImagesError(f"{len(found)} image(s) of split {split!r} cannot be decoded; {remedy}:{lines}")
+    raise DataError(f"{len(found)} image(s) of split {split!r} cannot be decoded; {remedy}:{lines}")
 
 
 def _refuse_emptied(plan: Plan, columns: dict[str, np.ndarray], abouts: list[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from titok.errors import TitokError
 from titok.runtime.files import FileError, load_npz, save_npz
 
 FORMAT = "titok-shards-1"
@@ -21,7 +22,7 @@ REPAIR = "delete the split and prepare the dataset again"
 MAX_KEY_LENGTH = 80
 
 
-class ShardError(Exception):
+class ShardError(TitokError):
     """A shard, its index or a sample is missing, damaged or refused; the message says which and what to do."""
 
 

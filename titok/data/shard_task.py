@@ -15,13 +15,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from titok.data.archives import AGAIN, ArchiveError, open_archive
+from titok.data.archives import AGAIN, open_archive
 from titok.data.cifar10 import Cifar10Images
 from titok.data.examine import ODDITIES, UndecodableError, examine
 from titok.data.parquet import ParquetImages
 from titok.data.plan import Form, Plan, SourceError, name_of
 from titok.data.shard_file import ShardFile, shard_name
 from titok.data.shard_index import Record, columns_of
+from titok.errors import DataError
 from titok.runtime.files import FileError, load_npz, save_npz
 
 FORMAT = "titok-records-2"
@@ -118,7 +119,7 @@ class _ArchiveImages:
         length = int(row["length"])
         data = os.pread(self._descriptors[row["file"]], length, int(row["offset"]))
         if len(data) < length:
-            raise ArchiveError(
+            raise DataError(
                 f"{self._plan.where(row)} needs {length} bytes, {len(data)} are there; the archive was cut short after "
                 f"the plan was made: {AGAIN}, then run `titok prepare plan`"
             )
@@ -141,7 +142,7 @@ class _Cifar10Records:
 def _refuse_changed(plan: Plan) -> None:
     changed = plan.changed_archives()
     if changed:
-        raise ArchiveError(f"{changed[0]} is not the archive that the plan was made for; run `titok prepare plan`")
+        raise DataError(f"{changed[0]} is not the archive that the plan was made for; run `titok prepare plan`")
 
 
 class _FolderImages:

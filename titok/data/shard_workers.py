@@ -14,6 +14,7 @@ from pathlib import Path
 
 from titok.data.plan import Plan, load_plan
 from titok.data.shard_task import open_images, workspace, write_shard
+from titok.errors import MachineError
 from titok.runtime.progress import Progress, progress
 
 if sys.platform == "linux":  # Not a fork server, the newer default: workers watch their parent, this process.
@@ -22,10 +23,6 @@ else:  # Where forking is not safe.
     _CONTEXT = multiprocessing.get_context("spawn")
 _POLL = 0.2
 """Seconds between two looks at the workers."""
-
-
-class WorkerError(Exception):
-    """A process that made shards died."""
 
 
 def write_shards(output: Path, plan: Plan, numbers: Sequence[int], jobs: int = 1, *, images_done: int = 0) -> None:
@@ -65,7 +62,7 @@ def _write_side_by_side(
     if not errors.empty():
         raise errors.get()
     if failed:
-        raise WorkerError(
+        raise MachineError(
             f"a process that made shards ended with status {failed[0]} (-9: perhaps for want of memory); "
             f"what is finished stays: run the step again, with fewer --jobs if that was it"
         )

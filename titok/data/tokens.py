@@ -16,12 +16,13 @@ import torch
 
 from titok.data.order import batch_indices, rank_slice
 from titok.data.views import drawn_views
+from titok.errors import TitokError
 from titok.runtime.files import load_npz, save_npz
 
 _MAX_TOKENS = 2**16
 
 
-class TokenError(ValueError):
+class TokenError(TitokError, ValueError):
     """Tokens that cannot be stored, or a file that holds no tokens."""
 
 

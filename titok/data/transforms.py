@@ -14,16 +14,13 @@ from PIL import Image
 
 from titok.config.data import ResizeRule
 from titok.data.pictures import is_strip
+from titok.errors import DataError
 from titok.runtime.transfers import sent
 
 Rounding = Literal["round", "truncate"]
 
 
 BICUBIC = Image.Resampling.BICUBIC
-
-
-class TransformError(ValueError):
-    """An image or a setting that a transform cannot work with."""
 
 
 class Crop(NamedTuple):
@@ -37,7 +34,7 @@ class Crop(NamedTuple):
 def centre_offset(size: int, crop: int) -> int:
     """First row (or column) of a centred window; halves go to the even neighbour, as the official transform does."""
     if crop > size:
-        raise TransformError(f"crop is {crop}, larger than the {size} pixels of the image; lower it or resize to more")
+        raise DataError(f"crop is {crop}, larger than the {size} pixels of the image; lower it or resize to more")
     return round((size - crop) / 2)
 
 
@@ -84,7 +81,7 @@ def crop_pixels(
     width, height = resized_size(*image.size, resize, rule)
     top, left, flip = where if where is not None else centre_of(width, height, crop)
     if not (0 <= top <= height - crop and 0 <= left <= width - crop):
-        raise TransformError(
+        raise DataError(
             f"a crop of {crop} pixels at top {top}, left {left} leaves the image, which is {width} x {height} after "
             f"resizing to {resize}"
         )
@@ -137,7 +134,7 @@ def adm_centre_crop(image: Image.Image, size: int) -> Image.Image:
 def pixels(image: Image.Image) -> torch.Tensor:
     """(3, H, W) uint8 of an RGB Pillow image."""
     if image.mode != "RGB":
-        raise TransformError(f"image has mode {image.mode!r}; convert it to 'RGB' first")
+        raise DataError(f"image has mode {image.mode!r}; convert it to 'RGB' first")
     # Band by band: Pillow takes its pixels apart faster than numpy transposes them.
     bands = bytearray().join(band.tobytes() for band in image.split())
     return torch.frombuffer(bands, dtype=torch.uint8).view(3, image.height, image.width)
@@ -153,7 +150,7 @@ def to_uint8(images: torch.Tensor, rounding: Rounding) -> torch.Tensor:
     if rounding == "round":
         scaled = scaled.round()
     elif rounding != "truncate":
-        raise TransformError(f"rounding is {rounding!r}; allowed: 'round', 'truncate'")
+        raise DataError(f"rounding is {rounding!r}; allowed: 'round', 'truncate'")
     return scaled.to(torch.uint8)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from titok.config.views import ViewSet
-from titok.data.transforms import Crop, TransformError, centre_offset
+from titok.data.transforms import Crop, centre_offset
+from titok.errors import DataError
 from titok.runtime.seed import derive_seed, generator
 
 Anchor = Literal["top left", "top right", "bottom left", "bottom right", "centre", "random"]
@@ -64,10 +65,10 @@ class View:
     def crops_of(self, width: int, height: int, crop: int, samples: np.ndarray) -> Crops:
         """The windows of images ``samples`` (B,), all of ``width`` x ``height`` pixels.
 
-        Raises ``TransformError`` when the window is larger than the image.
+        Raises ``DataError`` when the window is larger than the image.
         """
         if crop > min(width, height):
-            raise TransformError(f"crop is {crop}, larger than the {width} x {height} pixels of the image; lower it")
+            raise DataError(f"crop is {crop}, larger than the {width} x {height} pixels of the image; lower it")
         if self.anchor == "random":
             top, left, flip = _uniform(derive_seed(self.seed, "view", self.number), samples)
             rows, columns = (np.floor(u * (size - crop + 1)) for u, size in ((top, height), (left, width)))

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from titok.config.evaluation import Allowance
-
-
-class ScoreError(ValueError):
-    """Images that cannot be scored, or whose score would mislead; the message says what was found and what to do."""
+from titok.errors import ScoreError
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from titok.config.training import ImageTraining
 from titok.data.folder import count_folder
 from titok.data.parquet import count_parquet
 from titok.data.plan import SourceError
-from titok.evaluation.findings import Finding, ScoreError, rank_findings, refuse
+from titok.errors import ScoreError
+from titok.evaluation.findings import Finding, rank_findings, refuse
 
 INCEPTION_FEATURES = 2048
 """F of the FID network, as ``InceptionExtractor.feature_dim``, which needs torch to be read."""

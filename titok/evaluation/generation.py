@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from titok.config.evaluation import Evaluation
-from titok.evaluation.findings import ScoreError, rank_findings, refuse
+from titok.errors import ScoreError
+from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import compare_clouds, neighbour_protocol
 from titok.evaluation.reference import Reference
 from titok.evaluation.samples import Samples, inspect_samples

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.reference import Reference
 from titok.evaluation.uncertainty import Side
 from titok.metrics.feature_store import FeatureStore

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from titok.data.transforms import floats_on
 from titok.data.view_rows import RowsOf
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 
 Pooling = Literal["mean", "concatenate"]
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from titok.config.evaluation import Evaluation
 from titok.data.transforms import to_uint8
-from titok.evaluation.findings import ScoreError, rank_findings, refuse
+from titok.errors import ScoreError
+from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import compare_clouds, evenly_spaced, neighbour_protocol
 from titok.evaluation.uncertainty import Side, distance_at_infinity, extrapolation_protocol, frechet_contributions
 from titok.metrics.bootstrap import Interval, bootstrap_intervals

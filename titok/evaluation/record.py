@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from titok.config.section import fingerprint
+from titok.errors import ScoreError
 from titok.runtime.files import write_json
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 Kind = Literal["reconstruction", "linear_probe", "generation", "throughput"]
 PROTOCOL_ID_DIGITS = 12
 _KEYS = {"kind", "study", "subject", "metrics", "protocol", "protocol_id", "provenance"}
-
-
-class RecordError(ValueError):
-    """A score record that is incomplete or contradicts itself."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def score_record(
         intervals: bootstrap intervals of some of the metrics.
 
     Raises:
-        RecordError: a metric is unknown or not finite, or a part is empty.
+        ScoreError: a metric is unknown or not finite, or a part is empty.
     """
     described = {}
     for key, value in metrics.items():
@@ -137,34 +134,34 @@ def check_record(record: Mapping[str, Any], where: str = "score record") -> None
     """Refuses a record that a table could misread.
 
     Raises:
-        RecordError: names the key, what it holds and what is allowed.
+        ScoreError: names the key, what it holds and what is allowed.
     """
     if set(record) != _KEYS:
         missing, extra = sorted(_KEYS - set(record)), sorted(set(record) - _KEYS)
-        raise RecordError(f"{where}: missing keys {missing}, unknown keys {extra}; allowed: {sorted(_KEYS)}")
+        raise ScoreError(f"{where}: missing keys {missing}, unknown keys {extra}; allowed: {sorted(_KEYS)}")
     if record["kind"] not in get_args(Kind):
-        raise RecordError(f"{where}: kind is {record['kind']!r}; allowed: {', '.join(get_args(Kind))}")
+        raise ScoreError(f"{where}: kind is {record['kind']!r}; allowed: {', '.join(get_args(Kind))}")
     for part in ("subject", "metrics", "protocol", "provenance"):
         if not isinstance(record[part], Mapping) or not record[part]:
-            raise RecordError(f"{where}: {part} is {record[part]!r}; give a mapping with at least one entry")
+            raise ScoreError(f"{where}: {part} is {record[part]!r}; give a mapping with at least one entry")
     for key, entry in record["metrics"].items():
         metric = _described(key, where)
         value = entry.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise RecordError(
+            raise ScoreError(
                 f"{where}: metric {key} is {value!r}; only finite numbers are scores, leave out the others"
             )
         label = _label(metric, record["study"], record["protocol"])
         stated = {name: entry.get(name) for name in ("label", "better", "unit")}
         if stated != {"label": label, "better": metric.better, "unit": metric.unit}:
-            raise RecordError(
+            raise ScoreError(
                 f"{where}: metric {key} is described as {stated}; expected label {label!r}, better "
                 f"{metric.better!r}, unit {metric.unit!r}: score again"
             )
         if "interval" in entry:
             _check_interval(entry["interval"], f"{where}: metric {key}")
     if record["protocol_id"] != protocol_id(record["protocol"]):
-        raise RecordError(
+        raise ScoreError(
             f"{where}: protocol_id is {record['protocol_id']!r} but the protocol's is "
             f"{protocol_id(record['protocol'])!r}; the file was edited, score again"
         )
@@ -180,7 +177,7 @@ def _check_interval(interval: Any, where: str) -> None:
         and 0 < interval["coverage"] < 1
     ):
         return
-    raise RecordError(
+    raise ScoreError(
         f"{where} has the interval {interval!r}; allowed: finite low, high (not below it) and coverage (0 to 1)"
     )
 
@@ -193,7 +190,7 @@ def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
 
 def _described(key: str, where: str = "score record") -> Metric:
     if key not in METRICS:
-        raise RecordError(f"{where}: metric {key!r} is unknown; allowed: {', '.join(METRICS)}")
+        raise ScoreError(f"{where}: metric {key!r} is unknown; allowed: {', '.join(METRICS)}")
     return METRICS[key]
 
 
@@ -203,5 +200,5 @@ def _label(metric: Metric, study: str, protocol: Mapping[str, Any]) -> str:
         return metric.label
     extractor = protocol.get("extractor")
     if not isinstance(extractor, Mapping) or "kind" not in extractor:
-        raise RecordError(f"{metric.label} needs protocol['extractor']['kind'] for its label, found {extractor!r}")
+        raise ScoreError(f"{metric.label} needs protocol['extractor']['kind'] for its label, found {extractor!r}")
     return metric.label if extractor["kind"] == "inception" else f"{study}-{metric.label}"

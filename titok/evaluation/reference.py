@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from titok.data.transforms import to_uint8
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.evaluation.neighbours import evenly_spaced
 from titok.evaluation.samples import IMAGES, Samples
 from titok.metrics.features import FeatureExtractor

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from titok.config.evaluation import SampleChecks
-from titok.evaluation.findings import Finding, ScoreError
+from titok.errors import ScoreError
+from titok.evaluation.findings import Finding
 from titok.generation.sample_files import IMAGES, INDEX
 from titok.runtime.files import existing_archive, read_json, sha256_file
 from titok.runtime.npz_rows import read_header

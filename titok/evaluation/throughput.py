@@ -11,7 +11,7 @@ import numpy as np
 from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.sampling import Sampler
 from titok.config.throughput import Throughput
-from titok.evaluation.findings import ScoreError
+from titok.errors import ScoreError
 from titok.generation.sample import SampleBatch
 from titok.generation.schedule import guidance_scales
 from titok.metrics.bootstrap import Interval

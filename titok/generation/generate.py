@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
+from titok.errors import OptionError
 from titok.generation.decode import Trace, decode_tokens
 from titok.generation.guidance import TokenGenerator
 from titok.generation.noise import CounterNoise, NoiseStream
-from titok.generation.sample import SamplingError, check_request
+from titok.generation.sample import check_request
 
 
 def generate(
@@ -33,7 +34,7 @@ def generate(
     ``trace`` sees the tokens of every step.
 
     Raises:
-        SamplingError: an unknown sampler or class, or a generator in training mode.
+        OptionError: an unknown sampler or class, or a generator in training mode.
     """
     if isinstance(sampler, str):
         sampler = named_sampler(sampler)
@@ -50,5 +51,5 @@ def generate(
 def named_sampler(name: str) -> Sampler:
     """The published settings of that name."""
     if name not in PUBLISHED_SAMPLERS:
-        raise SamplingError(f"sampler is {name!r}; allowed: {', '.join(PUBLISHED_SAMPLERS)}, or settings of your own")
+        raise OptionError(f"sampler is {name!r}; allowed: {', '.join(PUBLISHED_SAMPLERS)}, or settings of your own")
     return PUBLISHED_SAMPLERS[name]

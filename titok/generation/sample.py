@@ -11,16 +11,13 @@ import torch
 from torch import Tensor
 
 from titok.config.sampling import Sampler
+from titok.errors import OptionError
 from titok.generation.decode import decode_tokens
 from titok.generation.guidance import TokenGenerator
 from titok.generation.noise import CounterNoise, NoiseStream
 
 Detokenize = Callable[[Tensor], Tensor]
 """Tokens (B, K) to images (B, 3, H, W), values meant for [0, 1] but not clamped."""
-
-
-class SamplingError(ValueError):
-    """Samples that cannot be made as asked for."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,10 @@ class SampleBatch:
 def balanced_labels(num_samples: int, num_classes: int, *, allow_unbalanced: bool = False) -> np.ndarray:
     """Labels (N,) int64: the classes 0..C-1 in order, over and over, as the published 50 samples per class.
 
-    ``allow_unbalanced`` lets the last round stop early instead of raising `SamplingError`.
+    ``allow_unbalanced`` lets the last round stop early instead of raising `OptionError`.
     """
     if num_samples % num_classes and not allow_unbalanced:
-        raise SamplingError(
+        raise OptionError(
             f"num_samples is {num_samples}, which {num_classes} classes do not divide evenly; take a multiple of "
             f"{num_classes}, or pass allow_unbalanced to have the first classes once more than the others"
         )
@@ -79,19 +76,17 @@ def sample_images(
 
 
 def check_request(generator: TokenGenerator, labels: np.ndarray, indices: np.ndarray, batch_size: int) -> None:
-    """Raises `SamplingError` for a generator in training mode, unknown classes and places that do not fit."""
+    """Raises `OptionError` for a generator in training mode, unknown classes and places that do not fit."""
     if getattr(generator, "training", False):
-        raise SamplingError(
-            "the generator is in training mode, so dropout would disturb the samples; call eval() first"
-        )
+        raise OptionError("the generator is in training mode, so dropout would disturb the samples; call eval() first")
     if batch_size < 1:
-        raise SamplingError(f"batch_size is {batch_size}; allowed: 1 or more")
+        raise OptionError(f"batch_size is {batch_size}; allowed: 1 or more")
     if indices.shape != labels.shape:
-        raise SamplingError(f"{len(labels)} labels but {len(indices)} indices; give one index per label")
+        raise OptionError(f"{len(labels)} labels but {len(indices)} indices; give one index per label")
     num_classes = generator.token_space.num_classes
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
-        raise SamplingError(f"label {wrong[0]} is no class of this generator; allowed: 0 to {num_classes - 1}")
+        raise OptionError(f"label {wrong[0]} is no class of this generator; allowed: 0 to {num_classes - 1}")
 
 
 @torch.no_grad()
@@ -109,7 +104,7 @@ def _sample_batch(
     images = detokenize(decode_tokens(generator, on_device[0], sampler, noise, on_device[1]))
     pixels = _to_uint8(images).cpu().numpy()  # waits for the device, so the clock may be read
     if not torch.isfinite(images).all():
-        raise SamplingError(
+        raise OptionError(
             f"samples {indices[0]} to {indices[-1]} contain values that are not finite; "
             f"check the weights, or sample without reduced precision"
         )

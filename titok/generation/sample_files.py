@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from titok.generation.sample import SampleBatch, SamplingError
+from titok.errors import OptionError
+from titok.generation.sample import SampleBatch
 from titok.runtime.files import atomic_path, load_npz, read_json, save_npz, sha256_file, write_json
 from titok.runtime.npz_rows import read_shape
 from titok.runtime.progress import progress
@@ -51,7 +52,7 @@ class SampleParts:
         num_samples: N of the whole set.
 
     Raises:
-        SamplingError: the folder holds something else than samples.
+        OptionError: the folder holds something else than samples.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], num_samples: int) -> None:
@@ -78,7 +79,7 @@ class SampleParts:
         """Adds the samples after the first ``count``, with a progress bar.
 
         Raises:
-            SamplingError: they are not these, or not all that are missing.
+            OptionError: they are not these, or not all that are missing.
         """
         waiting: list[SampleBatch] = []
         is_warm = False
@@ -96,7 +97,7 @@ class SampleParts:
         if waiting:
             self._close(waiting, timed_images, timed_seconds)
         if self.count != self.num_samples:
-            raise SamplingError(
+            raise OptionError(
                 f"expected {self.num_samples} samples, got {self.count}; ask for as many as there are labels"
             )
 
@@ -104,7 +105,7 @@ class SampleParts:
         images = np.concatenate([batch.images for batch in batches])
         index = np.concatenate([batch.indices for batch in batches])
         if not np.array_equal(index, np.arange(self.count, self.count + len(index))):
-            raise SamplingError(f"samples {index[0]} to {index[-1]} came, {self.count} was the next; keep their order")
+            raise OptionError(f"samples {index[0]} to {index[-1]} came, {self.count} was the next; keep their order")
         path = self.folder / f"part-{self.count:06d}.npz"
         timing = np.array([timed_images, timed_seconds])
         labels = np.concatenate([batch.labels for batch in batches])
@@ -170,12 +171,12 @@ def _clear(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise SamplingError(f"{folder} is a file; name a folder for the samples, or a file that ends in .npz")
+        raise OptionError(f"{folder} is a file; name a folder for the samples, or a file that ends in .npz")
     ours = [folder / INDEX, *sorted(folder.glob("part-*.npz"), reverse=True), folder / "identity.json"]
     others = sorted(path.name for path in folder.iterdir() if path not in ours and not _is_passing(path.name))
     if others:
         shown = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
-        raise SamplingError(
+        raise OptionError(
             f"{folder} holds other things than samples ({shown}); nothing was removed: name a new or empty folder"
         )
     for path in ours:

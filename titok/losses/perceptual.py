@@ -37,10 +37,6 @@ MIX_LPIPS, MIX_CONVNEXT = 1.0, 0.1
 """Weights within `lpips+convnext_s`, the released `lpips-convnext_s-1.0-0.1`."""
 
 
-class PerceptualWeightsError(Exception):
-    """Weights of a perceptual network are not given, missing, unreadable or of another network."""
-
-
 SOURCES = {
     "convnext_s": "torchvision's ConvNeXt_Small_Weights.IMAGENET1K_V1 (convnext_small-0c510722.pth)",
     "vgg16": "torchvision's VGG16_Weights.IMAGENET1K_V1 (vgg16-397923af.pth)",
@@ -199,7 +195,7 @@ class FeatureDistance(PerceptualLoss):
 def build_perceptual_loss(config: Perceptual, classifier: Classifier | None = None) -> PerceptualLoss | None:
     """The loss that `config` names, with weights from its files or around `classifier`; None for kind `none`.
 
-    Raises PerceptualWeightsError when the weights it needs are not given or do not fit.
+    Raises WeightsError when the weights it needs are not given or do not fit.
     """
     files = config.weights
     match config.kind:
@@ -216,7 +212,7 @@ def build_perceptual_loss(config: Perceptual, classifier: Classifier | None = No
             )
         case "classifier":
             if classifier is None:
-                raise PerceptualWeightsError(
+                raise WeightsError(
                     f"perceptual kind is 'classifier' but no classifier was given; "
                     f"train {config.classifier!r} first and pass it on"
                 )
@@ -231,20 +227,20 @@ def _unit_length(maps: Tensor) -> Tensor:
 def _read_weights(files: PerceptualWeights, name: str) -> State:
     file: WeightFile | None = getattr(files, name)
     if file is None or not Path(file.path).is_file():
-        raise PerceptualWeightsError(
+        raise WeightsError(
             f"{name}: {'no weight file given' if file is None else f'no file {file.path}'}; needed: {SOURCES[name]}. "
             f"Fetch it once and give its path; nothing is downloaded or drawn at random"
         )
     path = Path(file.path)
     if file.sha256 is not None and sha256_file(path) != file.sha256:
-        raise PerceptualWeightsError(
+        raise WeightsError(
             f"{name}: {path} has SHA-256 {sha256_file(path)}, but weights.{name}.sha256 is {file.sha256}; needed: "
             f"{SOURCES[name]}. Fetch it again, or correct the sum if you know why it changed"
         )
     try:
         return read_weights(path)[0]
     except (FileError, WeightsError) as error:
-        raise PerceptualWeightsError(f"{name}: cannot read {path} ({error}); needed: {SOURCES[name]}") from error
+        raise WeightsError(f"{name}: cannot read {path} ({error}); needed: {SOURCES[name]}") from error
 
 
 def _filled(build: Callable[[], Network], state: State, name: str) -> Network:
@@ -254,5 +250,5 @@ def _filled(build: Callable[[], Network], state: State, name: str) -> Network:
     try:
         network.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
     except (RuntimeError, AttributeError) as error:
-        raise PerceptualWeightsError(f"{name}: the weights do not fit; needed: {SOURCES[name]}. {error}") from error
+        raise WeightsError(f"{name}: the weights do not fit; needed: {SOURCES[name]}. {error}") from error
     return network

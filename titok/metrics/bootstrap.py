@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
-class BootstrapError(ValueError):
-    """Contributions that cannot be resampled."""
+from titok.errors import ScoreError
 
 
 @dataclass(frozen=True)
@@ -45,15 +43,15 @@ def bootstrap_intervals(
         generator: of the drawing, on the CPU.
 
     Raises:
-        BootstrapError: contributions of different lengths, or that are not finite.
+        ScoreError: contributions of different lengths, or that are not finite.
     """
     names = sorted(contributions)
     lengths = {len(contributions[name]) for name in names}
     if len(lengths) != 1 or min(lengths) < 2:
-        raise BootstrapError(f"contributions of {sorted(lengths)} images; all metrics need the same ones, at least 2")
+        raise ScoreError(f"contributions of {sorted(lengths)} images; all metrics need the same ones, at least 2")
     table = torch.stack([contributions[name].detach().double().cpu() for name in names], dim=1)
     if not torch.isfinite(table).all():
-        raise BootstrapError("some contributions are NaN or infinite; look for such features")
+        raise ScoreError("some contributions are NaN or infinite; look for such features")
     table = table - table.mean(dim=0)
     count = len(table)
     shifts = torch.empty(resamples, len(names), dtype=torch.float64)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from titok.errors import ScoreError
 from titok.runtime.elementwise import log2
 
 ENTROPY_EPSILON = 1e-8
 """The official evaluator computes log2(p + 1e-8)."""
-
-
-class CodebookError(ValueError):
-    """Tokens that are no ids of the codebook, or none at all."""
 
 
 class CodebookUse:
@@ -39,17 +36,17 @@ class CodebookUse:
         """(V,) int64: how often each code was seen.
 
         Raises:
-            CodebookError: an id was outside the codebook, or nothing was added.
+            ScoreError: an id was outside the codebook, or nothing was added.
         """
         outside = int(self._counts[-1])
         if outside:
-            raise CodebookError(
+            raise ScoreError(
                 f"{outside} token ids are outside the codebook; allowed: 0 to {self.codebook_size - 1}. "
                 f"The tokens come from another tokenizer, or still hold mask ids"
             )
         counts = self._counts[:-1]
         if not counts.any():
-            raise CodebookError("no tokens were added; pass at least one batch to update() first")
+            raise ScoreError("no tokens were added; pass at least one batch to update() first")
         return counts
 
     @property

@@ -36,7 +36,7 @@ def density_coverage(
         arithmetic: of the distances; null: ``Exact()``.
 
     Raises:
-        ManifoldError: the features disagree in F, a set has no more than k points, or a value is not finite.
+        ScoreError: the features disagree in F, a set has no more than k points, or a value is not finite.
     """
     require_manifolds(references, samples, neighbours)
     balls, covered = balls_and_cover(references, samples, neighbours, arithmetic or Exact())

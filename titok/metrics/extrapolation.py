@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from titok.errors import TitokError
 
-class ExtrapolationError(ValueError):
+
+class ExtrapolationError(TitokError, ValueError):
     """Too few images for a line."""
 
 

@@ -15,14 +15,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from titok.runtime.weights import WeightsError
+
 INCEPTION_SOURCE = (
     "pt_inception-2015-12-05-6726825d.pth (about 91 MiB, SHA-256 starts with 6726825d; published with pytorch-fid and "
     "torch-fidelity)"
 )
-
-
-class ExtractorError(RuntimeError):
-    """A feature network whose weights are missing, altered or of another network, or a name given twice."""
 
 
 class ImageFeatures(NamedTuple):
@@ -109,7 +107,7 @@ class InceptionExtractor:
         resize: how images become 299 x 299; ``clean``: antialiased bicubic in floating point, as clean-fid.
 
     Raises:
-        ExtractorError: the file is missing, is another one than the hash says, or holds no such network.
+        WeightsError: the file is missing, is another one than the hash says, or holds no such network.
     """
 
     reads_classes = False
@@ -139,7 +137,7 @@ class InceptionExtractor:
                 feature_extractor_weights_path=safe_file,
             )
         except RuntimeError as error:
-            raise ExtractorError(
+            raise WeightsError(
                 f"{weights_path} holds another network than InceptionV3 of FID ({error}); expected {INCEPTION_SOURCE}"
             ) from error
         # Set here because torch-fidelity 0.4.0 reads its own setting "float64" as float32.
@@ -171,7 +169,7 @@ class InceptionExtractor:
         pooled, spatial = self._pooled, self._spatial
         self._pooled = self._spatial = self._clean = None
         if pooled is None:
-            raise ExtractorError("torch-fidelity's InceptionV3 did not reach its pooling layer; check its version")
+            raise WeightsError("torch-fidelity's InceptionV3 did not reach its pooling layer; check its version")
         return ImageFeatures(pooled, pooled @ self.network.fc.weight.T, spatial)
 
 
@@ -189,7 +187,7 @@ def clean_resize(images: Tensor, side: int = 299) -> Tensor:
 def _verified_state(path: Path, sha256: str | None) -> tuple[dict[str, Tensor], str]:
     """The tensors of a weights file and its SHA-256, checked before anything in the file is interpreted."""
     if not path.is_file():
-        raise ExtractorError(
+        raise WeightsError(
             f"Inception weights {path} do not exist; put {INCEPTION_SOURCE} there, or set evaluation.extractor.weights "
             f"to where it is"
         )
@@ -198,7 +196,7 @@ def _verified_state(path: Path, sha256: str | None) -> tuple[dict[str, Tensor], 
     stated = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
     expected = sha256 or (stated.group(1) if stated else "")
     if not digest.startswith(expected):
-        raise ExtractorError(
+        raise WeightsError(
             f"Inception weights {path} have SHA-256 {digest}, but {expected} was expected; the file is damaged or "
             f"another one: fetch {INCEPTION_SOURCE} again, or correct evaluation.extractor.sha256"
         )
@@ -206,5 +204,5 @@ def _verified_state(path: Path, sha256: str | None) -> tuple[dict[str, Tensor], 
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         reason = type(error).__name__  # torch's own text is about settings that are not the user's
-        raise ExtractorError(f"{path} is no PyTorch weights file ({reason}); expected {INCEPTION_SOURCE}") from error
+        raise WeightsError(f"{path} is no PyTorch weights file ({reason}); expected {INCEPTION_SOURCE}") from error
     return state, digest

@@ -14,14 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from titok.errors import ScoreError
 from titok.runtime.elementwise import sqrt
 
 NEGATIVE_TOLERANCE = 1e-6
 """A covariance may have eigenvalues down to this fraction of its largest below zero (float32 files do)."""
-
-
-class FrechetError(ValueError):
-    """Moments that no pair of normal distributions can have."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Normal:
         """From a mean (F,) and a covariance (F, F), which may be rank-deficient; ``which`` names them in errors.
 
         Raises:
-            FrechetError: shapes differ, a value is not finite, or the covariance has a truly negative eigenvalue.
+            ScoreError: shapes differ, a value is not finite, or the covariance has a truly negative eigenvalue.
         """
         mean, covariance = checked_moments(mu, sigma, which)
         return cls(mean, covariance, factor(covariance, which))
@@ -60,10 +57,10 @@ class Normal:
         """The squared 2-Wasserstein distance.
 
         Raises:
-            FrechetError: the two have different numbers of features.
+            ScoreError: the two have different numbers of features.
         """
         if self.mean.shape != other.mean.shape:
-            raise FrechetError(
+            raise ScoreError(
                 f"the first moments have {len(self.mean)} features and the second {len(other.mean)}; they must agree"
             )
         mean, covariance, root = (part.to(self.mean.device) for part in (other.mean, other.covariance, other.factor))
@@ -83,23 +80,21 @@ def frechet_distance(
         sigma1, sigma2: covariances (F, F); may be rank-deficient.
 
     Raises:
-        FrechetError: shapes differ, a value is not finite, or a covariance has a truly negative eigenvalue.
+        ScoreError: shapes differ, a value is not finite, or a covariance has a truly negative eigenvalue.
     """
     return Normal.of(mu1, sigma1, "first").distance(Normal.of(mu2, sigma2, "second"))
 
 
 def checked_moments(mu: Tensor | np.ndarray, sigma: Tensor | np.ndarray, which: str) -> tuple[Tensor, Tensor]:
-    """Mean (F,) and symmetric covariance (F, F) in float64; `which` names them in the errors, as `FrechetError`."""
+    """Mean (F,) and symmetric covariance (F, F) in float64; `which` names them in the errors, as `ScoreError`."""
     mean = torch.as_tensor(mu).to(torch.float64)
     covariance = torch.as_tensor(sigma).to(torch.float64)
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
-        raise FrechetError(
+        raise ScoreError(
             f"the {which} moments have shapes {tuple(mean.shape)} and {tuple(covariance.shape)}; allowed: (F,), (F, F)"
         )
     if not (torch.isfinite(mean).all() and torch.isfinite(covariance).all()):
-        raise FrechetError(
-            f"the {which} moments are not finite; look for NaN or infinity in the features they come from"
-        )
+        raise ScoreError(f"the {which} moments are not finite; look for NaN or infinity in the features they come from")
     return mean, (covariance + covariance.T) / 2
 
 
@@ -112,7 +107,7 @@ def factor(covariance: Tensor, which: str) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     largest = values[-1].clamp_min(0)
     if values[0] < -NEGATIVE_TOLERANCE * largest or values[-1] < 0:
-        raise FrechetError(
+        raise ScoreError(
             f"the {which} covariance has the negative eigenvalue {values[0].item():.3g} (largest "
             f"{values[-1].item():.3g}); it is no covariance matrix: check the file or the order of the arguments"
         )

@@ -13,14 +13,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from titok.errors import ScoreError
 from titok.runtime.elementwise import log
 
 OFFICIAL_EPSILON = 1e-16
 ADM_SPLIT_SIZE = 5000
-
-
-class InceptionScoreError(ValueError):
-    """Logits that give no score."""
 
 
 class InceptionScore:
@@ -54,10 +51,10 @@ class InceptionScore:
         """Adds the logits (B, C) of the next images.
 
         Raises:
-            InceptionScoreError: the logits do not have C columns.
+            ScoreError: the logits do not have C columns.
         """
         if logits.ndim != 2 or logits.shape[1] != self.num_classes:
-            raise InceptionScoreError(f"logits have shape {tuple(logits.shape)}; allowed: (batch, {self.num_classes})")
+            raise ScoreError(f"logits have shape {tuple(logits.shape)}; allowed: (batch, {self.num_classes})")
         logits = logits.detach().to(self.device, torch.float64)
         while len(logits):
             part, logits = self._split_off(logits)
@@ -83,15 +80,15 @@ class InceptionScore:
         """The score, between 1 and C; the mean over splits.
 
         Raises:
-            InceptionScoreError: no logits were added, or some were not finite.
+            ScoreError: no logits were added, or some were not finite.
         """
         if not self._counts:
-            raise InceptionScoreError("no logits were added; pass at least one batch to update() first")
+            raise ScoreError("no logits were added; pass at least one batch to update() first")
         counts, marginals = self._marginals()
         divergences = torch.stack(self._negentropy_sums) / counts - self._negentropy(marginals)
         score = float(divergences.exp().mean())
         if not math.isfinite(score):
-            raise InceptionScoreError("some logits are NaN or infinite; look for such pixels in the images")
+            raise ScoreError("some logits are NaN or infinite; look for such pixels in the images")
         return score
 
     def influences(self, logits: Iterable[Tensor]) -> Tensor:

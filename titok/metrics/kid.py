@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from titok.errors import ScoreError
+
 DEGREE = 3
-
-
-class KernelError(ValueError):
-    """Features that give no kernel distance."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +40,20 @@ def kernel_distance(
         seed: of the drawing; 2020 is torch-fidelity's.
 
     Raises:
-        KernelError: the features disagree in F, a set is smaller than a subset, or a value is not finite.
+        ScoreError: the features disagree in F, a set is smaller than a subset, or a value is not finite.
     """
     for name, features in (("samples", samples), ("references", references)):
         if features.ndim != 2 or features.shape[1] != references.shape[1]:
-            raise KernelError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
+            raise ScoreError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
         if not 2 <= subset_size <= len(features):
-            raise KernelError(
+            raise ScoreError(
                 f"subset_size is {subset_size} for {len(features)} {name}; allowed: 2 to the smaller set's size"
             )
     draws = np.random.RandomState(seed)
     distances = torch.stack([_distance_of_drawn(samples, references, subset_size, draws) for _ in range(subsets)])
     mean, std = float(distances.mean()), float(distances.std(correction=0))
     if not math.isfinite(mean):
-        raise KernelError("some features are NaN or infinite; look for such pixels in the images")
+        raise ScoreError("some features are NaN or infinite; look for such pixels in the images")
     return KernelDistance(mean, std)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from titok.errors import ScoreError
 from titok.runtime.elementwise import squared_distances
 
 BLOCK_ROWS = 1024
@@ -20,10 +21,6 @@ BLOCK_ROWS = 1024
 ROUNDING = 1e-12
 """Of the squares that a squared distance is the difference of: what rounding may add to it or take away. Distances that
 close are equal: copies of a feature are at distance 0, and two pairs of the same two features equally far."""
-
-
-class ManifoldError(ValueError):
-    """Features that span no manifold."""
 
 
 class Tile(NamedTuple):
@@ -82,17 +79,15 @@ def require_manifolds(references: Tensor, samples: Tensor, neighbours: int) -> N
     """Refuses sets that span none.
 
     Raises:
-        ManifoldError: the features disagree in F, a set has no more than k points, or a value is not finite.
+        ScoreError: the features disagree in F, a set has no more than k points, or a value is not finite.
     """
     for name, features in (("references", references), ("samples", samples)):
         if features.ndim != 2 or features.shape[1] != references.shape[1]:
-            raise ManifoldError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
+            raise ScoreError(f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]})")
         if len(features) <= neighbours:
-            raise ManifoldError(
-                f"{name} are {len(features)}, but {neighbours} neighbours need at least {neighbours + 1}"
-            )
+            raise ScoreError(f"{name} are {len(features)}, but {neighbours} neighbours need at least {neighbours + 1}")
         if not torch.isfinite(features).all():
-            raise ManifoldError(f"some features of the {name} are NaN or infinite")
+            raise ScoreError(f"some features of the {name} are NaN or infinite")
 
 
 def squared_radii(points: Tensor, neighbours: int, arithmetic: Arithmetic) -> Tensor:

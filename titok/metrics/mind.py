@@ -12,14 +12,11 @@ import math
 import torch
 from torch import Tensor
 
+from titok.errors import ScoreError
 from titok.runtime.elementwise import sqrt
 
 DIRECTIONS_AT_ONCE = 64
 """Directions whose values are sorted together: 2 x 26 MB for 50,000 images."""
-
-
-class MindError(ValueError):
-    """Features that give no Monge Inception Distance."""
 
 
 def monge_inception_distance(samples: Tensor, references: Tensor, directions: int = 1000, seed: int = 2020) -> float:
@@ -32,11 +29,11 @@ def monge_inception_distance(samples: Tensor, references: Tensor, directions: in
         seed: of the drawing; 2020 is torch-fidelity's.
 
     Raises:
-        MindError: the features disagree in F, a set is empty, or a value is not finite.
+        ScoreError: the features disagree in F, a set is empty, or a value is not finite.
     """
     for name, features in (("samples", samples), ("references", references)):
         if features.ndim != 2 or features.shape[1] != references.shape[1] or len(features) == 0:
-            raise MindError(
+            raise ScoreError(
                 f"{name} have shape {tuple(features.shape)}; allowed: (N, {references.shape[-1]}), N at least 1"
             )
     draws = torch.Generator("cpu").manual_seed(seed)
@@ -45,7 +42,7 @@ def monge_inception_distance(samples: Tensor, references: Tensor, directions: in
     costs = moving_costs(first, second, unit_directions(directions, samples.shape[1], draws).to(samples.device))
     distance = 3 * samples.shape[1] * float(costs.mean())
     if not math.isfinite(distance):
-        raise MindError("some features are NaN or infinite; look for such pixels in the images")
+        raise ScoreError("some features are NaN or infinite; look for such pixels in the images")
     return distance
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
-class MomentsError(ValueError):
-    """Features that cannot be summed up, or too few of them."""
+from titok.errors import ScoreError
 
 
 class Moments:
@@ -35,10 +33,10 @@ class Moments:
         """Adds a batch of features (B, F) of any floating type.
 
         Raises:
-            MomentsError: the batch does not have F columns.
+            ScoreError: the batch does not have F columns.
         """
         if features.ndim != 2 or features.shape[1] != self.dim:
-            raise MomentsError(f"features have shape {tuple(features.shape)}; allowed: (batch, {self.dim})")
+            raise ScoreError(f"features have shape {tuple(features.shape)}; allowed: (batch, {self.dim})")
         if features.shape[0] == 0:
             return
         batch = features.detach().to(self._mean.device, torch.float64)
@@ -50,10 +48,10 @@ class Moments:
         """Adds everything another instance has seen.
 
         Raises:
-            MomentsError: the two have different numbers of features.
+            ScoreError: the two have different numbers of features.
         """
         if other.dim != self.dim:
-            raise MomentsError(f"cannot merge moments of {other.dim} features into moments of {self.dim}")
+            raise ScoreError(f"cannot merge moments of {other.dim} features into moments of {self.dim}")
         if other.count:
             device = self._mean.device
             self._combine(other.count, other._mean.to(device), other._scatter.to(device))
@@ -70,13 +68,13 @@ class Moments:
         """(F,) float64.
 
         Raises:
-            MomentsError: nothing was added, or a feature was not finite.
+            ScoreError: nothing was added, or a feature was not finite.
         """
         if self.count == 0:
-            raise MomentsError("no features were added; pass at least one batch to update() first")
+            raise ScoreError("no features were added; pass at least one batch to update() first")
         if not torch.isfinite(self._mean).all():
             bad = int((~torch.isfinite(self._mean)).sum())
-            raise MomentsError(
+            raise ScoreError(
                 f"{bad} of {self.dim} features are not finite in some image; look for NaN or infinity in the images "
                 f"or for overflow in the feature network"
             )
@@ -87,8 +85,8 @@ class Moments:
         """(F, F) float64, unbiased (divided by n - 1).
 
         Raises:
-            MomentsError: fewer than two images were added.
+            ScoreError: fewer than two images were added.
         """
         if self.count < 2:
-            raise MomentsError(f"a covariance needs at least 2 images, but {self.count} were added")
+            raise ScoreError(f"a covariance needs at least 2 images, but {self.count} were added")
         return self._scatter / (self.count - 1)

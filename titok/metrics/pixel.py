@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from titok.errors import ScoreError
 from titok.runtime.elementwise import log10
 
 PSNR_CEILING = 100.0
@@ -20,10 +21,6 @@ ROUNDING = 1e-9
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 SSIM_K1, SSIM_K2 = 0.01, 0.03
-
-
-class PixelError(ValueError):
-    """Images that cannot be compared."""
 
 
 class PixelSpread:
@@ -37,7 +34,7 @@ class PixelSpread:
         """Images and what came back of them, both (B, C, H, W).
 
         Raises:
-            PixelError: the shapes differ.
+            ScoreError: the shapes differ.
         """
         _check(images, restored)
         own = images.double()
@@ -62,7 +59,7 @@ def psnr(images: Tensor, references: Tensor, data_range: float = 1.0) -> Tensor:
     """Peak signal-to-noise ratio of each image in dB, (B,) float64; at most ``PSNR_CEILING``.
 
     Raises:
-        PixelError: the shapes differ.
+        ScoreError: the shapes differ.
     """
     _check(images, references)
     error = (images.double() - references.double()).square().flatten(1).mean(dim=1)
@@ -78,7 +75,7 @@ def ssim(images: Tensor, references: Tensor, data_range: float = 1.0) -> Tensor:
     size that fits (sigma stays), so that such images are compared with few or one position; see :func:`ssim_window`.
 
     Raises:
-        PixelError: the shapes differ.
+        ScoreError: the shapes differ.
     """
     _check(images, references)
     height, width = images.shape[2:]
@@ -123,7 +120,7 @@ def _band(kernel: Tensor, side: int) -> Tensor:
 
 def _check(images: Tensor, references: Tensor) -> None:
     if images.shape != references.shape or images.ndim != 4:
-        raise PixelError(
+        raise ScoreError(
             f"images have shape {tuple(images.shape)} and references {tuple(references.shape)}; "
             f"both must be the same (B, C, H, W)"
         )

@@ -34,7 +34,7 @@ def precision_recall(
         arithmetic: of the distances; null: ``Exact()``. ADM's is ``titok.metrics.adm_distances.Float16Blocks()``.
 
     Raises:
-        ManifoldError: the features disagree in F, a set has no more than k points, or a value is not finite.
+        ScoreError: the features disagree in F, a set has no more than k points, or a value is not finite.
     """
     require_manifolds(references, samples, neighbours)
     found_real, found_fake = inside(references, samples, neighbours, arithmetic or Exact())

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from titok.config.model import PUBLISHED_SIZES, TokenizerModel, TransformerSize, VQGANModel
+from titok.errors import TitokError
 
 _TRANSFORMER = re.compile(r"^(encoder|decoder)\.")
 """Keys that the table applies to: TiTok's own transformers, not `pixel_decoder.` or `quantize.`."""
@@ -47,7 +48,7 @@ _SETTINGS = {
 """Settings that only have another name: published, ours."""
 
 
-class PublishedFormatError(ValueError):
+class PublishedFormatError(TitokError, ValueError):
     """Weights or settings that the published format cannot express, or that would silently change its results."""
 
 

@@ -10,19 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from titok.config.model import TokenizerModel
+from titok.errors import ModelError
 from titok.models.backbone import scaled_normal
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
 from titok.models.quantizer import GaussianPosterior, Quantized, VectorQuantizer
 from titok.models.vqgan import VQGAN, VQGANDecoder, to_grid
-
-
-class ImageShapeError(ValueError):
-    """Images of another shape than the tokenizer was built for."""
-
-
-class TokenizerKindError(TypeError):
-    """An operation that this kind of tokenizer does not have."""
 
 
 class PixelCodebook(nn.Module):
@@ -72,7 +65,7 @@ class TiTok(nn.Module):
         """Images to latents (B, K, E) before quantisation, or to moments (B, K, 2E) for a vae."""
         size = self.config.image_size
         if images.shape[1:] != (3, size, size):
-            raise ImageShapeError(
+            raise ModelError(
                 f"images have shape {tuple(images.shape)}, this tokenizer needs (B, 3, {size}, {size}); "
                 f"resize and crop them first, or set image_size"
             )
@@ -86,9 +79,7 @@ class TiTok(nn.Module):
     def proxy_logits(self, z_quantized: Tensor) -> Tensor:
         """Latents (B, K, E) to logits (B, P, V_proxy) over the proxy VQGAN's codes, raster order."""
         if self.config.head != "proxy_codes":
-            raise TokenizerKindError(
-                "proxy_logits needs head 'proxy_codes', this tokenizer has head 'pixels'; use decode"
-            )
+            raise ModelError("proxy_logits needs head 'proxy_codes', this tokenizer has head 'pixels'; use decode")
         return self.decoder(z_quantized)
 
     def logits_to_images(self, logits: Tensor) -> Tensor:
@@ -136,7 +127,7 @@ class TiTok(nn.Module):
     def adopt_pixel_decoder(self, vqgan: VQGAN) -> None:
         """Copies the codebook and the decoder of the proxy VQGAN, the start of the pixel decoder in stage 2."""
         if self.config.vqgan != vqgan.config:
-            raise TokenizerKindError(
+            raise ModelError(
                 f"the VQGAN's settings are {vqgan.config!r}, the tokenizer's `vqgan` is {self.config.vqgan!r}; "
                 f"they must be equal"
             )
@@ -161,6 +152,6 @@ class TiTok(nn.Module):
 
     def _require(self, kind: str, operation: str) -> None:
         if self.config.kind != kind:
-            raise TokenizerKindError(
+            raise ModelError(
                 f"{operation} exists for tokenizers of kind {kind!r} only, this one is {self.config.kind!r}"
             )

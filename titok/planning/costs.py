@@ -10,11 +10,11 @@ from titok.config.cluster import resources_of
 from titok.config.paper_targets import available, target_files
 from titok.config.rows import PROXY_TOKENIZER, Row
 from titok.config.targets import Targets
+from titok.planning.covered import verified_numbers
+from titok.planning.device_rates import Rates
 from titok.planning.graph import Graph, Job
-from titok.planning.rates import Rates
-from titok.planning.schedule import wall_seconds
 from titok.planning.storage import Storage, storage_of
-from titok.planning.verified import verified_numbers
+from titok.planning.wall_time import wall_seconds
 from titok.planning.work import TRAINING_RULES, Work, work_of
 from titok.reporting.paper import Paper
 

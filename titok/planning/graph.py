@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from titok.errors import TitokError
+
 SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
 
 _JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
 _LAST_LINES = 12
 
 
-class PlanError(Exception):
+class PlanError(TitokError):
     """A study that cannot be planned."""
 
 

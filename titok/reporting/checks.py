@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from titok.errors import TitokError
 from titok.reporting.collect import FOLDERS, Scores
 from titok.reporting.judgement import ROUNDING
 
@@ -48,7 +49,7 @@ class Check:
     files: Sequence[str]
 
 
-class ChecksFailed(Exception):
+class ChecksFailed(TitokError):
     """At least one property does not hold; the message names each, with its value."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from titok.errors import TitokError
 from titok.reporting.collect import MissingScore, Scores
 from titok.reporting.judgement import Judgement, Seeds
 from titok.reporting.layouts import LAYOUTS
@@ -30,7 +31,7 @@ Facts = Mapping[str, Mapping[str, float]]
 """Model -> what was measured on it."""
 
 
-class _NotCheckableError(Exception):
+class _NotCheckableError(TitokError):
     """A claim rests on a number that nobody is sure of."""
 
 

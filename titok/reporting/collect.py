@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from titok.errors import ScoreError, TitokError
 from titok.reporting.once import Once
 from titok.reporting.speeds import give_speeds
 from titok.runtime.files import read_json
@@ -35,16 +36,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 """Kind of a record -> what tables find it by, beside its seed."""
 
 
-class ScoreError(Exception):
-    """A score record that cannot be read."""
-
-
-class MissingScore(Exception):
+class MissingScore(TitokError):
     """A row, figure or check needs a score that is not among the files given."""
-
-
-class ProtocolMismatch(Exception):
-    """Numbers measured in two ways were about to stand in one column."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +141,7 @@ class Scores:
         """Refuses records measured in two ways.
 
         Raises:
-            ProtocolMismatch: names a file of each protocol, and every key in which they differ.
+            ScoreError: names a file of each protocol, and every key in which they differ.
         """
         first_of = records.drop_duplicates("protocol_id")
         if len(first_of) < 2:
@@ -157,7 +150,7 @@ class Scores:
         a, b = self.protocols[one["protocol_id"]], self.protocols[other["protocol_id"]]
         different = [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
         listed = "; ".join(f"{key}: {a.get(key)!r} and {b.get(key)!r}" for key in different)
-        raise ProtocolMismatch(
+        raise ScoreError(
             f"column {column!r} would mix two protocols: {one['file']} ({one['protocol_id']}) and {other['file']} "
             f"({other['protocol_id']}) differ in {listed}; score both the same way, or show them in two tables"
         )
@@ -187,8 +180,8 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
 
     Raises:
         ScoreError: a record lacks a part, or calls a metric otherwise than the records before it.
-        SpeedMismatch: sampling speeds were measured in two ways.
-        GivenTwice: two records are of the same thing.
+        ScoreError: sampling speeds were measured in two ways.
+        ScoreError: two records are of the same thing.
     """
     rows: list[dict[str, Any]] = []
     intervals: dict[tuple[str, str], BootstrapInterval] = {}

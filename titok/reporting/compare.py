@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from titok.errors import ScoreError
 from titok.reporting.noise import ENOUGH_SEEDS, difference_interval, strays
 from titok.reporting.numbers import SUMS, Number, Run, What
 
@@ -19,10 +20,6 @@ GOOD: frozenset[Verdict] = frozenset({"equal", "within noise"})
 ROUNDING = 1e-6
 """Relative; networks compute in float32, whose numbers are 1e-7 apart."""
 _METRICS_BEYOND_CHANCE = 3
-
-
-class CompareError(Exception):
-    """Two runs that cannot be held against each other."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +101,12 @@ def compare_runs(a: Run, b: Run, follows: Mapping[str, str]) -> list[Difference]
         follows: metric -> what its values follow (``titok.evaluation.record.Metric``): counts have no noise.
 
     Raises:
-        CompareError: the runs share nothing.
+        ScoreError: the runs share nothing.
     """
     a, b = _without_lonely_sums(a, b)
     sides = _sides(a), _sides(b)
     if not sides[0].keys() & sides[1].keys():
-        raise CompareError(
+        raise ScoreError(
             f"{a.name} (study {a.study!r}) and {b.name} (study {b.study!r}) share nothing that was measured: the first "
             f"has {_some(a)}, the second {_some(b)}; give two runs of one study, or of studies that name things alike"
         )

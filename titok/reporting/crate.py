@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from titok.errors import ScoreError
 from titok.runtime.files import atomic_path, read_json
 from titok.runtime.system_names import is_hidden
 
@@ -33,10 +34,6 @@ LOGS = ("manifest.json", "metrics.jsonl", "config.json")
 WORKFLOW = ("Snakefile", "workflow", "config/paper.csv", "config/claims.yaml", "requirements.lock", "environment.yml")
 
 
-class CrateError(Exception):
-    """A study that is not finished, or a library that is missing."""
-
-
 def write_crate(
     results: Path,
     study_file: Path,
@@ -52,12 +49,12 @@ def write_crate(
     ``root`` is the checkout that the workflow's files come from. ``with_models`` adds every model's weights.
 
     Raises:
-        CrateError: the study has no report yet, ``root`` is no checkout, or the library is not installed.
+        ScoreError: the study has no report yet, ``root`` is no checkout, or the library is not installed.
     """
     if not (results / "report.html").exists():
-        raise CrateError(f"{results} has no report.html: finish the study first (snakemake says what is missing)")
+        raise ScoreError(f"{results} has no report.html: finish the study first (snakemake says what is missing)")
     if missing := [name for name in ("CITATION.cff", *WORKFLOW) if not (root / name).exists()]:
-        raise CrateError(
+        raise ScoreError(
             f"{root} has no {', no '.join(missing)}: a crate holds the workflow, too; run titok crate in the project's "
             f"folder"
         )
@@ -85,7 +82,7 @@ def _empty_crate() -> ROCrate:
     try:
         from rocrate.rocrate import ROCrate
     except ImportError as error:
-        raise CrateError("crates need the package rocrate: pip install -e '.[crate]'") from error
+        raise ScoreError("crates need the package rocrate: pip install -e '.[crate]'") from error
     return ROCrate()
 
 

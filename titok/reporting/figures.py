@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
+from titok.reporting.bits import rates
 from titok.reporting.cells import DISPLAYS, heading
 from titok.reporting.collect import MissingScore, Scores, read_scores, statistic
 from titok.reporting.curves import training_curves
 from titok.reporting.grid import PANELS, curve, grid_frame, paper_points, size_name
 from titok.reporting.labels import place_labels
 from titok.reporting.paper import Paper, read_paper
-from titok.reporting.rates import rates
 from titok.reporting.style import Drawing, figure_style, finish, look, new_axes, outside_legend, save
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def make_figure(
 
     Args:
         name: `figure4`, `figure2`, `rates`, `classifier_accuracy`, `codebook` or `training_curves`; the image grids are
-            in ``titok.reporting.grids``.
+            in ``titok.reporting.pictures``.
 
     Raises:
         MissingScore: the study does not ask for the figure, or a score it shows is not among the files.

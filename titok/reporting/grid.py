@@ -57,7 +57,7 @@ def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame
 
     Raises:
         MissingScore: a place of the grid has no score.
-        ProtocolMismatch: one metric was measured in two ways.
+        ScoreError: one metric was measured in two ways.
     """
     wanted = [(metric, kind) for metric, kind, panel, _ in PANELS if panel in panels]
     if "a" in panels:

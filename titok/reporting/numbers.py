@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from titok.reporting.collect import ScoreError, flatten, read_score
+from titok.errors import ScoreError
+from titok.reporting.collect import flatten, read_score
 from titok.reporting.digests import SAMPLE_ARRAYS, TOKEN_ARRAYS, digest_arrays, digest_weights
 from titok.runtime.files import read_json
 

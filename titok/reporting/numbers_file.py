@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from titok.errors import ScoreError
 from titok.reporting.numbers import SUMS, Key, Number, Run, What
 from titok.runtime.files import existing_file, write_text
 
@@ -22,10 +23,6 @@ _COLUMNS = (
     "kind", "name", "stage", "sampler", "seed", "metric", "value", "low", "high", "protocol_id", "size",
     "num_latent_tokens",
 )  # fmt: skip
-
-
-class NumbersError(Exception):
-    """A file that is no file of numbers, or a damaged one."""
 
 
 def write_numbers(path: Path, run: Run, lock_sha256: str | None = None) -> None:
@@ -46,7 +43,7 @@ def read_numbers(path: Path) -> Run:
 
     Raises:
         FileError: the file is missing.
-        NumbersError: it is no such file; names the line.
+        ScoreError: it is no such file; names the line.
     """
     lines = existing_file(path).read_text(encoding="utf-8", errors="replace").splitlines()
     comments = [line for line in lines if line.startswith("# ")]
@@ -58,7 +55,7 @@ def read_numbers(path: Path) -> Run:
     except (IndexError, ValueError, KeyError, TypeError):
         is_ours = False
     if not is_ours:
-        raise NumbersError(
+        raise ScoreError(
             f"{path} is no file of numbers (its first line is not '# about' with format {FORMAT}, or its columns are "
             f"others); give a file that `titok numbers` wrote, or a results folder"
         )
@@ -78,9 +75,9 @@ def _fill(run: Run, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
             facts |= {"num_latent_tokens": int(row["num_latent_tokens"])} if row["num_latent_tokens"] else {}
         except (ValueError, TypeError, KeyError) as error:
             shown = ",".join(str(cell) for cell in row.values())
-            raise NumbersError(f"{path}: the line {shown!r} cannot be read ({error}); write the file again") from None
+            raise ScoreError(f"{path}: the line {shown!r} cannot be read ({error}); write the file again") from None
         if key in run.numbers:
-            raise NumbersError(f"{path}: {key.metric} of {what}, seed {key.seed}, is there twice; write the file again")
+            raise ScoreError(f"{path}: {key.metric} of {what}, seed {key.seed}, is there twice; write the file again")
         run.numbers[key] = Number(value, low, high, row["protocol_id"])
         if facts:
             run.facts[what] = facts

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from pathlib import Path
 
-
-class GivenTwice(Exception):
-    """Two of the files given are about one thing; the message names both."""
+from titok.errors import ScoreError
 
 
 class Once:
@@ -17,8 +15,8 @@ class Once:
         self._files: dict[Hashable, Path] = {}
 
     def note(self, identity: Hashable, path: Path, what: str) -> None:
-        """Raises `GivenTwice`, saying ``what`` they are, when an earlier file has the same ``identity``."""
+        """Raises `ScoreError`, saying ``what`` they are, when an earlier file has the same ``identity``."""
         first = self._files.setdefault(identity, path)
         if first is not path:
             given = f"{path} is given twice" if first == path else f"{first} and {path}"
-            raise GivenTwice(f"two {what}: {given}; leave one of them out")
+            raise ScoreError(f"two {what}: {given}; leave one of them out")

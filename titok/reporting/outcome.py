@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from titok.errors import TitokError
 from titok.reporting.checks import Check, require_passed, run_checks, shown_value
 from titok.reporting.collect import read_scores
 from titok.reporting.judgement import Judgement, shown
@@ -21,7 +22,7 @@ FORMAT = 2
 SWITCHED_OFF = "The study has switched off the other working checks: its numbers are not claimed to mean anything."
 
 
-class TrendsDoNotHold(Exception):
+class TrendsDoNotHold(TitokError):
     """At least one trend is contradicted or undecided, and somebody asked for an error; the message names each."""
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from titok.errors import ScoreError
+
 COLUMNS = ["table", "row", "column", "value", "confidence", "source"]
-
-
-class PaperError(Exception):
-    """A number of the paper that does not exist was asked for, or the file of them is not usable."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Paper:
         """The number of `table/row` in a column; None where the paper's number is not known.
 
         Raises:
-            PaperError: there is no such row at all.
+            ScoreError: there is no such row at all.
         """
         table, _, row = reference.partition("/")
         in_table = self.frame[self.frame["table"] == table]
@@ -49,7 +47,7 @@ class Paper:
             known = (
                 ", ".join(dict.fromkeys(in_table["row"])) or f"none; tables: {', '.join(self.frame['table'].unique())}"
             )
-            raise PaperError(f"paper row {reference!r} is not among the published numbers; rows of {table}: {known}")
+            raise ScoreError(f"paper row {reference!r} is not among the published numbers; rows of {table}: {known}")
         found = in_row[in_row["column"] == column]
         return None if found.empty else PaperValue(float(found["value"].iloc[0]), str(found["confidence"].iloc[0]))
 
@@ -62,14 +60,14 @@ def read_paper(path: str | Path) -> Paper:
     """Reads the published numbers.
 
     Raises:
-        PaperError: the file is missing or has other columns.
+        ScoreError: the file is missing or has other columns.
     """
     try:
         frame = pd.read_csv(path)
     except FileNotFoundError:
-        raise PaperError(f"{path}: no such file; the published numbers lie in config/paper.csv") from None
+        raise ScoreError(f"{path}: no such file; the published numbers lie in config/paper.csv") from None
     if list(frame.columns) != COLUMNS:
-        raise PaperError(f"{path}: columns are {list(frame.columns)}, expected {COLUMNS}")
+        raise ScoreError(f"{path}: columns are {list(frame.columns)}, expected {COLUMNS}")
     return Paper(frame)
 
 

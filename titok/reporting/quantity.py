@@ -16,11 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from titok.errors import ScoreError
 from titok.reporting.judgement import ROUNDING, Judgement, Seeds, Statement, all_of, any_of, combine, judge, truth
-
-
-class ExpressionError(Exception):
-    """An expression that is no expression of claims."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,13 @@ def evaluate(expression: str, functions: Mapping[str, Function]) -> Quantity | J
     judged by the interval of the difference; of exact ones, as exactly as floating point goes.
 
     Raises:
-        ExpressionError: there is anything else in it; names what and where.
+        ScoreError: there is anything else in it; names what and where.
         Whatever the functions raise.
     """
     try:
         tree = ast.parse(expression, mode="eval")
     except SyntaxError as error:
-        raise ExpressionError(f"{expression!r} is no expression: {error.msg} at column {error.offset}") from None
+        raise ScoreError(f"{expression!r} is no expression: {error.msg} at column {error.offset}") from None
     known = {"max": lambda *of: largest(of), "min": lambda *of: smallest(of), **functions}
     return _Evaluation(expression, known).of(tree.body)
 
@@ -116,7 +113,7 @@ class _Evaluation:
             return all_of([compared(left, _COMPARE[type(op)], right) for op, (left, right) in pairs])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             return self._call(node.func.id, [self.of(argument) for argument in node.args])
-        raise ExpressionError(
+        raise ScoreError(
             f"{ast.unparse(node)!r} in {self.text!r} is not allowed; allowed are numbers, + - * / **, < <= > >= ==, "
             f"and, or, and calls of {', '.join(sorted(self.functions))}"
         )
@@ -124,19 +121,19 @@ class _Evaluation:
     def _quantity(self, node: ast.expr) -> Quantity:
         value = self.of(node)
         if not isinstance(value, Quantity):
-            raise ExpressionError(f"{ast.unparse(node)!r} in {self.text!r} is no number")
+            raise ScoreError(f"{ast.unparse(node)!r} in {self.text!r} is no number")
         return value
 
     def _judgement(self, node: ast.expr) -> Judgement:
         value = self.of(node)
         if not isinstance(value, Judgement):
-            raise ExpressionError(f"{ast.unparse(node)!r} in {self.text!r} is no statement")
+            raise ScoreError(f"{ast.unparse(node)!r} in {self.text!r} is no statement")
         return value
 
     def _call(self, name: str, arguments: list[Any]) -> Any:
         if name not in self.functions:
             known = ", ".join(sorted(self.functions))
-            raise ExpressionError(f"{name!r} in {self.text!r} is no known function; known: {known}")
+            raise ScoreError(f"{name!r} in {self.text!r} is no known function; known: {known}")
         return self.functions[name](*arguments)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from titok.errors import ScoreError
+
 SPEEDS = ("sampling_images_per_second", "sampling_gflop")
 """Metrics of records of kind `throughput` that stand beside the scores of samples."""
-
-
-class SpeedMismatch(Exception):
-    """Speeds of two devices, or measured in two ways, were about to stand in one column."""
 
 
 def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str], Any]) -> None:
@@ -23,7 +21,7 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
     for row in measured:
         first = measured[0]
         if row["protocol_id"] != first["protocol_id"]:
-            raise SpeedMismatch(
+            raise ScoreError(
                 f"{first['file']} and {row['file']} were measured in two ways or on two devices (protocol_id "
                 f"{first['protocol_id']} and {row['protocol_id']}); delete one and measure it again like the other"
             )

@@ -45,7 +45,7 @@ def build_table(name: TableName | PanelName, tables: Tables, scores: Scores, pap
 
     Raises:
         MissingScore: the study does not ask for this table, or a row's scores are not among those given.
-        ProtocolMismatch: a column would hold numbers of two protocols.
+        ScoreError: a column would hold numbers of two protocols.
     """
     if name not in tables.files:
         raise MissingScore(

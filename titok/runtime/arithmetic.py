@@ -19,6 +19,8 @@ from typing import Literal
 
 import yaml
 
+from titok.errors import MachineError
+
 Arithmetic = Literal["portable", "native"]
 
 PORTABLE: Mapping[str, str] = {
@@ -42,10 +44,6 @@ _NEEDED = frozenset({"avx2", "fma"})
 _THREADS = frozenset(name for name in PORTABLE if name.endswith("_NUM_THREADS"))
 
 
-class ArithmeticError(Exception):
-    """The arithmetic that is asked for cannot be had, here or any more."""
-
-
 def use(arithmetic: Arithmetic) -> None:
     """Makes this process, and those it starts, compute so; ``native`` leaves everything as it is.
 
@@ -53,20 +51,20 @@ def use(arithmetic: Arithmetic) -> None:
     machines set).
 
     Raises:
-        ArithmeticError: the processor lacks instructions, or a library that chose its kernels already is loaded.
+        MachineError: the processor lacks instructions, or a library that chose its kernels already is loaded.
     """
     if arithmetic == "native" or not _is_x86_64() or current() == "portable":
         return
     missing = _NEEDED - _instructions() if _instructions() else set()
     if missing:
-        raise ArithmeticError(
+        raise MachineError(
             f"arithmetic is 'portable', which needs a processor with {_listed(_NEEDED)}, and this "
             f"one has no {_listed(missing)}; set `arithmetic: native` in the study (its numbers "
             f"will differ from those of other machines)"
         )
     loaded = [name for name in _WITH_KERNELS if name in sys.modules]
     if loaded:
-        raise ArithmeticError(
+        raise MachineError(
             f"arithmetic is 'portable', but this process imported {' and '.join(loaded)} before, with other kernels; "
             f"start the verb in a process of its own (python -m titok ...), or set the variables of "
             f"titok.runtime.arithmetic.PORTABLE before"

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from titok.errors import MachineError
 from titok.runtime.arithmetic import current
 from titok.runtime.driver import installed_driver, why_no_gpu
 from titok.runtime.gpus import visible_gpus
@@ -16,10 +17,6 @@ from titok.runtime.gpus import visible_gpus
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE = 2**30
 """glibc's names for its limits, and the bytes they are set to."""
-
-
-class DeviceError(Exception):
-    """The device asked for does not exist here."""
 
 
 class IdleGpuWarning(UserWarning):
@@ -41,7 +38,7 @@ def select_device(
     """
     if num_threads is not None:
         if num_threads < 1:
-            raise DeviceError(f"num_threads is {num_threads}; give at least 1")
+            raise MachineError(f"num_threads is {num_threads}; give at least 1")
         torch.set_num_threads(num_threads)
     # The older names of the flags: once the newer `fp32_precision` is set, torch refuses to read these, and parts of
     # torch.compile still do.
@@ -53,13 +50,13 @@ def select_device(
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DeviceError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:<index>, mps") from error
+        raise MachineError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:<index>, mps") from error
     if device.type not in ("cpu", "cuda", "mps"):
-        raise DeviceError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:<index>, mps")
+        raise MachineError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:<index>, mps")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("device is 'mps', but this machine or this torch has no Metal support; use auto or cpu")
+        raise MachineError("device is 'mps', but this machine or this torch has no Metal support; use auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
+        raise MachineError(
             f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices: {unusable_gpus()}. "
             f"Mend that, or say --device cpu"
         )
@@ -73,7 +70,7 @@ def _check_kernels() -> None:
     """That torch took the kernels which portable arithmetic asks for."""
     taken = torch.backends.cpu.get_cpu_capability()
     if current() == "portable" and taken != "AVX2":
-        raise DeviceError(
+        raise MachineError(
             f"arithmetic is 'portable', but torch computes with its {taken} kernels: this processor lacks AVX2, or "
             f"torch was imported before; set `arithmetic: native` in the study, or start the verb in its own process"
         )

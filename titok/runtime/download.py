@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from titok.errors import TitokError
 
-class DownloadError(Exception):
+
+class DownloadError(TitokError):
     """A file of the Hub cannot be had; the message says which one and what to do."""
 
 

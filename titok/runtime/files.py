@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from titok.errors import TitokError
 from titok.runtime.outputs import temporary_beside
 
 _NO_ROOM = {
@@ -34,7 +35,7 @@ _NPY = b"\x93NUMPY"
 """How files of single arrays begin."""
 
 
-class FileError(Exception):
+class FileError(TitokError):
     """A file is missing, damaged or cannot be written; the message names it and says what to do."""
 
 

@@ -18,15 +18,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from titok.errors import MachineError
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 PATIENCE = 1.0
 """Seconds between two looks for free GPUs."""
 NAMES = (re.compile(r"\d+"), re.compile(r"GPU-[\w-]+"), re.compile(r"MIG-[\w/-]+"))
 """What a GPU can be called; one list has names of one kind."""
-
-
-class GpuError(Exception):
-    """There are fewer GPUs than a job needs."""
 
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -62,7 +60,7 @@ def some_gpus(wanted: int, environment: Mapping[str, str] = os.environ) -> list[
     """The first ``wanted`` visible GPUs, for who has them all to himself, as a Slurm job has.
 
     Raises:
-        GpuError: there are fewer.
+        MachineError: there are fewer.
     """
     return _enough(wanted, environment)[:wanted]
 
@@ -80,7 +78,7 @@ def take_gpus(
     default one for each user and Slurm job, whose GPUs nobody else sees.
 
     Raises:
-        GpuError: the machine has fewer.
+        MachineError: the machine has fewer.
     """
     names = _enough(wanted, environment)
     folder = folder or _lock_folder(environment)
@@ -100,7 +98,7 @@ def _enough(wanted: int, environment: Mapping[str, str]) -> list[str]:
     names = visible_gpus(environment) if wanted else []
     if wanted > len(names):
         said = f"{VISIBLE} is {environment[VISIBLE]!r}" if VISIBLE in environment else f"{VISIBLE} is not set"
-        raise GpuError(
+        raise MachineError(
             f"{wanted} GPUs wanted, but {len(names)} are visible here ({', '.join(names) or 'none'}; {said}); ask for "
             f"fewer (resources in the study), or check {VISIBLE} and nvidia-smi"
         )

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from titok.errors import TitokError
+
 READ_IN_FOLDERS = ("config.json", "*.safetensors", "*.bin", "*.index.json", "index.json", "part-*.npz")
 """What is read where an input is a folder: a model's files, or parts of samples. Pictures are named one by one."""
 SHOWN = 4
 
 
-class OutputError(Exception):
+class OutputError(TitokError):
     """A result cannot or must not go where it was asked to go; nothing was done."""
 
 

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from titok.errors import TitokError
+
 GLANCE_SECONDS = 1.0
 """How long somebody may look whether a directory is in use, which takes the lock for a moment."""
 FAREWELL_SECONDS = 180.0
@@ -55,7 +57,7 @@ class Owner(NamedTuple):
         return f"scancel {self.slurm_job}" if self.slurm_job else f"kill {self.process} on {self.host}"
 
 
-class InUseError(Exception):
+class InUseError(TitokError):
     """Somebody else works there."""
 
     def __init__(self, owner: Owner) -> None:

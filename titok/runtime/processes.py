@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from titok.errors import MachineError
 from titok.runtime.device import automatic_device, unusable_gpus
 
 Plain = TypeVar("Plain")
@@ -35,10 +36,6 @@ _PR_SET_PDEATHSIG = 1
 
 
 _CONNECTION = ("connection closed", "connection reset", "connection refused", "timed out", "timeout")
-
-
-class ProcessError(Exception):
-    """The processes of a job cannot work together, or one of them is gone."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def joined(device: str = "auto", *, timeout_seconds: float = TIMEOUT_SECONDS) ->
     Tensors on GPUs travel by NCCL, others by Gloo. Each process of a machine gets its own GPU.
 
     Raises:
-        ProcessError: too few GPUs, a half-set environment, or (from within the block) a process that is gone or silent.
+        MachineError: too few GPUs, a half-set environment, or (from within the block) a process that is gone or silent.
     """
     if "RANK" not in os.environ and "WORLD_SIZE" not in os.environ:
         yield device
@@ -79,7 +76,7 @@ def joined(device: str = "auto", *, timeout_seconds: float = TIMEOUT_SECONDS) ->
             timeout=datetime.timedelta(seconds=timeout_seconds),
         )
     except (ValueError, RuntimeError) as error:
-        raise ProcessError(f"the processes did not find each other ({error}); start them with torchrun") from error
+        raise MachineError(f"the processes did not find each other ({error}); start them with torchrun") from error
     try:
         yield own
     except SystemExit:  # stopped together, on purpose
@@ -89,7 +86,7 @@ def joined(device: str = "auto", *, timeout_seconds: float = TIMEOUT_SECONDS) ->
         if not _is_lost_contact(error):
             raise
         here = place()
-        raise ProcessError(
+        raise MachineError(
             f"process {here.rank} of {here.world_size} lost contact with another one: it died, was stopped, or said "
             f"nothing for {timeout_seconds:g} s; its own last lines say why. The same command goes on from the last "
             f"checkpoint ({error})"
@@ -102,7 +99,7 @@ def _own_device(device: str) -> str:
     try:
         local_rank = int(os.environ["LOCAL_RANK"])
     except (KeyError, ValueError) as error:
-        raise ProcessError(
+        raise MachineError(
             f"RANK or WORLD_SIZE is set, but LOCAL_RANK is {os.environ.get('LOCAL_RANK')!r}; start several processes "
             f"with torchrun, or unset these variables for a single one"
         ) from error
@@ -111,7 +108,7 @@ def _own_device(device: str) -> str:
     if device != "cuda":
         return device
     if local_rank >= torch.cuda.device_count():
-        raise ProcessError(
+        raise MachineError(
             f"process {local_rank} of this machine has no GPU: torch sees {torch.cuda.device_count()} "
             f"({unusable_gpus()}); start at most that many processes (--nproc-per-node), or say --device cpu"
         )

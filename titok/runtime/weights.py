@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from titok.errors import TitokError
 from titok.runtime.files import FileError, atomic_path, existing_file, read_json, sha256_json, write_json
 from titok.runtime.weight_names import shared_beginning, unwrapped
 
@@ -32,7 +33,7 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 """How files of ``torch.save`` begin, today's and those of before 2020."""
 
 
-class WeightsError(Exception):
+class WeightsError(TitokError):
     """Weights and model do not belong together; the message lists the keys."""
 
 

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Self
 
 import torch
 
+from titok.errors import TitokError
 from titok.runtime.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
 from titok.runtime.ownership import InUseError, give_back, take
 from titok.runtime.processes import from_first
@@ -29,12 +30,8 @@ from titok.training.background import Background, copied_to_host
 _MISSING = "nothing"
 
 
-class CheckpointError(Exception):
+class CheckpointError(TitokError):
     """No checkpoint can be read, or the directory is in use."""
-
-
-class StateMismatchError(Exception):
-    """The state directory belongs to a run with other settings."""
 
 
 class DamagedCheckpointWarning(UserWarning):
@@ -52,7 +49,7 @@ class StateDirectory:
 
     Raises:
         CheckpointError: another process trains in the directory, or it cannot be written.
-        StateMismatchError: the directory belongs to other settings.
+        CheckpointError: the directory belongs to other settings.
     """
 
     def __init__(
@@ -223,7 +220,7 @@ class StateDirectory:
             if there.get(key, _MISSING) != here.get(key, _MISSING)
         ]
         if differing:
-            raise StateMismatchError(
+            raise CheckpointError(
                 f"{self.path} holds the state of a run with other settings: {'; '.join(differing)}. Nothing was "
                 f"changed. Restore those settings to continue that run, or delete the directory to start anew"
             )
@@ -263,7 +260,7 @@ def _write(path: Path, content: dict[str, Any]) -> str:
         return hashed.hexdigest()
 
 
-class DamageError(Exception):
+class DamageError(TitokError):
     """A checkpoint that is not what was written."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from titok.errors import TitokError
 from titok.runtime.processes import mean, place, total
 from titok.training.task import MODEL
 
@@ -23,7 +24,7 @@ SMALLEST_LOSS_SCALE = 2.0**-10
 """A loss scale below this has been halved 26 times: something else than the scale is wrong."""
 
 
-class SickRunError(Exception):
+class SickRunError(TitokError):
     """A run that had better stop; ``step`` (from 0) is the one that showed it."""
 
     def __init__(self, step: int, message: str) -> None:
@@ -41,14 +42,6 @@ class NonFiniteError(SickRunError):
             f"step {step} gave a loss or gradient that is not finite ({values}); the weights are those of before that "
             f"step. Lower the learning rate, lengthen the warm-up or look at the batch",
         )
-
-
-class LossScaleError(SickRunError):
-    """Gradients overflow float16 however little the loss is scaled."""
-
-
-class CollapseError(SickRunError):
-    """The tokenizer used a single code for a long time."""
 
 
 class CollapseWarning(UserWarning):
@@ -176,7 +169,7 @@ class CollapseWatch:
         self.since: int | None = None
 
     def look(self, step: int, summary: Mapping[str, float], codebook_size: int | None) -> None:
-        """Judges one window that ended after ``step`` steps; warns at first and raises ``CollapseError`` in the end."""
+        """Judges one window that ended after ``step`` steps; warns at first and raises ``SickRunError`` in the end."""
         if codebook_size is None or codebook_size < 2 or "codes_used" not in summary:
             return
         if summary["codes_used"] >= 2 or step <= self.warmup_steps:
@@ -191,7 +184,7 @@ class CollapseWatch:
                 stacklevel=2,
             )
         elif step - self.since >= self.patience:
-            raise CollapseError(
+            raise SickRunError(
                 step - 1,
                 f"the codebook has collapsed: from step {self.since} to {step} one code of {codebook_size} was used, "
                 f"so every image gets the same tokens. Set codebook_init: data, lower optimizer.learning_rate, "
@@ -200,10 +193,10 @@ class CollapseWatch:
 
 
 def check_loss_scale(step: int, summary: Mapping[str, float]) -> None:
-    """Judges one window that ended after ``step`` steps; raises ``LossScaleError`` where float16 cannot do it."""
+    """Judges one window that ended after ``step`` steps; raises ``SickRunError`` where float16 cannot do it."""
     for name, scale in summary.items():
         if name.endswith("loss_scale") and scale < SMALLEST_LOSS_SCALE:
-            raise LossScaleError(
+            raise SickRunError(
                 step - 1,
                 f"{name} has fallen to {scale:g} by step {step}: gradients overflow float16 at any scale and no step "
                 f"is taken. Set compute.precision to bf16 or fp32, or lower the learning rate",

@@ -63,7 +63,7 @@ def train(
     arithmetic that the steps use.
 
     Raises:
-        StateMismatchError, CheckpointError: ``state_dir`` belongs to another run, is in use or is damaged.
+        CheckpointError: ``state_dir`` belongs to another run, is in use or is damaged.
         SickRunError: the run is ill; the last checkpoint is from before.
         Interrupted: a signal came; the state is saved.
     """

@@ -13,11 +13,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from titok.config.training import Training
+from titok.errors import MachineError
 from titok.runtime.processes import Place
-
-
-class SharesError(ValueError):
-    """A global batch that cannot be shared out."""
 
 
 class Pass(NamedTuple):
@@ -39,9 +36,9 @@ class Shares:
 
     @classmethod
     def of(cls, training: Training, place: Place) -> Shares:
-        """Raises ``SharesError`` if not every process would get the same number of images."""
+        """Raises ``MachineError`` if not every process would get the same number of images."""
         if training.batch_size % place.world_size:
-            raise SharesError(
+            raise MachineError(
                 f"training.batch_size is {training.batch_size}, the images of one update over all processes, and "
                 f"{place.world_size} processes cannot share them equally; start a number of processes that divides it"
             )

@@ -7,7 +7,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from titok.config.claim import ClaimError, check_claim, write_claim
+from titok.errors import ScoreError
+from titok.config.owner import OwnerError, check_owner, write_owner
 from titok.config.jobs import JOBS
 from titok.config.load import ConfigError, load_study
 from titok.config.paper_targets import TARGET_NAMES, NoSuchTarget, target_files
@@ -16,7 +17,7 @@ from titok.config.shipped import shipped
 from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.study_file import study_file
 from titok.config.targets import Targets
-from titok.evaluation.findings import ScoreError
+
 from titok.evaluation.foreseen import require_enough_images
 from titok.runtime.fork_server import can_serve, start_server
 from titok.runtime.gpus import visible_gpus
@@ -27,8 +28,8 @@ try:
         workflow.configfiles, workflow.config_settings.config, Path.cwd()
     )
     study = load_study(STUDY_FILE)
-    check_claim(Path("results") / study.study, STUDY_FILE)
-except (ConfigError, ClaimError) as error:
+    check_owner(Path("results") / study.study, STUDY_FILE)
+except (ConfigError, OwnerError) as error:
     raise WorkflowError(str(error)) from None
 
 if workflow.is_main_process:
@@ -95,9 +96,9 @@ wildcard_constraints:
     name="[a-z0-9][a-z0-9_-]*",
 
 
-def claim_results():
+def mark_results():
     """Marks results/<study> as this study file's, so that another one cannot overwrite it by accident."""
-    write_claim(Path("results") / study.study, STUDY_FILE)
+    write_owner(Path("results") / study.study, STUDY_FILE)
     targets.sums.remember()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from titok.errors import ScoreError
 from titok.reporting.style import Drawing, figure_style, new_axes, save
 from titok.runtime.files import load_npz
 from titok.runtime.npz_rows import read_rows, read_shape
@@ -22,10 +23,6 @@ GAP = 2
 ORIGINALS = "original"
 
 
-class GridError(Exception):
-    """Arrays of images that cannot be shown as asked."""
-
-
 def make_reconstructions(
     wanted: Reconstructions, example_files: Sequence[str | Path], prefix: str | Path, dpi: float = 160
 ) -> list[Path]:
@@ -36,7 +33,9 @@ def make_reconstructions(
             `row_labels` (R,): the originals in the first row, the reconstructions in the last.
     """
     if len(example_files) != len(wanted.rows):
-        raise GridError(f"{len(wanted.rows)} rows of reconstructions are wanted, {len(example_files)} files were given")
+        raise ScoreError(
+            f"{len(wanted.rows)} rows of reconstructions are wanted, {len(example_files)} files were given"
+        )
     rows: dict[str, np.ndarray] = {}
     for row, path in zip(wanted.rows, example_files, strict=True):
         images = _read(path, "images", 5)
@@ -45,7 +44,7 @@ def make_reconstructions(
             images.shape[1:] != (len(rows[ORIGINALS]), *rows[ORIGINALS].shape[1:])
             or (images[0] != rows[ORIGINALS]).any()
         ):
-            raise GridError(
+            raise ScoreError(
                 f"{path}: its originals are not those of {example_files[0]}; make both from the same test images"
             )
         rows[row.label] = images[-1]
@@ -68,7 +67,7 @@ def make_samples(wanted: Samples, sample_file: str | Path, prefix: str | Path, d
     for label, name in names.items():
         places = np.flatnonzero(labels == label)[: wanted.per_class]
         if len(places) < wanted.per_class:
-            raise GridError(
+            raise ScoreError(
                 f"{sample_file}: class {label} has {len(places)} samples, {wanted.per_class} are wanted; "
                 f"draw more samples or lower per_class"
             )
@@ -80,14 +79,14 @@ def _read(path: str | Path, name: str, dimensions: int) -> np.ndarray:
     """Images of an npz as uint8 of so many dimensions."""
     arrays = load_npz(path)
     if name not in arrays:
-        raise GridError(f"{path}: holds {', '.join(sorted(arrays))}, but no {name}; make the file again")
+        raise ScoreError(f"{path}: holds {', '.join(sorted(arrays))}, but no {name}; make the file again")
     _check(path, name, arrays[name].shape, arrays[name].dtype, dimensions)
     return arrays[name]
 
 
 def _check(path: str | Path, name: str, shape: tuple[int, ...], dtype: np.dtype, dimensions: int) -> None:
     if dtype != np.uint8 or len(shape) != dimensions or shape[-1] != 3:
-        raise GridError(
+        raise ScoreError(
             f"{path}: {name} is {dtype} of shape {shape}; expected uint8 with {dimensions} dimensions, the last one of "
             f"3 colours"
         )

@@ -1,6 +1,6 @@
 """Bits against quality: the numbers behind the figure, and what it refuses.
 
-Run: pytest tests/reporting/test_rates.py
+Run: pytest tests/reporting/test_bits.py
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import pytest
 
 from titok.config.reporting import Figures, Rates, Reporting
 from titok.config.rows import Row
-from titok.reporting.collect import MissingScore, ProtocolMismatch, read_scores
+from titok.errors import ScoreError
+from titok.reporting.collect import MissingScore, read_scores
 from titok.reporting.figures import make_figure
 
 ROWS = (Row(label="L-2", tokenizer="l2"), Row(label="S-8", tokenizer="s8"), Row(label="VQGAN", tokenizer="vqgan"))
@@ -67,5 +68,5 @@ def test_missing_scores_and_continuous_tokens_are_named(tree, tmp_path):
 
 def test_codecs_are_scored_as_the_tokenizers_are(tree, tmp_path):
     with_codecs(tree, protocol={"rounding": "truncate"})
-    with pytest.raises(ProtocolMismatch):
+    with pytest.raises(ScoreError):
         draw(tree, Rates(rows=ROWS, codecs={"jpeg": (10, 90)}), tmp_path / "rates")

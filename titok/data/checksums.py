@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from titok.config.data import ChecksumOverride
-from titok.data.archives import ArchiveError, HashingReader, Reader, SeekingReader
+from titok.data.archives import HashingReader, Reader, SeekingReader
+from titok.errors import DataError
 from titok.runtime.progress import progress
 
 
@@ -26,7 +27,7 @@ def verified(
     """(reader, note) of an archive to read in order; at the end its MD5 is checked and the note is filled.
 
     ``role`` is what the manifest calls the archive, ``override`` why it may differ from the published one, ``setting``
-    how a study says so, for the message. Raises ``ArchiveError`` for another sum.
+    how a study says so, for the message. Raises ``DataError`` for another sum.
     """
     expected = override.md5 if override else published.md5
     note: dict[str, Any] = {}
@@ -34,7 +35,7 @@ def verified(
         yield reader, note
         found = reader.md5()
     if found != expected:
-        raise ArchiveError(
+        raise DataError(
             f"{path} has the MD5 {found}, but "
             f"{'the study expects' if override else f'{published.name} was published with'} {expected}; fetch it "
             f"again, or, if it differs on purpose, say why: {setting}"

@@ -1,6 +1,6 @@
 """Rates: shares of a peak, and measurements of the nearest work.
 
-Run: pytest tests/planning/test_rates.py
+Run: pytest tests/planning/test_device_rates.py
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from titok.planning.device_rates import PeakShare, find_rates, read_rates
 from titok.planning.graph import PlanError
-from titok.planning.rates import PeakShare, find_rates, read_rates
 from titok.planning.work import Work
 
 ASSUMED = PeakShare("A100", 0.5)

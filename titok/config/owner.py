@@ -6,53 +6,55 @@ import json
 import os
 from pathlib import Path
 
-CLAIM = "study.json"
+from titok.errors import TitokError
+
+OWNER = "study.json"
 
 
-class ClaimError(Exception):
+class OwnerError(TitokError):
     """A results folder belongs to another study file."""
 
 
-def check_claim(results: Path, study_file: str) -> None:
+def check_owner(results: Path, study_file: str) -> None:
     """Refuses to work in a folder that another study file wrote.
 
     Raises:
-        ClaimError: naming both files and the ways out.
+        OwnerError: naming both files and the ways out.
     """
-    path = results / CLAIM
+    path = results / OWNER
     if not path.exists():
         return
-    owner = claimed_study(results)
+    owner = owner_of(results)
     if os.path.normpath(owner) != os.path.normpath(study_file):
-        raise ClaimError(
+        raise OwnerError(
             f"{results} was written by the study file {owner}, but this run reads {study_file}; nothing was touched. "
             f"Give {study_file} another name (its key `study`), or move {results} away, or, if the file was only "
             f"renamed, edit {path}"
         )
 
 
-def claimed_study(results: Path) -> str:
+def owner_of(results: Path) -> str:
     """The study file whose results a folder holds, as a path from where the workflow ran.
 
     Raises:
-        ClaimError: nobody has claimed the folder, or the claim cannot be read.
+        OwnerError: nobody owns the folder, or who does cannot be read.
     """
-    path = results / CLAIM
+    path = results / OWNER
     if not path.exists():
-        raise ClaimError(f"{results} has no {CLAIM}: no workflow has begun there; name results/<study>")
+        raise OwnerError(f"{results} has no {OWNER}: no workflow has begun there; name results/<study>")
     try:
         return str(Path(json.loads(path.read_text(encoding="utf-8"))["study_file"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ClaimError(
+        raise OwnerError(
             f"{path} is damaged, so nobody knows whose results {results} holds; nothing was touched. If they are "
             f"this study's, delete it, otherwise move the folder away"
         ) from error
 
 
-def write_claim(results: Path, study_file: str) -> None:
+def write_owner(results: Path, study_file: str) -> None:
     """Marks a results folder as this study file's."""
     results.mkdir(parents=True, exist_ok=True)
-    path = results / CLAIM
+    path = results / OWNER
     if not path.exists():
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"study_file": study_file}, indent=2) + "\n", encoding="utf-8")

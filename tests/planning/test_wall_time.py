@@ -1,6 +1,6 @@
 """Wall time: chains, rows, and clusters that are too small for everything at once.
 
-Run: pytest tests/planning/test_schedule.py
+Run: pytest tests/planning/test_wall_time.py
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 from planning.graphs import job
 
 from titok.planning.graph import Graph
-from titok.planning.schedule import longest_ahead, wall_seconds
+from titok.planning.wall_time import longest_ahead, wall_seconds
 
 CHAIN = Graph((job("c", "b"), job("a"), job("b", "a")))
 ROW = Graph(tuple(job(name) for name in "abcd"))

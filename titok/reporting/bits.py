@@ -30,7 +30,7 @@ def rates(wanted: Rates, scores: Scores) -> Drawing:
 
     Raises:
         MissingScore: a row or a codec has no score, or a tokenizer has no codebook.
-        ProtocolMismatch: they were measured in two ways.
+        ScoreError: they were measured in two ways.
     """
     _require_one_protocol(wanted, scores)
     data = pd.DataFrame([*_tokenizer_points(wanted, scores), *_codec_points(wanted, scores)])

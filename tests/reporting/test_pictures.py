@@ -1,6 +1,6 @@
 """Image grids: the right images in the right places, enlarged without smoothing, labels at the left, bad input named.
 
-Run: pytest tests/reporting/test_grids.py
+Run: pytest tests/reporting/test_pictures.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from titok.config.reporting import Samples
-from titok.reporting.grids import GAP, GridError, make_reconstructions, make_samples, tile
+from titok.errors import ScoreError
+from titok.reporting.pictures import GAP, make_reconstructions, make_samples, tile
 from titok.runtime.files import save_npz
 
 
@@ -81,22 +82,22 @@ def test_samples_show_the_first_of_each_class(reporting, sample_file, tmp_path):
 
 def test_too_few_samples_are_refused(reporting, sample_file, tmp_path):
     greedy = reporting.figures.samples.model_copy(update={"per_class": 9})
-    with pytest.raises(GridError, match=r"class 0 has 8 samples, 9 are wanted"):
+    with pytest.raises(ScoreError, match=r"class 0 has 8 samples, 9 are wanted"):
         make_samples(greedy, sample_file, tmp_path / "s")
 
 
 def test_bad_arrays_are_refused(reporting, images, example_files, tmp_path):
     wanted = reporting.figures.reconstructions
-    with pytest.raises(GridError, match="3 rows of reconstructions are wanted, 2 files"):
+    with pytest.raises(ScoreError, match="3 rows of reconstructions are wanted, 2 files"):
         make_reconstructions(wanted, example_files[:2], tmp_path / "r")
     save_npz(tmp_path / "float.npz", images=np.zeros((2, 3, 8, 8, 3)))
-    with pytest.raises(GridError, match=r"float\.npz: images is float64"):
+    with pytest.raises(ScoreError, match=r"float\.npz: images is float64"):
         make_reconstructions(wanted, [tmp_path / "float.npz", *example_files[1:]], tmp_path / "r")
     save_npz(tmp_path / "other.npz", something=images)
-    with pytest.raises(GridError, match=r"other\.npz: holds something, but no images"):
+    with pytest.raises(ScoreError, match=r"other\.npz: holds something, but no images"):
         make_reconstructions(wanted, [tmp_path / "other.npz", *example_files[1:]], tmp_path / "r")
     save_npz(tmp_path / "shifted.npz", images=np.stack([images[::-1], images]))
-    with pytest.raises(GridError, match=r"shifted\.npz: its originals are not those of"):
+    with pytest.raises(ScoreError, match=r"shifted\.npz: its originals are not those of"):
         make_reconstructions(wanted, [example_files[0], tmp_path / "shifted.npz", example_files[2]], tmp_path / "r")
 
 
@@ -109,5 +110,5 @@ def test_chosen_classes_stand_in_their_order_under_their_names(sample_file, imag
 
 def test_a_class_without_samples_is_named(sample_file, tmp_path):
     wanted = Samples(generator="g", sampler="s", per_class=2, classes={12: "twelve"})
-    with pytest.raises(GridError, match="class 12 has 0 samples, 2 are wanted"):
+    with pytest.raises(ScoreError, match="class 12 has 0 samples, 2 are wanted"):
         make_samples(wanted, sample_file, tmp_path / "s")

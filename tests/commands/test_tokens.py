@@ -1,6 +1,6 @@
 """`titok prepare | tokens`, also on a full disk and from a truncated shard.
 
-Run: pytest tests/commands/test_data.py
+Run: pytest tests/commands/test_tokens.py
 """
 
 from __future__ import annotations

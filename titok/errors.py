@@ -1,0 +1,31 @@
+"""Errors that are written for people: the message says what was found, what is allowed and what to do.
+
+`titok` prints such an error as one sentence; anything else is a bug and keeps its traceback. A class of its own, below
+or beside what raises it, is for errors that somebody catches; all others are one of these.
+"""
+
+from __future__ import annotations
+
+
+class TitokError(Exception):
+    """The base of every error of this package."""
+
+
+class OptionError(TitokError):
+    """What a command line asks for does not go together, or something it needs was not given."""
+
+
+class MachineError(TitokError):
+    """This machine has not what a job needs, or its processes cannot work together."""
+
+
+class DataError(TitokError):
+    """Images, or archives of them, are missing, damaged or not what they should be."""
+
+
+class ModelError(TitokError):
+    """A model was asked for what it cannot do."""
+
+
+class ScoreError(TitokError):
+    """Numbers that cannot be computed, read, compared or shown, or that would mislead."""
