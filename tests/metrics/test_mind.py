@@ -12,8 +12,8 @@ import pytest
 import torch
 from golden.rule import load_golden
 
-from titok.metrics import mind
 from titok.errors import ScoreError
+from titok.metrics import mind
 from titok.metrics.mind import monge_inception_distance, moving_costs, unit_directions
 
 GOLDEN = load_golden("mind")
