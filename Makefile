@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread per process: at this size, jobs side by side beat threads, and numbers do not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test portable slurm lint format docs bench lock clean
+.PHONY: help demo test long portable slurm lint format docs bench lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,9 +35,13 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 NATIVE := tests/losses tests/models tests/generation tests/evaluation/test_reference.py \
 	tests/training/test_golden_stage1_steps.py tests/test_benchmarks.py tests/test_benchmark_settings.py
 
-test: $(VENV)/.installed  ## Run the tests
+test: $(VENV)/.installed  ## Run the tests that a change needs (minutes)
 	python -m pytest -n 2 $(NATIVE:%=--ignore=%)
 	TITOK_TEST_ARITHMETIC=native python -m pytest -n 2 $(NATIVE)
+
+long: $(VENV)/.installed  ## Run the other tests: official sizes, kills, whole studies
+	python -m pytest -n 2 -m long $(NATIVE:%=--ignore=%)
+	TITOK_TEST_ARITHMETIC=native python -m pytest -n 2 -m long $(NATIVE)
 
 portable: $(VENV)/.installed  ## Compare numbers with those of emulated processors (Debian's qemu-user; 10 minutes)
 	python -m pytest -n 2 --dist=load -m emulated tests/arithmetic

@@ -14,6 +14,7 @@ import pytest
 from benchmarks import settings
 
 
+@pytest.mark.long
 def test_every_setting_is_measured_against_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "settings.json"
     monkeypatch.setattr(sys, "argv", ["settings", "--quick", "--repeats", "1", "--output", str(output)])

@@ -92,6 +92,7 @@ def test_published_single_stage_recipes_are_buildable() -> None:
     assert single_stage(VARIANTS["s-128"], "vae").kind == "vae"
 
 
+@pytest.mark.long
 def test_the_command_writes_its_figures(tmp_path: Path) -> None:
     output = tmp_path / "bench.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--device", "cpu", "--only", "stage1", "--output", output]

@@ -103,6 +103,7 @@ def test_jobs_make_the_same_bytes(bench: Workbench, store: CodeStore, tmp_path: 
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["train.json", "train.npy"]
 
 
+@pytest.mark.long
 def test_a_killed_extraction_repeats_at_most_one_part(bench: Workbench, store: CodeStore, tmp_path: Path) -> None:
     output = tmp_path / "train.npy"
     process = titok(*command("codes", "extract", **inputs(bench), output=output))
@@ -131,6 +132,7 @@ def test_complete_codes_are_left_alone(bench: Workbench, store: CodeStore, capsy
     assert "vqgan_sha256" in message
 
 
+@pytest.mark.long
 def test_jobs_with_other_settings_replace_the_array_when_all_are_done(
     bench: Workbench, store: CodeStore, tmp_path: Path
 ) -> None:

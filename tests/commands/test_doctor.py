@@ -124,7 +124,7 @@ def test_a_toy_in_the_place_of_s128_is_noticed() -> None:
     assert finding.detail.endswith(" ids differ")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_tokenizer_of_official_size() -> None:
     assert check_tokenizer(CPU).status == "ok"
 

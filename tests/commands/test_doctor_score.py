@@ -108,6 +108,7 @@ def test_originals_that_were_cropped_already(
     assert "No single known mistake explains 1e+06" in shown
 
 
+@pytest.mark.long
 def test_real_inception_finds_its_own_reference(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     shared = ("--reference", files["reference"], "--originals", files["originals"], "--steps", "reference")
     doctor(files, *shared, "--no-protocols", "--json")

@@ -112,6 +112,7 @@ def training(bench: Workbench, tmp_path: Path) -> Iterator[Training]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.long
 def test_a_signal_to_the_launcher_alone(training: Training, number: signal.Signals) -> None:
     """Before a time limit; Ctrl-C; and a launcher that dies without a word leaves nobody behind who trains for ever."""
     training.start_here()
@@ -120,6 +121,7 @@ def test_a_signal_to_the_launcher_alone(training: Training, number: signal.Signa
     training.assert_all_left_with_a_checkpoint()
 
 
+@pytest.mark.long
 def test_a_warning_to_one_of_two_machines(training: Training) -> None:
     line = ["launch", "--in-step", "--gpus", "1", "--nodes", "2", *training.verb]
     options = build_parser().parse_args(line)

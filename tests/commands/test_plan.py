@@ -28,6 +28,7 @@ def titok(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("budget", [3000])
+@pytest.mark.long
 def test_the_paper(tmp_path: Path, budget: int) -> None:
     """The aim is 10 s on a quiet machine; tests share theirs."""
     started = time.monotonic()

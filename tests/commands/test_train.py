@@ -191,6 +191,7 @@ main()
 """
 
 
+@pytest.mark.long
 def test_a_second_interrupt_while_saving_leaves_at_once_and_loses_nothing(
     bench: Workbench, settings: Path, unbroken: str, tmp_path: Path
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_second_interrupt_while_saving_leaves_at_once_and_loses_nothing(
     assert sha256_file(run.output) == unbroken
 
 
+@pytest.mark.long
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     bench: Workbench, settings: Path, unbroken: str, tmp_path: Path
 ) -> None:

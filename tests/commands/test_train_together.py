@@ -44,6 +44,7 @@ def line(bench: Workbench, settings: Path, folder: Path) -> list[str]:
     return command("train", "single_stage", config=settings, seed=0, state=folder / "state", **files)
 
 
+@pytest.mark.long
 def test_two_processes_stopped_and_resumed_train_what_one_would(
     bench: Workbench, settings: Path, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_two_processes_stopped_and_resumed_train_what_one_would(
     assert all(torch.isfinite(found[key]).all() for key in expected)
 
 
+@pytest.mark.long
 def test_a_batch_that_cannot_be_shared_is_an_error_for_all(bench: Workbench, settings: Path, tmp_path: Path) -> None:
     process = torchrun(3, *line(bench, settings, tmp_path))
     _, said = process.communicate(timeout=120)

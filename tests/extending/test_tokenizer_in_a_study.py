@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 
 
 @pytest.mark.workflow
+@pytest.mark.long
 def test_a_tokenizer(tmp_path: Path) -> None:
     """Trained by a study, scored, and under a generator, up to a row of Table 1."""
     folder = copy_with(TOKENIZER, tmp_path)

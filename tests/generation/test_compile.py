@@ -63,6 +63,7 @@ def sampler_of(name: str) -> Sampler:
 
 @pytest.mark.parametrize("kind", ["vit", "uvit"])
 @pytest.mark.parametrize("name", PUBLISHED_SAMPLERS)
+@pytest.mark.long
 def test_the_whole_decoding_is_one_graph(kind: str, name: str) -> None:
     generator, tokenizer, sampler = generator_of(kind), tokenizer_of("proxy_codes"), sampler_of(name)
 
@@ -113,7 +114,7 @@ def test_bfloat16_samples_tokens_of_the_codebook(kind: str) -> None:
     assert 0 < (logits - exact).abs().max() < 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_inductor_gives_the_same_tokens() -> None:
     """The default backend with real code generation; ties apart, fusing may not move a token."""
     generator, sampler = generator_of("vit"), sampler_of("titok-l-32")

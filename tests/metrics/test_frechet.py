@@ -52,6 +52,7 @@ def test_identical_moments_are_at_distance_zero(rank: int) -> None:
     assert abs(frechet_distance(mean, sigma, mean, sigma).value) <= 1e-11 * max(np.trace(sigma), 1)
 
 
+@pytest.mark.long
 def test_inceptions_number_of_features_at_distance_zero() -> None:
     """As many features as Inception has, of its size; more images than features, and fewer."""
     draws = torch.Generator().manual_seed(5)

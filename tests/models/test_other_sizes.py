@@ -114,11 +114,12 @@ def check(tmp_path: Path, config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.long
 def test_tokenizers_of_other_sizes(tmp_path: Path, name: str) -> None:
     check(tmp_path, VARIANTS[name])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", LARGE)
 def test_large_tokenizers_of_other_sizes(tmp_path: Path, name: str) -> None:
     check(tmp_path, LARGE[name])
@@ -177,6 +178,7 @@ def check_generator(config: dict[str, Any], weights: dict[str, Tensor], model: A
 
 
 @pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.long
 def test_generators_of_other_sizes(tmp_path: Path, name: str) -> None:
     weights = release(tmp_path / "released", "generator", GENERATORS[name])
     check_generator(GENERATORS[name], weights, titok.load(tmp_path / "released"))  # type: ignore[attr-defined]

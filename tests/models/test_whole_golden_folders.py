@@ -21,7 +21,7 @@ from titok.models.published import config_from_published, from_published
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN, to_grid
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 class Folder:

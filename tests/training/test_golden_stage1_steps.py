@@ -89,7 +89,7 @@ def compare_parameters(model: TiTok, names: list[str], outputs: dict[str, np.nda
         np.testing.assert_allclose(first_values(tensor), first, atol=3e-4, rtol=0, err_msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_first_step_of_s128() -> None:
     golden = load_golden(FOLDER)
     model, vqgan = official_models()
@@ -106,7 +106,7 @@ def test_the_first_step_of_s128() -> None:
     np.testing.assert_allclose(grad_norm.item(), golden.outputs["grad_norms"][0], rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_four_steps_of_s128_through_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     golden = load_golden(FOLDER)
     outputs, names, images = golden.outputs, list(golden.keys), standard_batch()

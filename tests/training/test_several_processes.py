@@ -161,6 +161,7 @@ def test_a_dead_process_ends_the_job(tmp_path: Path) -> None:
     assert "process 0 of 2 lost contact with another one" in (tmp_path / "rank0.log").read_text()
 
 
+@pytest.mark.long
 def test_a_silent_process_ends_the_job(tmp_path: Path) -> None:
     def work() -> None:
         run("stage1", tmp_path, steps=2000, batches=lambda source: Disturbed(source, 1, 5, signal.SIGSTOP))

@@ -164,7 +164,7 @@ def test_scaled_training_skips_what_is_not_finite_unless_there_is_nothing_else(
     assert all(torch.isfinite(value).all() for value in load_model(tmp_path)[0].values())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_frozen_networks_are_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[type] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module)))

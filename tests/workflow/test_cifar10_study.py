@@ -17,7 +17,7 @@ from workflow.small_cifar10 import shortened_cifar10
 from titok.config.load import load_study
 from titok.config.targets import Targets
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = [pytest.mark.workflow, pytest.mark.long]
 
 
 def test_from_the_archive_to_the_report(empty: Sandbox, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_codes_need_a_vqgan(empty: Sandbox) -> None:
         load_study(empty.study_file)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_stage1_learns_from_what_two_jobs_extracted(empty: Sandbox) -> None:
     views = {"crops": "five", "mirrored": True, "random_crops": 1}
     with_codes(empty, views=views, part_images=400, jobs=2)

@@ -27,7 +27,7 @@ from titok.models.generator import build_generator
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.long]
 STUDY = ROOT / "config" / "published.yaml"
 SIDE, IMAGES, CLASSES = 64, 8, 4
 TOKENIZERS = {"l-32": "two_stage", "bl-64-vq8k": "single_stage", "bl-64-vae": "continuous"}

@@ -50,6 +50,7 @@ def sandbox(tmp_path: Path) -> Sandbox:
     return made
 
 
+@pytest.mark.long
 def test_released_models_are_scored_without_training(sandbox: Sandbox) -> None:
     done = sandbox.snakemake("--cores", 2, torch=True)
     assert done.status == 0, done.said[-5000:]

@@ -158,6 +158,7 @@ def test_a_corrected_number_of_the_paper_draws_only_what_shows_it(copy: Sandbox)
     assert plan.rules == {"make_table": 11, "judge_claims": 1, "write_report": 1, "verify_checks": 1}
 
 
+@pytest.mark.long
 def test_another_reference_is_noticed_and_another_place_is_not(copy: Sandbox) -> None:
     """Snakemake's own `--touch` makes it a study whose samples were scored against a file."""
 
@@ -223,6 +224,7 @@ def test_snakemakes_own_report(finished: Sandbox, tmp_path: Path) -> None:
         assert word in html
 
 
+@pytest.mark.long
 def test_a_corrupted_model_is_told_and_made_again_from_its_state(copy: Sandbox) -> None:
     model = copy.results / "tokenizers/s2/seed0/stage1/model.safetensors"
     score = "results/tiny/scores/reconstruction/s2/stage1/seed0.json"
@@ -245,6 +247,7 @@ def test_a_corrupted_model_is_told_and_made_again_from_its_state(copy: Sandbox) 
     assert checkpoint.stat().st_mtime_ns == saved, "nothing was trained again"
 
 
+@pytest.mark.long
 def test_a_truncated_shard_is_told_and_nothing_else_is_lost(copy: Sandbox) -> None:
     shard = copy.results / "data/test-000000.tar"
     with shard.open("r+b") as stream:
@@ -258,6 +261,7 @@ def test_a_truncated_shard_is_told_and_nothing_else_is_lost(copy: Sandbox) -> No
     assert checksums(copy, without=("s2", "logs")) == others
 
 
+@pytest.mark.long
 def test_a_truncated_checkpoint_is_told(copy: Sandbox) -> None:
     (checkpoint,) = (copy.results / "training/classifiers/judge").glob("*/step-*.pt")
     with checkpoint.open("r+b") as stream:
@@ -272,6 +276,7 @@ def test_a_truncated_checkpoint_is_told(copy: Sandbox) -> None:
     assert checksums(copy, without=("judge", "logs")) == others
 
 
+@pytest.mark.long
 def test_a_stopped_run_goes_on(copy: Sandbox) -> None:
     """Ctrl-C reaches Snakemake and its jobs alike; the next run needs no special words."""
     training = {"steps": 100_000, "log_every": 1, "checkpoint_seconds": 0.2}
