@@ -31,6 +31,9 @@ def add_launch(verbs: Any, command: Callable[[str, str], Callable[[argparse.Name
         help="what a verb with GPUs computes on, unless its own --device says otherwise; cpu leaves them idle, to try "
         "out how processes share work (default: %(default)s, an error where torch cannot use them)",
     )
+    launch.add_argument(
+        "--stage-to", metavar="FOLDER", help="what a training is told, unless its own --stage-to says otherwise"
+    )
     launch.add_argument("--nodes", type=int, default=1, help="machines, with --srun (default: %(default)s)")
     launch.add_argument("--cpus", type=int, default=1, help="cores of each machine (default: %(default)s)")
     launch.add_argument("--srun", action="store_true", help="inside a Slurm job: start as a step of it, on all nodes")
