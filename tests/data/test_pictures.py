@@ -6,12 +6,14 @@ Run: pytest tests/data/test_pictures.py
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from titok.data.pictures import PictureError, is_deep, to_rgb
+from titok.data.pictures import PictureError, is_deep, narrow_range, to_rgb
 
 RAMP = np.arange(65536, dtype=np.uint16).reshape(256, 256)
 
@@ -65,3 +67,31 @@ def test_everything_else_is_pillows_own_conversion(mode):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)).convert(mode)
     assert not is_deep(image)
     np.testing.assert_array_equal(np.asarray(to_rgb(image)), np.asarray(image.convert("RGB")))
+
+
+def png_of_16_bits(values: np.ndarray) -> bytes:
+    """A PNG of (H, W) or (H, W, 3) uint16; Pillow writes no colours of 16 bits."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2 if values.ndim == 3 else 0, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize(("white", "narrow"), [(4095, True), (4096, False), (65535, False), (0, True)])
+def test_pictures_of_12_bits_are_known(channels, white, narrow):
+    values = np.linspace(0, white, 16 * 16 * 3)[: 16 * 16 * (*channels, 1)[0]].round().astype(np.uint16)
+    values[-1] = white
+    with Image.open(io.BytesIO(png_of_16_bits(values.reshape(16, 16, *channels)))) as image:
+        found = narrow_range(image)
+        to_rgb(image)
+    highest = white if not channels else white | 255  # of colours the lower bits are gone
+    assert found == ((0, highest) if narrow else None)
+
+
+def test_pictures_of_8_bits_may_be_dark():
+    assert narrow_range(reopened(np.full((8, 8), 3, np.uint8), "PNG")) is None
+    assert narrow_range(reopened(np.full((8, 8, 3), 3, np.uint8), "PNG")) is None

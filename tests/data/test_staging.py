@@ -89,7 +89,12 @@ def test_a_broken_off_copy_is_completed(index: Path, place: str, monkeypatch: py
     (copy.parent / "train-000002.tar").write_bytes(b"cut short")
     (copy.parent / ".train-000001.7-ab.partial.tar").write_bytes(b"half")
     copied, before = [], shutil.copyfile
-    monkeypatch.setattr(shutil, "copyfile", lambda source, target: (copied.append(source.name), before(source, target)))
+
+    def copy_one(source: Path, target: Path) -> None:
+        copied.append(source.name)
+        before(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_one)
     assert contents(staged(index, place).parent) == whole
     assert copied == ["train-000001.tar", "train-000002.tar", "train.index.npz"]
 
