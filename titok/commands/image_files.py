@@ -38,7 +38,7 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     """The files among ``paths``, with every folder replaced by the images in it, sorted by name.
 
     Files of operating systems are passed over; what else a folder holds is said on standard error. Raises
-    `ImageFileError` for all files at once that are named twice, or whose names or headers tell that they cannot be read.
+    `ImageFileError` for all files at once that are named twice, or that cannot be read by their names or headers.
     """
     files: dict[str, Path] = {}
     refused: list[str] = []
@@ -46,7 +46,10 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
         if is_system_name(path.name):
             continue
         for file in _images_in(path) if path.is_dir() else [path]:
-            if (first := files.setdefault(_entry(file), file)) is not file:
+            first = files.get(_entry(file))
+            if first is None:
+                files[_entry(file)] = file
+            else:
                 same = "" if str(file) == str(first) else f", as {first} and as {file}"
                 refused.append(f"{first} is named twice{same}; name it once, itself or its folder")
     if refused:
