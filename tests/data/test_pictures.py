@@ -70,24 +70,28 @@ def test_everything_else_is_pillows_own_conversion(mode):
 
 
 def png_of_16_bits(values: np.ndarray) -> bytes:
-    """A PNG of (H, W) or (H, W, 3) uint16; Pillow writes no colours of 16 bits."""
+    """A PNG of uint16 (H, W), (H, W, 3) or (H, W, 4); Pillow writes no colours of 16 bits."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2 if values.ndim == 3 else 0, 0, 0, 0)
+    kind = {2: 0, 3: 2, 4: 6}[values.ndim if values.ndim == 2 else values.shape[2]]
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, 0)
     file = b"\x89PNG\r\n\x1a\n"
-    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
-        file += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        file += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     return file
 
 
-@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("kind", ["grey", "colour", "clear"])
 @pytest.mark.parametrize(("white", "narrow"), [(4095, True), (4096, False), (65535, False), (0, True)])
-def test_pictures_of_12_bits_are_known(channels, white, narrow):
-    values = np.linspace(0, white, 16 * 16 * 3)[: 16 * 16 * (*channels, 1)[0]].round().astype(np.uint16)
-    values[-1] = white
-    with Image.open(io.BytesIO(png_of_16_bits(values.reshape(16, 16, *channels)))) as image:
+def test_pictures_of_12_bits_are_known(kind, white, narrow):
+    values = np.linspace(0, white, 256).round().astype(np.uint16).reshape(16, 16)
+    if kind != "grey":
+        values = values[..., None].repeat(3, axis=-1)
+    if kind == "clear":
+        values = np.concatenate([values, np.full((16, 16, 1), 65535, np.uint16)], axis=-1)
+    with Image.open(io.BytesIO(png_of_16_bits(values))) as image:
         found = narrow_range(image)
         to_rgb(image)
-    highest = white if not channels else white | 255  # of colours the lower bits are gone
+    highest = white if kind == "grey" else white | 255  # of colours the lower bits are gone
     assert found == ((0, highest) if narrow else None)
 
 

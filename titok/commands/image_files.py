@@ -19,6 +19,7 @@ from titok.data.transforms import Rounding, eval_transform, to_uint8
 from titok.errors import TitokError
 from titok.models.hub import load
 from titok.models.image_tokenizer import ImageTokenizer
+from titok.runtime.files import FileError, require_content
 from titok.runtime.system_names import is_hidden, is_system_name
 from titok.runtime.weights import WeightsError
 
@@ -105,6 +106,10 @@ def _check_header(file: Path) -> None:
         raise ImageFileError(f"{file} is a dangling link: {file.readlink()} does not exist; mend or remove the link")
     if not file.is_file():
         raise ImageFileError(f"{file} is no file or folder; check the path")
+    try:
+        require_content(file)
+    except (FileError, OSError) as error:
+        raise ImageFileError(str(error)) from error
     with _as_image_error(file), Image.open(file) as image:
         if image.mode in ("I", "F"):  # Few are; whether they can be used depends on what they hold.
             to_rgb(image)

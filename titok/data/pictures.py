@@ -65,10 +65,10 @@ def narrow_range(image: Image.Image) -> tuple[int, int] | None:
     if _is_grey_of_16_bits(image):
         greys = np.asarray(image)
         lowest, highest = int(greys.min()), int(greys.max())
-    elif image.mode != "RGB" or not is_deep(image):
+    elif image.mode in ("I", "F") or not is_deep(image):
         return None
     else:
-        channels = np.asarray(image)
+        channels = np.asarray(image)[..., : len(image.getbands()) - ("A" in image.getbands())]  # not how clear it is
         lowest, highest = 256 * int(channels.min()), 256 * int(channels.max()) + 255
     return (lowest, highest) if highest < _TWELVE_BITS else None
 
