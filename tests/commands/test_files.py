@@ -201,6 +201,36 @@ def test_tokens_out_of_range(places: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"codes": [1, 2, 3.5, 4]}, "has tokens of type float64; tokens are whole numbers"),
+        ({"codes": [1, 2, 3]}, r"has codes of shape \(1, 3\), but its own settings say num_latent_tokens 4"),
+        ({"name": ""}, "no file can be called after an image named ''"),
+        ({"name": "folder/"}, "no file can be called after an image named ''"),
+        ({"name": ".."}, "no file can be called after an image named '.'"),
+        ({"name": "a\0b.png"}, r"no file can be called after an image named 'a\\x00b'"),
+    ],
+)
+def test_token_files_that_people_changed(places: dict[str, Path], change: dict[str, Any], message: str) -> None:
+    document = json.loads(places["codes"].read_text())
+    document["images"][0] |= change
+    places["codes"].write_text(json.dumps(document))
+    with pytest.raises(SystemExit, match=message):
+        run("detokenize", places["codes"], "--model", places["model"], "--output", places["out"])
+    assert not places["out"].exists()
+
+
+@pytest.mark.parametrize("name", ["scan.tif", "moving.gif", "moving.png"])
+def test_of_several_pictures_the_first_is_taken_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:])
+    assert read_image(tmp_path / name).getpixel((0, 0)) == (255, 0, 0)
+    assert capsys.readouterr().err == f"{tmp_path / name} holds 3 pictures; the first is taken\n"
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "tokenize a.png --model m --output tokens.txt",

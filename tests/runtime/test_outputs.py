@@ -88,7 +88,7 @@ def test_two_outputs_are_two_files(tmp_path: Path) -> None:
         ("photo.png/out.json", "cannot be written: .*photo.png is no folder"),
         ("photo.png/deep/out.json", "cannot be written: .*photo.png is no folder"),
         ("folder", "folder is a folder; name a file in it"),
-        ("x" * 250 + ".json", "cannot be written: File name too long"),
+        ("x" * 251 + ".json", "cannot be written: File name too long"),
         ("y" * 300, "File name too long"),
     ],
 )

@@ -131,6 +131,9 @@ def read_batch(files: Sequence[Path], side: int, later: Sequence[Path] = ()) -> 
 def read_image(file: Path) -> Image.Image:
     """An RGB image of any format; raises `ImageFileError` when it is none."""
     with _as_image_error(file), Image.open(file) as image:
+        count = getattr(image, "n_frames", 1)
+        if count > 1 and image.format != "MPO":  # cameras append a small copy, which nobody means
+            print(f"{file} holds {count} pictures; the first is taken", file=sys.stderr)
         if found := narrow_range(image):
             print(
                 f"{file}: its 16 bits a channel hold values from {found[0]} to {found[1]} only, as pictures of 12 bits "
