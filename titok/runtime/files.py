@@ -31,6 +31,7 @@ _NO_ROOM = {
 }
 
 
+_ZIP = b"PK"
 _POINTER, _POINTER_BYTES = b"version https://git-lfs.github.com/spec/", 1024
 """How pointers of Git LFS begin, and what they are smaller than."""
 _NPY = b"\x93NUMPY"
@@ -214,6 +215,10 @@ def existing_archive(path: str | Path) -> Path:
         raise FileError(
             f"{path} is a single .npy array, an .npz with named arrays is needed; save it with "
             f"numpy.savez(path, arr_0=array) (arr_0 is the name of images)"
+        )
+    if not start.startswith(_ZIP):
+        raise FileError(
+            f"{path} is no readable array archive: it begins with {start!r}, as no .npz does; fetch or write it again"
         )
     return path
 
