@@ -193,6 +193,12 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--state", type=Path, required=True, help="folder for checkpoints and the running log")
     train.add_argument("--seed", type=int, required=True, help="of first weights, batches, crops, masks, dropout")
     train.add_argument("--data", type=Path, help="index of the training shards (all tasks but generator)")
+    train.add_argument(
+        "--stage-to",
+        metavar="FOLDER",
+        help="folder on a disk of this machine, e.g. $TMPDIR, to which images that do not stay in memory are copied "
+        "first; a copy that is there is used again",
+    )
     train.add_argument("--tokens", type=Path, help="token file (generator)")
     train.add_argument("--vqgan", type=Path, help="model file of the proxy VQGAN (stage1)")
     train.add_argument("--codes", type=Path, help="stored proxy codes (.npy) of the images' views (stage1)")
@@ -206,7 +212,7 @@ def _add_train(verbs: Verbs) -> None:
         type=number(0, above=True),
         metavar="SECONDS",
         help="how long several processes (torchrun) wait for a silent one (default: 600; 7200 while one scores "
-        "milestones)",
+        "milestones or copies images)",
     )
     add_execution(train)
     add_device(train)

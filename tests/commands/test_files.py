@@ -6,6 +6,7 @@ Run: pytest tests/commands/test_files.py
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from PIL import Image
 
 import titok
 from titok.cli import main
+from titok.commands.image_files import ImageFileError, image_files, read_image
 from titok.config.sampling import PUBLISHED_SAMPLERS
 from titok.data.transforms import eval_transform, to_uint8
 from titok.runtime.files import load_npz
@@ -153,7 +155,8 @@ MISTAKES = {
     "empty folder": ("reconstruct {empty} --model {model} --output {out}", "holds no images"),
     "a generator": ("reconstruct {photos} --model {generator} --output {out}", "holds a MaskGITViT; a tokenizer or"),
     "size": ("reconstruct {photos} --model {model} --output {out} --size 64", "--size is 64, but this tokenizer"),
-    "twice": ("reconstruct {photos} {photos} --model {model} --output {out}", "5 names stand for several images"),
+    "twice": ("reconstruct {photos} {photos} --model {model} --output {out}", "5 pictures are named twice"),
+    "same stem": ("reconstruct {photos} {twin} --model {model} --output {out}", "1 names stand for several images"),
     "other codes": ("detokenize {codes} --model {vae} --output {out}", "written by another tokenizer (differing: "),
     "no codes": ("detokenize {photos}/codes.json --model {model} --output {out}", "is no file of `titok tokenize` or"),
     "no tokenizer": ("generate --class 1 --generator {generator} --sampler titok-l-32 --output {out}", "--tokenizer"),
@@ -170,11 +173,13 @@ MISTAKES = {
 @pytest.fixture
 def places(tmp_path: Path, photos: Path) -> dict[str, Path]:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "twin").mkdir()
+    shutil.copy(photos / "tall.jpg", tmp_path / "twin" / "wide.jpg")
     (photos / "codes.json").write_text('{"images": [1]}')
     for name, release in (("model", "two_stage"), ("generator", "vit"), ("vae", "vae")):
         write_release(tmp_path / name, release)
     run("tokenize", photos / "wide.png", "--model", tmp_path / "model", "--output", tmp_path / "codes.json")
-    return {name: tmp_path / name for name in ("model", "generator", "vae", "empty", "photos", "out")} | {
+    return {name: tmp_path / name for name in ("model", "generator", "vae", "empty", "twin", "photos", "out")} | {
         "codes": tmp_path / "codes.json"
     }
 
@@ -193,6 +198,36 @@ def test_tokens_out_of_range(places: dict[str, Path]) -> None:
     places["codes"].write_text(json.dumps(document))
     with pytest.raises(SystemExit, match="has tokens from 0 to 32; allowed: 0 to 31"):
         run("detokenize", places["codes"], "--model", places["model"], "--output", places["out"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"codes": [1, 2, 3.5, 4]}, "has tokens of type float64; tokens are whole numbers"),
+        ({"codes": [1, 2, 3]}, r"has codes of shape \(1, 3\), but its own settings say num_latent_tokens 4"),
+        ({"name": ""}, "no file can be called after an image named ''"),
+        ({"name": "folder/"}, "no file can be called after an image named ''"),
+        ({"name": ".."}, "no file can be called after an image named '.'"),
+        ({"name": "a\0b.png"}, r"no file can be called after an image named 'a\\x00b'"),
+    ],
+)
+def test_token_files_that_people_changed(places: dict[str, Path], change: dict[str, Any], message: str) -> None:
+    document = json.loads(places["codes"].read_text())
+    document["images"][0] |= change
+    places["codes"].write_text(json.dumps(document))
+    with pytest.raises(SystemExit, match=message):
+        run("detokenize", places["codes"], "--model", places["model"], "--output", places["out"])
+    assert not places["out"].exists()
+
+
+@pytest.mark.parametrize("name", ["scan.tif", "moving.gif", "moving.png"])
+def test_of_several_pictures_the_first_is_taken_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:])
+    assert read_image(tmp_path / name).getpixel((0, 0)) == (255, 0, 0)
+    assert capsys.readouterr().err == f"{tmp_path / name} holds 3 pictures; the first is taken\n"
 
 
 @pytest.mark.parametrize(
@@ -318,6 +353,27 @@ def test_16_bits_are_scaled_and_not_cut_off(tmp_path: Path, tokenizer: Path) -> 
     run("tokenize", *files, "--model", tokenizer, "--output", tmp_path / "t.json")
     codes = list(tokens_of(tmp_path / "t.json").values())
     assert codes == [codes[0]] * 4
+
+
+def test_12_bits_in_16_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.linspace(0, 4000, 64 * 64).astype(np.uint16).reshape(64, 64)).save(tmp_path / "xray.png")
+    read_image(tmp_path / "xray.png")
+    said = capsys.readouterr().err
+    assert "xray.png: its 16 bits a channel hold values from 0 to 4000 only, as pictures of 12 bits do" in said
+
+
+def test_what_is_named_twice_is_refused(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever way it is named; a link of another name is another picture."""
+    monkeypatch.chdir(photos.parent)
+    (photos / "link.png").symlink_to("wide.png")
+    (photos.parent / "same").symlink_to(photos, target_is_directory=True)
+    wide = Path("photos/wide.png")
+    assert photos / "link.png" in image_files([photos])
+    for again in (wide, Path("photos/../photos/wide.png"), photos / "wide.png", Path("same")):
+        with pytest.raises(ImageFileError, match=r"^photos/wide\.png is named twice(, as .*)?; name it once"):
+            image_files([wide, again])
+    with pytest.raises(ImageFileError, match="6 pictures are named twice:"):
+        image_files([photos, Path("same")])
 
 
 @pytest.mark.parametrize("error", [RuntimeError("decoder"), IndexError("tile"), struct.error("header"), OSError("cut")])

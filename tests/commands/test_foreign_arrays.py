@@ -13,6 +13,8 @@ import pytest
 from commands.workbench import Workbench, record
 
 from titok.cli import main
+from titok.errors import ScoreError
+from titok.evaluation.samples import Samples
 from titok.runtime.files import load_npz, save_npz
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 24, 24, 3), dtype=np.uint8)
@@ -43,7 +45,7 @@ def write(path: Path, kind: str) -> Path:
 MESSAGES = {
     "empty": "is empty (0 bytes), as an interrupted download leaves it",
     "npy named npz": "is a single .npy array, an .npz with named arrays is needed",
-    "page": "no readable",
+    "page": "begins with b'<html>', as no .npz does",
     "cut": "no readable",
 }
 
@@ -149,6 +151,25 @@ def test_labels_that_nobody_has_are_named_as_they_must_be(bench: Workbench, tmp_
     np.savez(tmp_path / "mine.npz", load_npz(bench.root / "samples.npz")["arr_0"])
     message = bench.refusal("score", "generation", **generation(bench, tmp_path / "mine.npz", tmp_path / "score.json"))
     assert "store them in the file as `labels`" in message
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": IMAGES, "y": np.arange(8)}, r"holds images, y; the images must be called arr_0: numpy\.savez"),
+        ({}, "holds no array; the images must be called arr_0"),
+        ({"arr_0": IMAGES, "arr_1": np.arange(8), "labels": np.arange(8)[::-1]}, "two lists of labels that differ"),
+    ],
+)
+def test_arrays_under_other_names(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(ScoreError, match=message):
+        Samples.open(tmp_path / "bad.npz")
+
+
+def test_the_same_labels_twice_are_one_list(tmp_path: Path) -> None:
+    np.savez(tmp_path / "good.npz", arr_0=IMAGES, arr_1=np.arange(8), labels=np.arange(8))
+    assert Samples.open(tmp_path / "good.npz").labels.tolist() == list(range(8))
 
 
 def test_a_manifest_that_is_named_must_be_there(

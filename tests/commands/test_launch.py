@@ -64,6 +64,25 @@ def test_a_verb_that_gets_a_gpu_has_to_use_it(verb: list[str], asked: list[str],
     assert start.words == [sys.executable, "-m", "titok", *verb, *told]
 
 
+STAGE = ["--stage-to", "$TMPDIR/my data"]
+STAGED = "--stage-to=$TMPDIR/my data"
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        ([*TRAIN, "--data", "d.index.npz"], [STAGED]),
+        ([*TRAIN, "--data", "d.index.npz", "--stage-to", "/other"], []),
+        ([*TRAIN, "--tokens", "t.npz"], []),
+        (SCORE, []),
+    ],
+)
+def test_a_training_on_images_is_told_where_to_copy_them(verb: list[str], told: list[str]) -> None:
+    start = processes(options("--gpus", "0", *STAGE, *verb), [], {})
+    assert start.words == [sys.executable, "-m", "titok", *verb, *told]
+    assert STAGED in step_of_slurm(options("--srun", *STAGE, *verb)), "each machine copies for itself"
+
+
 def test_mistakes_of_the_verb_are_found_before_it_waits_for_gpus(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         processes(options("--gpus", "1", "train", "stage1", "--sede", "0"), ["0"], {})

@@ -54,6 +54,9 @@ REFUSED = {
     "score codec --codec jpeg --quality 0 --config c --data d --output o": "is 0; allowed: 1 to 100",
     "generate --generator g --output o --class -1": "is -1; allowed: 0 or more",
     "prepare --config c --output o --jobs 0": "is 0; allowed: 1 or more",
+    "launch --gpus -1 train stage1": "is -1; allowed: 0 or more",
+    "launch --nodes 0 train stage1": "is 0; allowed: 1 or more",
+    "launch --cpus 0 train stage1": "is 0; allowed: 1 or more",
     "plan --config c --budget 0": "is 0; allowed: finite numbers above 0",
     "plan --config c --utilisation 1.5": "is 1.5; allowed: finite numbers above 0 to 1",
     "train vqgan --config c --output model.safetensors --state s --seed 0 --process-timeout 0": "numbers above 0",
@@ -121,4 +124,4 @@ def test_no_option_of_any_verb_takes_a_bare_number() -> None:
         return found
 
     bare = {action.dest for action in options(build_parser()) if action.type in (int, float)}
-    assert bare <= {"seed", "gpus", "nodes", "cpus"}  # launch says itself what it can give
+    assert bare <= {"seed"}

@@ -5,6 +5,7 @@ Run: pytest tests/config/test_cluster.py
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -66,6 +67,7 @@ def test_no_job_is_another_one_on_other_machines() -> None:
         ({"stage1/s2": {"gpus": 3}}, r"stage1 's2' gets 1 x 3 GPUs, which cannot share the 32 images"),
         ({"stage1": {"gpu": 3}}, r"stage1\.gpu\b"),
         ({"stage1": {"hours": 0}}, r"stage1\.hours"),
+        ({"stage1": {"stage_to": "scratch"}}, r"stage1\.stage_to"),
     ],
 )
 def test_mistakes_are_told(resources: dict[str, Any], message: str) -> None:
@@ -120,6 +122,15 @@ def test_a_machine_gives_what_it_has() -> None:
 def test_gpus_can_be_left_idle() -> None:
     study = study_with({"stage1": {**TRAINING, "device": "cpu"}})
     assert snakemake_resources(study, "stage1", "s1")["launch"] == "--gpus 4 --nodes 1 --cpus 32 --device cpu"
+
+
+@pytest.mark.parametrize("folder", ["/local/scratch", "$TMPDIR/my data", "~/x"])
+def test_trainings_are_told_where_to_copy_images(folder: str) -> None:
+    """As one word of the shell that it does not read: variables are those of the machine that copies."""
+    study = study_with({"default": {"gpus": 0, "stage_to": folder}})
+    assert shlex.split(snakemake_resources(study, "stage1", "s1")["launch"])[-2:] == ["--stage-to", folder]
+    assert "'$TMPDIR" in snakemake_resources(study, "stage1", "s1")["launch"] or "$" not in folder
+    assert "stage-to" not in snakemake_resources(study, "score")["launch"], "a score reads once"
 
 
 def test_short_jobs_are_warned_in_time() -> None:

@@ -24,7 +24,7 @@ from titok.data.examine import ODDITIES, UndecodableError, examine
         (encoded(0, mode="CMYK"), "a.jpg", ("cmyk",)),
         (encoded(0, "PNG", "P"), "a.png", ("other_mode",)),
         (encoded(0, "PNG", "RGBA"), "a.JPEG", ("other_mode", "misnamed_format")),
-        (encoded(0, "PNG", "I;16"), "a.png", ("sixteen_bit",)),
+        (encoded(0, "PNG", "I;16"), "a.png", ("sixteen_bit", "dark_sixteen_bit")),
         (encoded(0, "PNG"), "n02105855_2933.JPEG", ("misnamed_format",)),
         (encoded(0), "a.png", ("misnamed_format",)),
         (encoded(0, "PNG"), "row-00000-00000-000000", ()),

@@ -172,6 +172,22 @@ def test_json_round_trip(tmp_path):
     assert "Fréchet" in (tmp_path / "a.json").read_text(encoding="utf-8")
 
 
+def test_names_that_are_no_utf8_come_back(tmp_path):
+    """As on disks of old cameras; they would otherwise fail after all the work."""
+    name = os.fsdecode(b"caf\xe9.png")
+    write_json(tmp_path / "names.json", {"name": name, "other": "Käfer"})
+    assert read_json(tmp_path / "names.json") == {"name": name, "other": "Käfer"}
+    write_json(tmp_path / "plain.json", ["Käfer"])
+    assert "Käfer" in (tmp_path / "plain.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("read", [read_json, load_npz, sha256_file])
+def test_pointers_of_git_lfs_are_called_so(tmp_path, read):
+    (tmp_path / "a.npz").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * 'a'}\nsize 9\n")
+    with pytest.raises(FileError, match=r"a\.npz is a pointer of Git LFS \(\d+ bytes\), not the file itself"):
+        read(tmp_path / "a.npz")
+
+
 def test_json_has_no_nan(tmp_path):
     with pytest.raises(FileError, match=r"a\.json.*finite numbers only"):
         write_json(tmp_path / "a.json", {"value": float("nan")})

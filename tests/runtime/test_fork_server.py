@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 
-from titok.runtime.fork_server import ADDRESS, can_serve
+from titok.runtime.fork_server import ADDRESS, PRELOADED, can_serve
 
 ROOT = Path(__file__).parents[2]
 STARTER = """
@@ -48,6 +49,12 @@ def server() -> Iterator[dict[str, str]]:
 def titok(environment: dict[str, str], *words: object, **options: object) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "titok", *map(str, words)]
     return subprocess.run(line, env=environment, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("module", PRELOADED)
+def test_every_module_is_there_that_is_imported_beforehand(module: str) -> None:
+    """Without one, the server ends before it serves, and every job imports torch for itself."""
+    assert find_spec(f"titok.commands.{module}") is not None
 
 
 def test_a_verb_says_and_returns_what_it_would_alone(server: dict[str, str]) -> None:

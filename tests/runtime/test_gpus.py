@@ -71,6 +71,7 @@ def test_the_environment_says_what_is_visible(value: str, found: list[str]) -> N
         ("echo GPU-1; echo GPU-2", ["GPU-1", "GPU-2"]),
         ("echo Driver/library version mismatch; exit 18", []),
         ("echo No devices were found", []),
+        ("printf 'GPU-1\\r\\n'", ["GPU-1"]),
     ],
 )
 def test_else_the_driver_is_asked(
@@ -83,6 +84,21 @@ def test_else_the_driver_is_asked(
     assert visible_gpus({}) == found
     said = capsys.readouterr().err
     assert ("nvidia-smi fails here with status 18 (Driver/library version mismatch)" in said) == ("exit" in says)
+
+
+@pytest.mark.parametrize(
+    ("content", "trouble"),
+    [("no program", "cannot be started here (Exec format error)"), ("#!/bin/sh\nexec sleep 9\n", "does not answer")],
+)
+def test_a_driver_that_is_broken_is_told_and_no_traceback(
+    content: str, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "nvidia-smi").write_text(content)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("titok.runtime.nvidia_smi.PATIENCE", 0.2)
+    assert visible_gpus({}) == []
+    assert f"no GPU is used: nvidia-smi {trouble}" in capsys.readouterr().err
 
 
 def test_jobs_get_gpus_of_their_own_and_give_them_back(tmp_path: Path) -> None:

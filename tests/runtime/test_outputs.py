@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from titok.runtime.files import write_text
 from titok.runtime.outputs import OutputError, require_folder, require_places
 
 
@@ -87,7 +88,7 @@ def test_two_outputs_are_two_files(tmp_path: Path) -> None:
         ("photo.png/out.json", "cannot be written: .*photo.png is no folder"),
         ("photo.png/deep/out.json", "cannot be written: .*photo.png is no folder"),
         ("folder", "folder is a folder; name a file in it"),
-        ("x" * 250 + ".json", "cannot be written: File name too long"),
+        ("x" * 251 + ".json", "cannot be written: File name too long"),
         ("y" * 300, "File name too long"),
     ],
 )
@@ -117,3 +118,12 @@ def test_many_pictures_are_looked_at_quickly(tmp_path: Path) -> None:
         path.touch()
     inputs = [path.rename(path.with_suffix(".jpg")) for path in outputs[:1000]]
     require_places(outputs, inputs, overwrite=True)
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "あ" * 83, "é" * 125])
+def test_names_may_be_as_long_as_file_systems_take(tmp_path: Path, stem: str) -> None:
+    """Titles in Japanese take three bytes a letter."""
+    path = tmp_path / f"{stem}.png"
+    require_places([path])
+    write_text(path, "written")
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]

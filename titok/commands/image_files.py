@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,11 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from titok.data.messages import all_of
-from titok.data.pictures import PictureError, to_rgb
+from titok.data.pictures import PictureError, narrow_range, to_rgb
 from titok.data.transforms import Rounding, eval_transform, to_uint8
 from titok.errors import TitokError
 from titok.models.hub import load
 from titok.models.image_tokenizer import ImageTokenizer
+from titok.runtime.files import FileError, require_content
 from titok.runtime.system_names import is_hidden, is_system_name
 from titok.runtime.weights import WeightsError
 
@@ -37,25 +39,37 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     """The files among ``paths``, with every folder replaced by the images in it, sorted by name.
 
     Files of operating systems are passed over; what else a folder holds is said on standard error. Raises
-    `ImageFileError` for all files at once whose names or headers tell that they cannot be read.
+    `ImageFileError` for all files at once that are named twice, or that cannot be read by their names or headers.
     """
-    files: list[Path] = []
+    files: dict[str, Path] = {}
     refused: list[str] = []
     for path in paths:
-        if path.is_dir() and not is_system_name(path.name):
-            files += _images_in(path)
-        elif not is_system_name(path.name):
-            files.append(path)
+        if is_system_name(path.name):
+            continue
+        for file in _images_in(path) if path.is_dir() else [path]:
+            first = files.get(_entry(file))
+            if first is None:
+                files[_entry(file)] = file
+            else:
+                same = "" if str(file) == str(first) else f", as {first} and as {file}"
+                refused.append(f"{first} is named twice{same}; name it once, itself or its folder")
+    if refused:
+        raise ImageFileError(all_of(refused, "pictures are named twice"))
     if not files:
         raise ImageFileError(f"{', '.join(map(str, paths))}: files of an operating system, and no images")
-    for file in files:
+    for file in files.values():
         try:
             _check_header(file)
         except ImageFileError as error:
             refused.append(str(error))
     if refused:
         raise ImageFileError(all_of(refused, "files cannot be read"))
-    return files
+    return list(files.values())
+
+
+def _entry(file: Path) -> str:
+    """Equal for all ways to name one entry of a folder; a link is another entry than its target."""
+    return os.path.join(os.path.realpath(file.parent), file.name)
 
 
 def picture_suffixes() -> set[str]:
@@ -71,7 +85,7 @@ def _images_in(folder: Path) -> list[Path]:
     taken = {entry: entry.suffix.lower() in endings and not entry.is_dir() for entry in entries}
     found = [entry for entry in entries if taken[entry]]
     others = [entry.name + "/" * entry.is_dir() for entry in entries if not taken[entry]]
-    named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+    named = _shown(others)
     if not found:
         raise ImageFileError(
             f"{folder} holds no images{f', but {named}' if others else ''}; endings looked for: "
@@ -82,12 +96,20 @@ def _images_in(folder: Path) -> list[Path]:
     return found
 
 
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
 def _check_header(file: Path) -> None:
     """Raises `ImageFileError` when a file cannot be an image that can be read, without decoding it."""
     if file.is_symlink() and not file.exists():
         raise ImageFileError(f"{file} is a dangling link: {file.readlink()} does not exist; mend or remove the link")
     if not file.is_file():
         raise ImageFileError(f"{file} is no file or folder; check the path")
+    try:
+        require_content(file)
+    except (FileError, OSError) as error:
+        raise ImageFileError(str(error)) from error
     with _as_image_error(file), Image.open(file) as image:
         if image.mode in ("I", "F"):  # Few are; whether they can be used depends on what they hold.
             to_rgb(image)
@@ -109,6 +131,15 @@ def read_batch(files: Sequence[Path], side: int, later: Sequence[Path] = ()) -> 
 def read_image(file: Path) -> Image.Image:
     """An RGB image of any format; raises `ImageFileError` when it is none."""
     with _as_image_error(file), Image.open(file) as image:
+        count = getattr(image, "n_frames", 1)
+        if count > 1 and image.format != "MPO":  # cameras append a small copy, which nobody means
+            print(f"{file} holds {count} pictures; the first is taken", file=sys.stderr)
+        if found := narrow_range(image):
+            print(
+                f"{file}: its 16 bits a channel hold values from {found[0]} to {found[1]} only, as pictures of 12 bits "
+                f"do; it is read as nearly black, for white is 65535: if it should not be, multiply its values by 16",
+                file=sys.stderr,
+            )
         return to_rgb(image)
 
 

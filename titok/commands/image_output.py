@@ -50,6 +50,11 @@ class ImageOutput:
                 f"{len(repeated)} names stand for several images ({', '.join(repeated[:4])}) and would overwrite each "
                 f"other in {self._output}; rename the files or write an .npz"
             )
+        nameless = [name for name in self._names if not name.strip(".") or "\0" in name]
+        if nameless:
+            raise ImageFileError(
+                f"no file can be called after an image named {nameless[0]!r}; correct it, or write an .npz"
+            )
         return [self._output / f"{name}.png" for name in self._names]
 
     def _are_repeated(self) -> bool:

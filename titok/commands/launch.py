@@ -64,6 +64,7 @@ def step_of_slurm(options: argparse.Namespace) -> list[str]:
     again = [sys.executable, "-m", "titok", "launch", "--in-step"]
     again += ["--gpus", str(options.gpus), "--nodes", str(options.nodes), "--cpus", str(options.cpus)]
     again += ["--device", options.device]
+    again += [f"--stage-to={options.stage_to}"] if options.stage_to else []
     step = ["srun", "--overlap", f"--nodes={options.nodes}", f"--ntasks={options.nodes}", "--ntasks-per-node=1"]
     step += [f"--cpus-per-task={options.cpus}", "--kill-on-bad-exit=0"]
     if options.gpus:
@@ -85,7 +86,7 @@ def processes(options: argparse.Namespace, gpus: list[str], environment: Mapping
             f"titok {options.verb[0]} works in one process, but {machines} x {count} were asked for; set nodes and "
             f"gpus of its kind to 1 in the study's resources"
         )
-    line = ["-m", "titok", *options.verb, *(_device(options) if gpus else ())]
+    line = ["-m", "titok", *options.verb, *(_device(options) if gpus else ()), *_staging(options)]
     if count * machines == 1:
         return Start([sys.executable, *line], here)
     # Threads that a process may use are its share of the cores; torchrun would say 1.
@@ -108,6 +109,17 @@ def _device(options: argparse.Namespace) -> list[str]:
     computes = getattr(build_parser().parse_args(options.verb), "device", None) == "auto"
     is_told = any(word.startswith("--de") and "--device".startswith(word.partition("=")[0]) for word in options.verb)
     return ["--device", options.device] if computes and not is_told else []
+
+
+def _staging(options: argparse.Namespace) -> list[str]:
+    """Where a training copies its images first, if it has any and was not told already."""
+    if options.stage_to is None:
+        return []
+    from titok.cli import build_parser
+
+    told = build_parser().parse_args(options.verb)
+    reads = getattr(told, "data", None) is not None and getattr(told, "stage_to", "") is None
+    return [f"--stage-to={options.stage_to}"] if reads else []
 
 
 def _meeting(machines: int, environment: Mapping[str, str]) -> list[str]:

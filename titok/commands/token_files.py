@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,24 @@ class TokenFile:
                 f"{path} has codes of shape {found.codes.shape} ({found.codes.dtype}) for {len(found.names)} images; "
                 f"write it again"
             )
+        found._require_sense(path)
         return found
+
+    def _require_sense(self, where: Path) -> None:
+        """What an edited or foreign file can have wrong: kinds and numbers of codes."""
+        if self.codes.ndim == 2 and self.codes.dtype.kind == "f":
+            raise TokenError(f"{where} has tokens of type {self.codes.dtype}; tokens are whole numbers: write it again")
+        if not np.isfinite(self.codes).all():
+            raise TokenError(f"{where} has latents that are no finite numbers; write it again")
+        settings, shape = self.settings or {}, self.codes.shape
+        sizes = dict(zip(("num_latent_tokens", "code_dim"), shape[1:], strict=False))
+        said = {key: settings[key] for key in sizes if key in settings}
+        fits = all(number == sizes[key] for key, number in said.items())
+        if settings.get("model") == "VQGAN":
+            said, fits = {"a square number of codes": ""}, math.isqrt(shape[1]) ** 2 == shape[1]
+        if not fits:
+            words = ", ".join(f"{key} {number}".strip() for key, number in said.items())
+            raise TokenError(f"{where} has codes of shape {shape}, but its own settings say {words}; write it again")
 
     def tensor(self, model: ImageTokenizer, part: slice, where: Path) -> torch.Tensor:
         """The codes of some images as ``model`` wants them; raises `TokenError` unless they are its own."""

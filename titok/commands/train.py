@@ -68,7 +68,8 @@ class Run(NamedTuple):
 
 def train_task(options: argparse.Namespace) -> None:
     """Trains one thing from its resolved settings; the output folder gets the model, its log and its manifest."""
-    patience = options.process_timeout or (MILESTONE_SECONDS if options.test else TIMEOUT_SECONDS)
+    others_wait = options.test or options.stage_to
+    patience = options.process_timeout or (MILESTONE_SECONDS if others_wait else TIMEOUT_SECONDS)
     with joined(options.device, timeout_seconds=patience) as device_name:
         _train_here(options, device_name)
 
@@ -203,7 +204,7 @@ def _place() -> dict[str, int]:
 
 
 def _open(options: argparse.Namespace, job: Any) -> ImageSet | StreamedSet:
-    return open_images(_needed(options, "data"), job.dataset, workers=options.workers)
+    return open_images(_needed(options, "data"), job.dataset, workers=options.workers, stage_to=options.stage_to)
 
 
 def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> TrainingImages | StreamedTraining:
@@ -229,7 +230,7 @@ def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore)
     if job.proxy_codes is not None:
         wanted["views"] = job.proxy_codes.views.resolved()
     dataset = job.dataset.model_copy(update={"resize": resize, "resize_rule": rule})
-    images = open_images(_needed(options, "data"), dataset, workers=options.workers)
+    images = open_images(_needed(options, "data"), dataset, workers=options.workers, stage_to=options.stage_to)
     wanted |= {"fingerprint": images.fingerprint, "vqgan_sha256": sha256_file(_needed(options, "vqgan"))}
     store.require(wanted, "this training")
     return CodedImages(images, crop, facts.view_list(), store.codes, job.training.batch_size, options.seed, **_place())

@@ -21,10 +21,15 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Known(TypedDict):
-    """A file when its sum was made: as long as size and time are these, so is the sum."""
+    """A file when its sum was made: as long as size and times are these, so is the sum.
+
+    The time of the content is not enough: archives give all their members the same, and weights of one architecture
+    have one size. That of the inode is set by every way to put a file in the place of another.
+    """
 
     bytes: int
     mtime_ns: int
+    ctime_ns: int
     sha256: str
 
 
@@ -44,10 +49,11 @@ class FileSums:
         known = self._known.get(path)
         try:
             facts = Path(path).stat()
-            if known is None or (known["bytes"], known["mtime_ns"]) != (facts.st_size, facts.st_mtime_ns):
+            found = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "ctime_ns": facts.st_ctime_ns}
+            if known is None or {**known, "sha256": None} != {**found, "sha256": None}:
                 with Path(path).open("rb") as stream:
                     digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                known = Known(bytes=facts.st_size, mtime_ns=facts.st_mtime_ns, sha256=digest)
+                known = Known(**found, sha256=digest)
         except OSError:
             pass  # the job that needs it says so
         if known is None:
@@ -88,4 +94,6 @@ def _remembered(memory: Path) -> dict[str, Known]:
 
 
 def _checked(entry: Mapping[str, Any]) -> Known:
-    return Known(bytes=int(entry["bytes"]), mtime_ns=int(entry["mtime_ns"]), sha256=str(entry["sha256"]))
+    """Memories of before have no time of the inode: a file that is here is looked at again."""
+    times = {name: int(entry.get(name, -1)) for name in ("mtime_ns", "ctime_ns")}
+    return Known(bytes=int(entry["bytes"]), **times, sha256=str(entry["sha256"]))

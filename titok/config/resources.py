@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from titok.config.section import NonNegativeInt, PositiveFloat, PositiveInt, Section
 
@@ -22,6 +24,9 @@ class Resources(Section):
     """Memory of each machine, in units of 10^9 bytes."""
     hours: PositiveFloat = 4.0
     """Time limit. A training that reaches it goes on in the next try."""
+    stage_to: Annotated[str, Field(pattern=r"^[/~$]")] | None = None
+    """Folder on a disk of each machine, e.g. `/local/scratch` or `$TMPDIR`, to which a training first copies the shards
+    that it reads all the time; a copy that is there is used again. Null: they are read where they lie."""
 
     @property
     def processes(self) -> int:

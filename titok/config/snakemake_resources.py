@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from titok.config.cluster import resources_of
 from titok.config.jobs import TRAININGS
 from titok.config.study import Study
@@ -52,6 +54,8 @@ def snakemake_resources(
     here = taken.on_a_machine_with(gpu_limit, core_limit)
     launch = f"--gpus {here.gpus} --nodes {here.nodes} --cpus {here.cpus}"
     launch += " --device cpu" if here.device == "cpu" else ""
+    if here.stage_to and is_training:  # quoted, for variables are those of the machine that reads
+        launch += f" --stage-to {shlex.quote(here.stage_to)}"
     return {
         "launch": f"{launch} --srun" if in_batch_job else launch,  # options of `titok launch`
         "workers": here.workers,

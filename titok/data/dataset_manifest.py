@@ -66,5 +66,5 @@ def dataset_manifest(
 
 
 def _oddity(name: str, abouts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    keys = sorted(key for about in abouts for key in about["oddities"][name])
+    keys = sorted(key for about in abouts for key in about["oddities"].get(name, ()))  # a shard of an earlier version
     return {"count": len(keys), "meaning": ODDITIES[name], "keys": keys[:_LISTED]}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from titok.data.pictures import is_deep, is_strip, to_rgb
+from titok.data.pictures import is_deep, is_strip, narrow_range, to_rgb
 from titok.data.shard_file import EXTENSIONS, ImageHeader, header_of
 from titok.data.shard_index import ShardError
 from titok.errors import TitokError
@@ -24,6 +24,7 @@ ODDITIES = {
     "cmyk": "four printing colours; Pillow's conversion to RGB",
     "other_mode": "neither RGB nor grey nor CMYK (palette, alpha); Pillow's conversion to RGB",
     "sixteen_bit": "more than 8 bits a channel; greys are scaled, 65535 to 255, colours lose their lower bits",
+    "dark_sixteen_bit": "16 bits a channel, of which the lower 12 alone are used; nearly black, for white is 65535",
     "strip": "one edge is more than a hundred times the other; windows show next to nothing of it",
     "misnamed_format": "the content is of another format than the name says, e.g. a PNG called .JPEG; read as it is",
     "several_pictures": "a JPEG with further pictures behind the first, which alone is read",
@@ -58,6 +59,7 @@ def examine(data: bytes, name: str) -> Examined:
             with Image.open(io.BytesIO(data)) as image:
                 header = header_of(name, image)
                 orientation, deep = _orientation(image), is_deep(image)
+                narrow = narrow_range(image)  # before decoding, which forgets how many bits there were
                 to_rgb(image)
         except ShardError as error:
             raise UndecodableError(str(error)) from error
@@ -70,6 +72,7 @@ def examine(data: bytes, name: str) -> Examined:
         "cmyk": header.mode == "CMYK",
         "other_mode": header.mode not in ("RGB", "L", "CMYK") and not deep,
         "sixteen_bit": deep,
+        "dark_sixteen_bit": narrow is not None,
         "strip": is_strip(header.width, header.height),
         "misnamed_format": PurePosixPath(name).suffix.lower() not in ("", *_SUFFIXES[EXTENSIONS[header.format]]),
         "several_pictures": header.format == "MPO",

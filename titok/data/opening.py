@@ -9,17 +9,22 @@ from titok.config.training import ImageTraining
 from titok.data.images import ImageSet, TrainingImages, load_images
 from titok.data.parity import check_decoder
 from titok.data.shard_index import split_of
+from titok.data.staging import staged
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.errors import MachineError
 
 
-def open_images(index: Path, dataset: Dataset, *, workers: int = 0) -> ImageSet | StreamedSet:
+def open_images(
+    index: Path, dataset: Dataset, *, workers: int = 0, stage_to: str | None = None
+) -> ImageSet | StreamedSet:
     """The images of the split whose index is the file ``index``: in memory or streamed, as ``dataset`` says.
 
-    ``workers``: processes that decode, 0 for this one.
+    ``workers``: processes that decode, 0 for this one. ``stage_to``: folder on this machine's disk, to which what is
+    streamed is copied first.
     """
     open_set = load_images if dataset.in_memory else StreamedSet
-    return open_set(*split_of(index), dataset.resize, dataset.resize_rule, workers=workers)
+    source = staged(index, stage_to) if stage_to and not dataset.in_memory else index
+    return open_set(*split_of(source), dataset.resize, dataset.resize_rule, workers=workers)
 
 
 def training_images(

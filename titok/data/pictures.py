@@ -12,6 +12,7 @@ from PIL import Image
 from titok.errors import TitokError
 
 _SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
+_TWELVE_BITS = 4096
 _SCALED_BY_PILLOW = {"PNG", "PPM"}
 """Formats whose greys of 16 bits some versions of Pillow hand out as mode "I", white being 65535."""
 
@@ -53,6 +54,23 @@ def is_deep(image: Image.Image) -> bool:
     """Whether an opened image, not yet decoded, has more than 8 bits a channel; PNGs in colour lose the lower ones."""
     tiles = getattr(image, "tile", [])
     return image.mode in _SIXTEEN_BITS | {"I", "F"} or any(";16" in str(tile[3]) for tile in tiles)
+
+
+def narrow_range(image: Image.Image) -> tuple[int, int] | None:
+    """The darkest and brightest value of a picture of 16 bits a channel that uses the lower 12 alone; else None.
+
+    Cameras and scanners of 10 or 12 bits store such files. White being 65535, they are nearly black: nobody can tell
+    them from pictures of the night, so they are told and not brightened. Of colours Pillow keeps the upper 8 bits.
+    """
+    if _is_grey_of_16_bits(image):
+        greys = np.asarray(image)
+        lowest, highest = int(greys.min()), int(greys.max())
+    elif image.mode in ("I", "F") or not is_deep(image):
+        return None
+    else:
+        channels = np.asarray(image)[..., : len(image.getbands()) - ("A" in image.getbands())]  # not how clear it is
+        lowest, highest = 256 * int(channels.min()), 256 * int(channels.max()) + 255
+    return (lowest, highest) if highest < _TWELVE_BITS else None
 
 
 def _is_grey_of_16_bits(image: Image.Image) -> bool:

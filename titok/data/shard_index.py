@@ -18,7 +18,9 @@ from titok.errors import TitokError
 from titok.runtime.files import FileError, load_npz, save_npz
 
 FORMAT = "titok-shards-1"
-REPAIR = "delete the split and prepare the dataset again"
+_REPAIR = "delete the split and prepare the dataset again"
+STAGED = "titok-staged-"
+"""How folders of copies on a machine's own disk begin (`titok.data.staging`)."""
 MAX_KEY_LENGTH = 80
 
 
@@ -72,6 +74,12 @@ class ShardIndex(NamedTuple):
 def index_path(directory: Path, split: str) -> Path:
     """Where the index of a split is."""
     return directory / f"{split}{_INDEX}"
+
+
+def repair(directory: Path) -> str:
+    """What to do about a damaged split: a copy is simply made again."""
+    is_copy = directory.name.startswith(STAGED)
+    return f"delete the copy {directory}; the next try copies it anew" if is_copy else _REPAIR
 
 
 def split_of(index: Path) -> tuple[Path, str]:
@@ -134,7 +142,9 @@ def read_index(directory: Path, split: str) -> ShardIndex:
         )
     index = ShardIndex(about, arrays)
     if not _fits(index):
-        raise ShardError(f"{path}: its list of shards does not fit its {len(arrays['key'])} samples; {REPAIR}")
+        raise ShardError(
+            f"{path}: its list of shards does not fit its {len(arrays['key'])} samples; {repair(directory)}"
+        )
     for shard in about["shards"]:
         _check_size(directory / shard["name"], shard["bytes"])
     return index
@@ -156,7 +166,8 @@ def _fits(index: ShardIndex) -> bool:
     ends = np.array([shard["bytes"] for shard in about["shards"]], dtype=np.int64)
     counts = np.array([shard["samples"] for shard in about["shards"]], dtype=np.int64)
     return (
-        {len(column) for column in columns.values()} == {about["samples"]}
+        all(Path(shard["name"]).name == shard["name"] for shard in about["shards"])
+        and {len(column) for column in columns.values()} == {about["samples"]}
         and np.array_equal(np.bincount(columns["shard"], minlength=len(ends)), counts)
         and bool(np.all(columns["offset"] + columns["length"] <= ends[columns["shard"]]))
     )
@@ -167,6 +178,9 @@ def _check_size(path: Path, expected: int) -> None:
     try:
         found = path.stat().st_size
     except FileNotFoundError as error:
-        raise ShardError(f"{path} is missing ({expected} bytes expected); copy it here, or {REPAIR}") from error
+        remedy = f"copy it here, or {repair(path.parent)}"
+        raise ShardError(f"{path} is missing ({expected} bytes expected); {remedy}") from error
     if found != expected:
-        raise ShardError(f"{path}: {expected} bytes expected, {found} found; it was cut short or replaced: {REPAIR}")
+        raise ShardError(
+            f"{path}: {expected} bytes expected, {found} found; it was cut short or replaced: {repair(path.parent)}"
+        )

@@ -23,7 +23,7 @@ from PIL import Image
 
 from titok.data.pictures import to_rgb
 from titok.data.shard_file import KEY, ShardFile, read_header, shard_name
-from titok.data.shard_index import MAX_KEY_LENGTH, REPAIR, Record, ShardError, columns_of, read_index, write_index
+from titok.data.shard_index import MAX_KEY_LENGTH, Record, ShardError, columns_of, read_index, repair, write_index
 
 
 class ShardWriter:
@@ -165,7 +165,8 @@ class ShardReader:
         data = os.pread(self._descriptor(shard), length, offset)
         if len(data) != length:
             raise ShardError(
-                f"{self.name(index)}: {length} bytes expected, {len(data)} found; the shard was cut short: {REPAIR}"
+                f"{self.name(index)}: {length} bytes expected, {len(data)} found; the shard was cut short: "
+                f"{repair(self._directory)}"
             )
         if self._unverified[index]:
             self._compare(index, data)
@@ -176,7 +177,8 @@ class ShardReader:
         if found != expected:
             raise ShardError(
                 f"{self.name(index)}: its {len(data)} bytes are not those that were written (SHA-1 "
-                f"{found.hex()[:12]}, expected {expected.hex()[:12]}); the shard was altered: {REPAIR}"
+                f"{found.hex()[:12]}, expected {expected.hex()[:12]}); the shard was altered: "
+                f"{repair(self._directory)}"
             )
         self._unverified[index] = False
 
@@ -225,7 +227,7 @@ class ShardReader:
         try:
             opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            remedy = "raise `ulimit -n`" if error.errno == errno.EMFILE else REPAIR
+            remedy = "raise `ulimit -n`" if error.errno == errno.EMFILE else repair(path.parent)
             raise ShardError(f"{path}: cannot be opened ({error.strerror}); {remedy}") from error
         kept = self._descriptors.setdefault(shard, opened)
         if kept != opened:  # Another thread was faster.

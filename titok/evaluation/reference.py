@@ -129,7 +129,11 @@ def load_reference(path: str | Path) -> Reference:
     path = Path(path)
     arrays = load_npz(path, skip=(IMAGES,))  # ADM's 10,000 images stay in the file
     if not {"mu", "sigma"} <= arrays.keys():
-        raise ScoreError(f"{path} has arrays {sorted(arrays)}; a reference needs mu and sigma")
+        found = [*arrays, *([IMAGES] if _has_images(path) else [])]
+        raise ScoreError(
+            f"{path} holds {', '.join(sorted(found)) or 'nothing'}; a reference needs mu and sigma"
+            + (" (the images of a set are for --originals)" if IMAGES in found else "")
+        )
     about = _about(arrays)
     mean, covariance = _moments(arrays, "mu", "sigma", path)
     spatial = _moments(arrays, "mu_s", "sigma_s", path) if {"mu_s", "sigma_s"} <= arrays.keys() else (None, None)

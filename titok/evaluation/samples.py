@@ -10,7 +10,7 @@ import hashlib
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,10 +103,12 @@ def _open_file(path: Path) -> tuple[tuple[int, ...], np.ndarray | None]:
     """Shape (N, H, W, 3) of a file's images, and their labels if it has them."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            labels = archive["labels"] if "labels" in archive.files else None
-            if labels is None and "arr_1" in archive.files:
-                second = archive["arr_1"]
-                labels = second if second.ndim == 1 and second.dtype.kind in "iu" else None
+            if IMAGES not in archive.files:
+                raise ScoreError(
+                    f"{path} holds {', '.join(archive.files) or 'no array'}; the images must be called {IMAGES}: "
+                    f"numpy.savez(path, {IMAGES}=images, labels=labels)"
+                )
+            labels = _labels_of(archive, path)
         with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
             shape, fortran_order, dtype = read_header(member)
     except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
@@ -115,6 +117,17 @@ def _open_file(path: Path) -> tuple[tuple[int, ...], np.ndarray | None]:
         raise ScoreError(f"{path} holds its images in Fortran order; save them in C order")
     _check(shape, dtype, labels, str(path))
     return shape, _whole(labels, str(path))
+
+
+def _labels_of(archive: Mapping[str, np.ndarray], path: Path) -> np.ndarray | None:
+    """``labels``, or ADM's ``arr_1`` where it looks like labels; None without either."""
+    named = archive["labels"] if "labels" in archive else None
+    second = archive["arr_1"] if "arr_1" in archive else None
+    if second is not None and (second.ndim != 1 or second.dtype.kind not in "iu"):
+        second = None
+    if named is not None and second is not None and not np.array_equal(named, second):
+        raise ScoreError(f"{path} has two lists of labels that differ, labels and arr_1; keep the one that is right")
+    return named if named is not None else second
 
 
 def _require_different(files: tuple[Path, ...]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+
+from titok.runtime.nvidia_smi import ask
 
 OLDEST = {11: 450, 12: 525, 13: 580}
 """Major version of CUDA -> oldest major version of the driver (NVIDIA's "minor version compatibility", Linux)."""
@@ -24,12 +24,8 @@ def installed_driver(module: Path = MODULE) -> str | None:
         found = None
     if found is not None:
         return found[1]
-    if shutil.which("nvidia-smi") is None:
-        return None
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, check=False)
-    first = done.stdout.strip().partition("\n")[0]
-    return first if done.returncode == 0 and re.fullmatch(r"\d+(\.\d+)+", first) else None
+    first = next(iter(ask("driver_version").lines), "")
+    return first if re.fullmatch(r"\d+(\.\d+)+", first) else None
 
 
 def oldest_driver(cuda: str) -> int | None:

@@ -31,6 +31,9 @@ _NO_ROOM = {
 }
 
 
+_ZIP = b"PK"
+_POINTER, _POINTER_BYTES = b"version https://git-lfs.github.com/spec/", 1024
+"""How pointers of Git LFS begin, and what they are smaller than."""
 _NPY = b"\x93NUMPY"
 """How files of single arrays begin."""
 
@@ -82,12 +85,25 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, obj: Any) -> None:
-    """Writes indented JSON atomically; NaN and infinities are refused because JSON has no such numbers."""
+    """Writes indented JSON atomically; NaN and infinities are refused because JSON has no such numbers.
+
+    Names of files that are no UTF-8 are written in escapes and come back as they were.
+    """
     try:
         text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
+        if not _is_utf8(text):
+            text = json.dumps(obj, indent=2, allow_nan=False)
     except ValueError as error:
         raise FileError(f"{path}: {error}; JSON holds finite numbers only, store null for a missing one") from error
     write_text(path, text + "\n")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_json(path: str | Path) -> Any:
@@ -142,9 +158,10 @@ def sha256_json(obj: Any) -> str:
 
 
 def existing_file(path: str | Path) -> Path:
-    """``path`` as a Path; raises ``FileError`` when no file of that name exists."""
+    """``path`` as a Path; raises ``FileError`` when no file of that name exists, or a mere pointer to one."""
     path = Path(path)
     if path.is_file():
+        require_content(path)
         return path
     if path.is_dir():
         raise FileError(f"{path} is a folder, a file is needed")
@@ -152,6 +169,20 @@ def existing_file(path: str | Path) -> Path:
         "its folder is there but empty of it" if path.parent.is_dir() else f"its folder {path.parent} is missing too"
     )
     raise FileError(f"{path} does not exist ({where}); run the step that writes it, or correct the path")
+
+
+def require_content(path: Path) -> None:
+    """Raises ``FileError`` for what Git leaves in the place of a large file where Git LFS is missing."""
+    size = path.stat().st_size
+    if size > _POINTER_BYTES:
+        return
+    with path.open("rb") as stream:
+        is_pointer = stream.read(len(_POINTER)) == _POINTER
+    if is_pointer:
+        raise FileError(
+            f"{path} is a pointer of Git LFS ({size} bytes), not the file itself; run `git lfs pull` where it was "
+            f"cloned, or download the file"
+        )
 
 
 def _usual_mode(path: Path) -> int:
@@ -184,6 +215,10 @@ def existing_archive(path: str | Path) -> Path:
         raise FileError(
             f"{path} is a single .npy array, an .npz with named arrays is needed; save it with "
             f"numpy.savez(path, arr_0=array) (arr_0 is the name of images)"
+        )
+    if not start.startswith(_ZIP):
+        raise FileError(
+            f"{path} is no readable array archive: it begins with {start!r}, as no .npz does; fetch or write it again"
         )
     return path
 

@@ -32,7 +32,7 @@ from titok.runtime.signals import heeded
 
 ADDRESS = "TITOK_FORK_SERVER"
 PRELOADED = (
-    *("train", "score", "score_probe", "score_throughput", "sample", "data", "codes", "report", "study", "prepare"),
+    *("train", "score", "score_probe", "score_throughput", "sample", "tokens", "codes", "report", "study", "prepare"),
     *("claims", "launch"),
 )
 """Modules of titok.commands, with all that they import; verbs that no rule starts are imported when they are run."""

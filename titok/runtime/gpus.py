@@ -10,8 +10,6 @@ import fcntl
 import itertools
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from titok.errors import MachineError
+from titok.runtime.nvidia_smi import ask
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 PATIENCE = 1.0
@@ -31,16 +30,11 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Names of the GPUs that processes started from here may use: numbers or UUIDs, as in CUDA_VISIBLE_DEVICES."""
     if VISIBLE in environment:
         return _named(environment[VISIBLE])
-    if shutil.which("nvidia-smi") is None:
-        return []
     # UUIDs, for nvidia-smi and CUDA number the GPUs of a mixed machine differently.
-    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    found = subprocess.run(query, capture_output=True, text=True, check=False)
-    if found.returncode:
-        said = (found.stdout + found.stderr).strip().partition("\n")[0]
-        print(f"no GPU is used: nvidia-smi fails here with status {found.returncode} ({said})", file=sys.stderr)
-        return []
-    return [name for line in found.stdout.splitlines() if NAMES[1].fullmatch(name := line.strip())]
+    found = ask("uuid")
+    if found.trouble:
+        print(f"no GPU is used: {found.trouble}", file=sys.stderr)
+    return [name for name in found.lines if NAMES[1].fullmatch(name)]
 
 
 def _named(value: str) -> list[str]:

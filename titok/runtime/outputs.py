@@ -15,6 +15,8 @@ from titok.errors import TitokError
 READ_IN_FOLDERS = ("config.json", "*.safetensors", "*.bin", "*.index.json", "index.json", "part-*.npz")
 """What is read where an input is a folder: a model's files, or parts of samples. Pictures are named one by one."""
 SHOWN = 4
+_LONGEST_NAME = 255
+"""Bytes."""
 
 
 class OutputError(TitokError):
@@ -71,8 +73,13 @@ def require_folder(folder: Path) -> None:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name of its own for what will be called ``path``; it keeps the ending, for writers that look at it."""
-    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
+    """A name of its own for what will be called ``path``; it keeps the ending, for writers that look at it.
+
+    Where ``path`` has as long a name as file systems take, it has less of it.
+    """
+    end = f".{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}"
+    start = os.fsencode(f".{path.stem}")[: _LONGEST_NAME - len(os.fsencode(end))]
+    return path.with_name(start.decode(errors="ignore") + end)
 
 
 def _try(folder: Path, output: Path) -> None:
@@ -81,6 +88,8 @@ def _try(folder: Path, output: Path) -> None:
         there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
         if not os.path.isdir(there):
             raise OutputError(f"{output} cannot be written: {there} is no folder; name another place")
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(output)  # a name may be too long
         probe = there / temporary_beside(output.absolute()).name
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         probe.unlink()

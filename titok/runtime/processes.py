@@ -28,7 +28,7 @@ Plain = TypeVar("Plain")
 TIMEOUT_SECONDS = 600.0
 """How long processes wait for one that says nothing before they give up."""
 MILESTONE_SECONDS = 7200.0
-"""The same where they wait for the first one to score thousands of images."""
+"""The same where they wait for the first one to score thousands of images, or for a machine that copies a dataset."""
 
 
 _PR_SET_PDEATHSIG = 1

@@ -15,16 +15,17 @@ PEAKS: dict[str, dict[str, float]] = {
     "H100": {"fp64": 67e12, "fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
     "H200": {"fp64": 67e12, "fp32": 67e12, "tf32": 494.7e12, "half": 989.4e12},
 }
-"""Operations per second, dense, by part of the device's name: of SXM modules, by NVIDIA's data sheets of A100, H100 and
-H200, which state tensor rates of Hopper with sparsity (989.4 and 1,978.9: halved here). GH200 computes as H200 does."""
+"""Operations per second, dense, by part of the device's name: of SXM modules, whose data sheets state tensor rates of
+Hopper with sparsity (989.4 and 1,978.9: halved here). H200 and GH200 are taken to compute as the H100 module does."""
 
 BOARDS: dict[str, dict[str, float]] = {
     "H100 PCIe": {"fp64": 51e12, "fp32": 51e12, "tf32": 378e12, "half": 756e12},
     "H100 NVL": {"fp64": 60e12, "fp32": 60e12, "tf32": 417.5e12, "half": 835.5e12},
     "H200 NVL": {"fp64": 60e12, "fp32": 60e12, "tf32": 417.5e12, "half": 835.5e12},
 }
-"""The same of boards whose names contain a faster module's, by the same sheets (with sparsity: H100 PCIe 756 and 1,513,
-NVL 835 and 1,671). A100 boards have the module's rates."""
+"""The same of boards whose names contain a faster module's (tensor rates with sparsity: H100 PCIe 756 and 1,513, NVL
+835 and 1,671). Not verified: the maker's own sheets could not be read; other lists confirm only that an H100 NVL has
+835 in half precision, dense, and are silent on the H200 NVL. A100 boards have the module's rates."""
 
 
 def device_peaks(device: torch.device) -> dict[str, float] | None:
