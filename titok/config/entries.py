@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from titok.config.model import ClassifierModel, GeneratorShape, VQGANModel
+from titok.config.model import ClassifierModel, GeneratorShape, TokenizerSettings, VQGANModel
 from titok.config.sampling import MaskSchedule
-from titok.config.section import Name, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from titok.config.section import Name, NonNegativeInt, PositiveInt, Section
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -101,7 +101,7 @@ class SingleStage(Section):
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
 
 
-class Tokenizer(Section):
+class Tokenizer(TokenizerSettings):
     """One TiTok: its sizes, its K, and how it is trained."""
 
     recipe: Literal["two_stage", "single_stage", "released"] = "two_stage"
@@ -109,23 +109,11 @@ class Tokenizer(Section):
     source: Source | None = None
     head: Literal["proxy_codes", "pixels"] | None = None
     """What a released tokenizer's decoder predicts; the recipe says it for all others."""
-    kind: Literal["vq", "vae"] = "vq"
     encoder: Name
     """A name of the study's `sizes`."""
     decoder: Name
-    patch_size: PositiveInt = 16
-    """Pixels per patch along one side."""
-    codes_per_patch: PositiveInt = 1
-    """Proxy codes along one side of a patch: `patch_size` over the VQGAN's pixels per code."""
     num_latent_tokens: PositiveInt
     """K."""
-    codebook_size: PositiveInt = 4096
-    code_dim: PositiveInt = 12
-    use_l2_norm: bool = True
-    commitment_weight: NonNegativeFloat = 0.25
-    codebook_init: Literal["published", "data"] = "published"
-    latent_layout: Literal["per_token", "interleaved"] = "per_token"
-    reanchor_codes: bool = False
     seeds: Seeds | None = None
     """Null: the study's."""
     stage1: Stage1 | None = None
