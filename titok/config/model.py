@@ -136,6 +136,11 @@ class TokenizerModel(TokenizerSettings):
         return self.image_size // self.patch_size
 
     @property
+    def draws_codebook(self) -> bool:
+        """Whether training begins with codes drawn from the data."""
+        return self.kind == "vq" and self.codebook_init == "data"
+
+    @property
     def decoded_size(self) -> int:
         """Side of the images that come back; another one than ``image_size`` in released configs of 512 pixels alone,
         whose decoder predicts 16 x 16 codes of 16 pixels."""
