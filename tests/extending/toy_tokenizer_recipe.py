@@ -173,7 +173,6 @@ class ToyTask(Task):
             '"single_stage": "single_stage", "released": "source"}',
             '"single_stage": "single_stage", "released": "source", "toy": "toy"}',
         ),
-        Edit("titok/config/rows.py", '"released", "vqgan_2d"]\n', '"released", "vqgan_2d", "toy"]\n'),
         Edit(
             "titok/config/training_jobs.py",
             "GeneratorModel, TokenizerModel, VQGANModel\n",
