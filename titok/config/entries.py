@@ -58,6 +58,8 @@ class Classifier(Section):
 class ProxyTokenizer(Section):
     """The 2D VQGAN that supplies proxy codes: trained in the study, or a released one."""
 
+    family: Literal["vqgan"] = "vqgan"
+    """Said where it stands among a study's `tokenizers`, under the name `vqgan`."""
     model: VQGANModel = VQGANModel()
     training: ImageTraining | None = None
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
@@ -73,6 +75,8 @@ class ProxyTokenizer(Section):
 class Baseline(Section):
     """Another 2D VQGAN that the study trains, measured for comparison; TiTok learns nothing from its codes."""
 
+    family: Literal["vqgan"] = "vqgan"
+    """Said where it stands among a study's `tokenizers`."""
     model: VQGANModel = VQGANModel()
     training: ImageTraining
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
@@ -83,6 +87,8 @@ class Baseline(Section):
 class Stage1(Section):
     """Predict the proxy codes (paper section 3.2, warm-up)."""
 
+    proxy: Literal["vqgan"] = "vqgan"
+    """Whose codes: the 2D VQGAN of this name."""
     training: ImageTraining
     losses: ProxyCodeLosses = ProxyCodeLosses()
 
@@ -104,6 +110,8 @@ class SingleStage(Section):
 class Tokenizer(TokenizerSettings):
     """One TiTok: its sizes, its K, and how it is trained."""
 
+    family: Literal["titok"] = "titok"
+    """`vqgan` makes the entry a 2D VQGAN, with the settings of `baselines` or, called `vqgan`, of `vqgan`."""
     recipe: Literal["two_stage", "single_stage", "released"] = "two_stage"
     """`released` trains nothing: the weights come from `source`, and the stage is called `released`, too."""
     source: Source | None = None
