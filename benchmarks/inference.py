@@ -13,6 +13,7 @@ from benchmarks.models import Variant
 from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise
 from titok.models.generator import build_generator
+from titok.models.image_tokenizer import Ids
 from titok.models.tokenizer import TiTok
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -55,7 +56,7 @@ def decode(variant: Variant, device: torch.device, batch: int) -> Work:
     tokenizer = ready(TiTok(variant.tokenizer), device)
     size = (batch, variant.tokenizer.num_latent_tokens)
     tokens = torch.randint(variant.tokenizer.codebook_size, size, device=device)
-    return lambda: tokenizer.detokenize(tokens)
+    return lambda: tokenizer.detokenize(Ids(tokens))
 
 
 def generate(
@@ -76,6 +77,6 @@ def generate(
 
     def work() -> Tensor:
         tokens = decode_tokens(generator, labels, sampler, CounterNoise(0), labels)
-        return tokens if tokenizer is None else tokenizer.detokenize(tokens)
+        return tokens if tokenizer is None else tokenizer.detokenize(Ids(tokens))
 
     return work

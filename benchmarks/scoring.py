@@ -34,6 +34,7 @@ from titok.evaluation.uncertainty import Side, distance_at_infinity, frechet_con
 from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import InceptionExtractor
 from titok.metrics.moments import Moments
+from titok.models.image_tokenizer import Reconstruction
 from titok.runtime.device import select_device
 
 FEATURES = InceptionExtractor.feature_dim
@@ -116,9 +117,7 @@ def passes(
         score_samples(samples, reference, extractor, settings, num_classes=None, scratch=folder, device=device)
 
     def reconstructed() -> None:
-        score_reconstructions(
-            lambda images: (images, None), floats(), extractor, settings, scratch=folder, device=device
-        )
+        score_reconstructions(Reconstruction, floats(), extractor, settings, scratch=folder, device=device)
 
     found = []
     # Distances of 2048 features take as long for any N: `margins` leaves them out, `analyses` has them apart.

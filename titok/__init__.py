@@ -2,7 +2,8 @@
 
     import titok
     tokenizer = titok.load("tokenizer_titok_l32")      # a folder, a file, a name of config/sources.yaml, a repository
-    tokens = tokenizer.tokenize(images)                # (B, 3, 256, 256) in [0, 1] -> (B, 32)
+    ids = tokenizer.tokenize(images)                   # (B, 3, 256, 256) in [0, 1] -> ids.values (B, 32)
+    images = tokenizer.detokenize(ids)
     tokens = titok.generate(titok.load("generator_titok_l32"), [207, 1], "titok-l-32")
     titok.save(tokenizer, "folder")                    # for the released code and for titok.load
 

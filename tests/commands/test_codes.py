@@ -85,7 +85,7 @@ def test_stored_codes_are_those_computed_online(bench: Workbench, store: CodeSto
     source = CodedImages(images, 16, store.facts.view_list(), store.codes, 64, seed=1)
     for step in range(4):
         batch = source.batch(step)
-        assert torch.equal(vqgan.tokenize(from_uint8(batch.images)), batch.codes)
+        assert torch.equal(vqgan.tokenize(from_uint8(batch.images)).values, batch.codes)
     assert len(batch.codes.unique()) > 8
 
 

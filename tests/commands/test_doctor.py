@@ -28,6 +28,7 @@ from titok.commands.doctor_numbers import (
     check_weights,
     facts,
 )
+from titok.models.image_tokenizer import Ids
 from titok.models.transformer import Block, PostNormBlock
 from titok.runtime.files import load_npz
 
@@ -175,9 +176,9 @@ class Tokenizer(torch.nn.Module):
         self.tokens = torch.tensor([tokens])
         self.tokens[:, :wrong] += 1
 
-    def tokenize(self, images: torch.Tensor) -> torch.Tensor:
+    def tokenize(self, images: torch.Tensor) -> Ids:
         assert images.shape == (1, 3, 256, 256)
-        return self.tokens
+        return Ids(self.tokens)
 
 
 @pytest.mark.parametrize(("wrong", "status"), [(0, "ok"), (1, "warn"), (4, "warn"), (5, "fail"), (32, "fail")])

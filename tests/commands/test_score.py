@@ -13,7 +13,7 @@ import yaml
 from commands.workbench import Workbench, record
 from golden.loss_inputs import heads_state, vgg16_state
 
-from titok.commands.score import codebook_size_of, reconstruct_with
+from titok.commands.score import reconstruct_with
 from titok.config.model import TokenizerModel, TransformerSize
 from titok.models.tokenizer import TiTok
 from titok.runtime.files import load_npz, save_npz, sha256_file
@@ -148,7 +148,7 @@ def test_what_cannot_be_scored(bench: Workbench, tmp_path: Path) -> None:
     without_judge = {name: value for name, value in options.items() if name != "judge"}
     assert "give its model file with --judge" in bench.refusal("score", "reconstruction", **without_judge)
     message = bench.refusal("score", "reconstruction", **reconstruction(bench, output, model=bench.model("g")))
-    assert "is a generator (MaskGITViT), a TiTok or VQGAN is needed" in message
+    assert "is a generator (MaskGITViT), a tokenizer of images is needed" in message
     message = bench.refusal("score", "reconstruction", **reconstruction(bench, output, model=tmp_path / "no" / "m"))
     assert message.startswith("titok: FileError: ")
     assert "does not exist" in message
@@ -239,4 +239,4 @@ def test_latents_of_a_vae_are_sampled_by_the_place_of_the_image() -> None:
     with torch.no_grad():
         torch.testing.assert_close(whole, model(images, noise)[0])
         assert (whole - model(images)[0]).abs().max() > 1e-3
-    assert codebook_size_of(model) is None
+    assert model.facts.codebook_size is None

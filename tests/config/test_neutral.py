@@ -11,9 +11,10 @@ import pytest
 from config.studies import study_of, tiny_document
 from pydantic import create_model
 
+from titok.config.entries import Tokenizer
 from titok.config.jobs import job, job_names
 from titok.config.load import dump_yaml, load_job
-from titok.config.model import TokenizerModel
+from titok.config.model import TokenizerModel, TokenizerSettings
 from titok.config.section import Neutral, Section, fingerprint
 from titok.config.training_jobs import Stage1Job
 
@@ -79,3 +80,15 @@ def test_a_neutral_value_is_the_default() -> None:
     field: Any = (Annotated[float, Neutral(0.0)], 0.5)
     with pytest.raises(TypeError, match=r"Wider\.weight has the neutral value 0\.0 and the default 0\.5"):
         create_model("Wider", __base__=Section, weight=field)
+
+
+def test_a_tokenizers_entry_and_its_model_have_their_settings_from_one_place() -> None:
+    """A setting written twice can have two defaults; moved into a base, it stays where documents had it."""
+    shared = set(TokenizerSettings.model_fields)
+    assert shared <= set(Tokenizer.model_fields) & set(TokenizerModel.model_fields)
+    assert set(Tokenizer.__annotations__) & set(TokenizerModel.__annotations__) == {"head", "encoder", "decoder"}
+    assert list(TokenizerModel().resolved()) == list(TokenizerModel.first_in_documents)
+
+
+def test_a_setting_that_comes_later_follows_the_order_of_documents() -> None:
+    assert [*EntropyModel(entropy_weight=0.1).resolved()] == [*TokenizerModel().resolved(), "entropy_weight"]

@@ -17,6 +17,7 @@ from titok.metrics.inception_score import inception_score
 from titok.metrics.kid import kernel_distance
 from titok.metrics.pixel import psnr, ssim
 from titok.metrics.precision_recall import precision_recall
+from titok.models.image_tokenizer import Ids, Reconstruction
 
 TOKENS = torch.randint(0, 16, (100, 4), generator=torch.Generator().manual_seed(2))
 
@@ -31,10 +32,10 @@ class Tokenizer:
     def __init__(self) -> None:
         self.seen = 0
 
-    def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, images: torch.Tensor) -> Reconstruction:
         tokens = TOKENS[self.seen : self.seen + len(images)]
         self.seen += len(images)
-        return restore(images), tokens
+        return Reconstruction(restore(images), Ids(tokens))
 
 
 def restore(images: torch.Tensor) -> torch.Tensor:
@@ -94,7 +95,7 @@ def test_batches_do_not_change_scores(images: torch.Tensor, judge: ClassifierExt
 
 
 def test_perfect_reconstructions(images: torch.Tensor, judge: ClassifierExtractor) -> None:
-    metrics = score_reconstructions(lambda batch: (batch, None), images.split(40), judge, settings()).metrics
+    metrics = score_reconstructions(Reconstruction, images.split(40), judge, settings()).metrics
     assert metrics["rfid"] == pytest.approx(0.0, abs=1e-9)
     assert metrics["psnr"] == pytest.approx(100.0)
     assert metrics["ssim"] == pytest.approx(1.0)
@@ -116,7 +117,7 @@ def test_chance_is_the_most_frequent_class(images: torch.Tensor, judge: Classifi
 def test_rounding_matters_and_is_recorded(images: torch.Tensor, judge: ClassifierExtractor) -> None:
     rounded, truncated = (
         score_reconstructions(
-            lambda batch: (batch + 0.6 / 255, None), [images * 0.9], judge, settings(rounding=rounding)
+            lambda batch: Reconstruction(batch + 0.6 / 255), [images * 0.9], judge, settings(rounding=rounding)
         )
         for rounding in ("round", "truncate")
     )
@@ -181,7 +182,7 @@ def test_other_mistakes_are_named(images: torch.Tensor, judge: ClassifierExtract
     with pytest.raises(ScoreError, match="no images"):
         score_reconstructions(Tokenizer(), [], judge, settings())
     with pytest.raises(ScoreError, match=r"\(100, 3, 8, 8\).*\(100, 3, 16, 16\)"):
-        score_reconstructions(lambda batch: (batch[..., :8, :8], None), [images], judge, settings())
+        score_reconstructions(lambda batch: Reconstruction(batch[..., :8, :8]), [images], judge, settings())
 
 
 def test_kid_and_lpips_where_asked_for(images: torch.Tensor, judge: ClassifierExtractor) -> None:

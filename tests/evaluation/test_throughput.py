@@ -21,6 +21,7 @@ from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise
 from titok.generation.sample import SampleBatch
 from titok.models.generator import build_generator
+from titok.models.image_tokenizer import Ids
 from titok.models.tokenizer import TiTok
 
 SETTINGS = Throughput(batch_size=4, warmup_batches=2, batches=5)
@@ -56,5 +57,5 @@ def test_operations_are_those_of_sampling_one_image(guidance: str) -> None:
     torch.manual_seed(0)
     network, decoder = build_generator(generator).eval(), TiTok(tokenizer).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        decoder.detokenize(decode_tokens(network, torch.zeros(1, dtype=torch.int64), sampler, CounterNoise(0)))
-    assert sampling_operations(generator, tokenizer, sampler, 8) == counter.get_total_flops()
+        decoder.detokenize(Ids(decode_tokens(network, torch.zeros(1, dtype=torch.int64), sampler, CounterNoise(0))))
+    assert sampling_operations(generator, decoder, sampler) == counter.get_total_flops()

@@ -21,6 +21,7 @@ from titok.generation.decode import decode_tokens
 from titok.generation.guidance import guided_logits
 from titok.generation.noise import CounterNoise
 from titok.models.generator import MaskGIT, build_generator
+from titok.models.image_tokenizer import Ids
 from titok.models.tokenizer import TiTok
 
 SIZE = TransformerSize(width=32, depth=1, num_heads=2)
@@ -68,7 +69,7 @@ def test_the_whole_decoding_is_one_graph(kind: str, name: str) -> None:
     generator, tokenizer, sampler = generator_of(kind), tokenizer_of("proxy_codes"), sampler_of(name)
 
     def sample(labels: Tensor, places: Tensor) -> Tensor:
-        return tokenizer.detokenize(decode_tokens(generator, labels, sampler, CounterNoise(3), places))
+        return tokenizer.detokenize(Ids(decode_tokens(generator, labels, sampler, CounterNoise(3), places)))
 
     labels, places = torch.tensor([1, 0, 9]), torch.tensor([5, 6, 7])
     compiled = torch.compile(sample, backend="eager", fullgraph=True)
@@ -80,7 +81,7 @@ def test_a_tokenizer_is_one_graph_each_way(head: str) -> None:
     tokenizer = tokenizer_of(head)
     images = torch.rand(2, 3, 16, 16)
     tokens = tokenizer.tokenize(images)
-    assert torch.equal(torch.compile(tokenizer.tokenize, backend="eager", fullgraph=True)(images), tokens)
+    assert torch.equal(torch.compile(tokenizer.tokenize, backend="eager", fullgraph=True)(images).values, tokens.values)
     restored = torch.compile(tokenizer.detokenize, backend="eager", fullgraph=True)(tokens)
     torch.testing.assert_close(restored, tokenizer.detokenize(tokens), rtol=0, atol=0)
 

@@ -59,7 +59,7 @@ def test_four_codes_per_patch_give_images_of_their_own_size() -> None:
     model = TiTok(config).eval()
     images = torch.rand(2, 3, 32, 32)
     assert model.proxy_logits(torch.randn(2, 3, 12)).shape == (2, (32 // 4) ** 2, 16)
-    assert model.reconstruct(images).shape == images.shape
+    assert model.reconstruct(images).images.shape == images.shape
     assert config.decoded_size == 32
     with pytest.raises(PublishedFormatError, match="codes_per_patch is 2"):
         config_to_published(config)

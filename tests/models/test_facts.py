@@ -6,7 +6,7 @@ import pytest
 
 from titok.commands.claims import full_size_facts
 from titok.config.model import VQGANModel
-from titok.models.facts import vqgan_facts
+from titok.models.facts import tokenizer_facts
 
 PUBLISHED_PARAMETERS = {
     "l-32": 641_054_735,
@@ -35,5 +35,5 @@ def test_bits_and_compression(facts: dict[str, dict[str, float]]) -> None:
 
 
 def test_the_vqgan_has_a_code_per_16_pixels() -> None:
-    facts = vqgan_facts(VQGANModel(), 512)
+    facts = tokenizer_facts(VQGANModel(), 512)
     assert (facts["num_latent_tokens"], facts["bits_per_image"]) == (1024, 10240)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 import titok
 from titok.config.sampling import PUBLISHED_SAMPLERS
+from titok.models.image_tokenizer import Ids
 from titok.models.published_generators import generator_model
 from titok.models.released import empty_model, to_released
 from titok.runtime.rule import rule_state_dict
@@ -90,16 +91,16 @@ def check(tmp_path: Path, config: dict[str, Any]) -> None:
             half = settings["token_size"]
             torch.testing.assert_close(mean.transpose(1, 2), wanted[:, :half], rtol=0, atol=3e-4)
             torch.testing.assert_close(logvar.transpose(1, 2), wanted[:, half:].clamp(-30, 20), rtol=0, atol=3e-4)
-            codes, restored = mean.transpose(1, 2), model.detokenize(mean)
+            codes, restored = mean.transpose(1, 2), model.decode(mean)
         else:
-            tokens = model.tokenize(images)
+            tokens = model.tokenize(images).values
             assert tokens.dtype == torch.int64
             assert tokens.shape == (2, num_tokens)
             ids = specification.nearest_codes(found.transpose(1, 2), weights, l2=settings["use_l2_norm"])
             assert torch.equal(tokens, ids)
-            codes, restored = model.quantize.lookup(tokens).transpose(1, 2), model.detokenize(tokens)
+            codes, restored = model.quantize.lookup(tokens).transpose(1, 2), model.detokenize(Ids(tokens))
             assert torch.equal(
-                model.detokenize(tokens[1:]).shape.numel() * torch.ones(1), restored[1:].numel() * torch.ones(1)
+                model.detokenize(Ids(tokens[1:])).shape.numel() * torch.ones(1), restored[1:].numel() * torch.ones(1)
             )
         decoded = specification.titok_decode(codes, weights, patch, decoder_heads, legacy=legacy)
         if legacy:

@@ -10,6 +10,7 @@ import torch
 
 from titok.config.model import TokenizerModel, TransformerSize, VQGANModel
 from titok.errors import ModelError
+from titok.models.image_tokenizer import Ids
 from titok.models.quantizer import GaussianPosterior, Quantized
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN, to_grid
@@ -50,18 +51,20 @@ def test_shapes(kind: str, num_latent_tokens: int, images: torch.Tensor) -> None
         assert bottleneck.mean.shape == (3, num_latent_tokens, 6)
         return
     assert isinstance(bottleneck, Quantized)
-    tokens = model.tokenize(images)
+    tokens = model.tokenize(images).values
     assert tokens.shape == (3, num_latent_tokens)
     assert tokens.dtype == torch.int64
-    torch.testing.assert_close(model.detokenize(tokens), reconstruction, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(model.reconstruct(images), reconstruction)
+    torch.testing.assert_close(model.detokenize(Ids(tokens)), reconstruction, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(model.reconstruct(images).images, reconstruction)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sample_does_not_depend_on_its_batch(kind: str, images: torch.Tensor) -> None:
     model = build(kind)
     torch.testing.assert_close(model.encode(images)[1:2], model.encode(images[1:2]), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(model.reconstruct(images)[1:2], model.reconstruct(images[1:2]), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        model.reconstruct(images).images[1:2], model.reconstruct(images[1:2]).images, atol=1e-5, rtol=1e-4
+    )
 
 
 def test_pixel_lookup(images: torch.Tensor) -> None:
@@ -86,9 +89,9 @@ def test_adopted_pixel_decoder_decodes_like_the_vqgan() -> None:
     model, vqgan = build("two_stage", pixel_lookup="argmax"), VQGAN(PROXY).eval()
     codes = torch.randint(PROXY.codebook_size, (2, 16))
     logits = torch.nn.functional.one_hot(codes, PROXY.codebook_size).float()
-    assert not torch.allclose(model.logits_to_images(logits).clamp(0, 1), vqgan.detokenize(codes))
+    assert not torch.allclose(model.logits_to_images(logits).clamp(0, 1), vqgan.detokenize(Ids(codes)))
     model.adopt_pixel_decoder(vqgan)
-    torch.testing.assert_close(model.logits_to_images(logits).clamp(0, 1), vqgan.detokenize(codes))
+    torch.testing.assert_close(model.logits_to_images(logits).clamp(0, 1), vqgan.detokenize(Ids(codes)))
     before = vqgan.quantize.embedding.weight.detach().clone()
     with torch.no_grad():
         model.pixel_quantize.embedding.weight.add_(1)
@@ -126,7 +129,7 @@ def test_parts_are_a_partition(kind: str) -> None:
 def test_vae_samples_only_with_given_noise(images: torch.Tensor) -> None:
     model = build("vae")
     mean = model.decode(model.posterior(images).mean)
-    torch.testing.assert_close(model.reconstruct(images), mean)
+    torch.testing.assert_close(model.reconstruct(images).images, mean)
     zero, noise = torch.zeros(3, 4, 6), torch.randn(3, 4, 6)
     torch.testing.assert_close(model(images, noise=zero)[0], mean)
     assert not torch.allclose(model(images, noise=noise)[0], mean)
@@ -137,15 +140,15 @@ def test_vae_latents_take_the_way_of_tokens(images: torch.Tensor) -> None:
     mean, logvar = model.posterior(images)
     assert mean.shape == logvar.shape == (3, 4, 6)
     torch.testing.assert_close(logvar, model.encode(images)[..., 6:].clamp(-30, 20))
-    torch.testing.assert_close(model.detokenize(mean), model.reconstruct(images))
+    torch.testing.assert_close(model.decode(mean), model.reconstruct(images).images)
 
 
 def test_codebook_from_data_is_used_widely(images: torch.Tensor) -> None:
     """With codes drawn from the encoder's outputs every one of them is somebody's nearest."""
     model = build("single_stage", 16)
     z = model.encode(images)
-    model.init_codebook_from(z, torch.Generator().manual_seed(0))
-    assert len(model.tokenize(images).unique()) == 16
+    model.quantize.init_from(z, torch.Generator().manual_seed(0))
+    assert len(model.tokenize(images).values.unique()) == 16
 
 
 def test_construction_follows_the_seed() -> None:
@@ -166,9 +169,9 @@ def test_compiles_without_graph_breaks(kind: str, images: torch.Tensor) -> None:
 def test_errors_say_what_to_do(images: torch.Tensor) -> None:
     with pytest.raises(ModelError, match=r"\(3, 3, 8, 16\).*needs \(B, 3, 16, 16\)"):
         build("two_stage").encode(images[:, :, :8])
-    with pytest.raises(ModelError, match="tokenize exists for tokenizers of kind 'vq' only"):
+    with pytest.raises(ModelError, match=r"tokenize needs ids, and this TiTok has none: .*posterior\(images\)\.mean"):
         build("vae").tokenize(images)
-    with pytest.raises(ModelError, match="posterior exists for tokenizers of kind 'vae' only"):
+    with pytest.raises(ModelError, match="turns images into ids and has no posterior; use tokenize"):
         build("single_stage").posterior(images)
     with pytest.raises(ModelError, match="proxy_logits needs head 'proxy_codes'"):
         build("single_stage").proxy_logits(torch.zeros(1, 4, 6))

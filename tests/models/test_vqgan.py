@@ -11,6 +11,7 @@ import torch
 from golden.rule import Golden, block_image, load_golden, noise_image, rule_state_dict
 
 from titok.config.model import VQGANModel
+from titok.models.image_tokenizer import Ids
 from titok.models.vqgan import VQGAN, to_grid, to_rows
 
 TINY = VQGANModel(
@@ -82,10 +83,10 @@ def test_miniature_shapes(image_size: int) -> None:
     vqgan = VQGAN(TINY).eval()
     images = torch.rand(3, 3, image_size, image_size)
     side = image_size // TINY.downsampling
-    codes = vqgan.tokenize(images)
+    codes = vqgan.tokenize(images).values
     assert codes.shape == (3, side * side)
     assert codes.dtype == torch.int64
-    decoded = vqgan.detokenize(codes)
+    decoded = vqgan.detokenize(Ids(codes))
     assert decoded.shape == images.shape
     assert decoded.min() >= 0
     assert decoded.max() <= 1
@@ -114,9 +115,9 @@ def test_miniature_learns() -> None:
 def test_tokenize_ignores_autocast_and_gradient() -> None:
     vqgan = VQGAN(TINY).eval()
     images = torch.rand(2, 3, 16, 16)
-    expected = vqgan.tokenize(images)
+    expected = vqgan.tokenize(images).values
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(vqgan.tokenize(images), expected)
+        assert torch.equal(vqgan.tokenize(images).values, expected)
 
 
 def test_codes_are_in_raster_order() -> None:

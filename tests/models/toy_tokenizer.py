@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from titok.config.section import Section
 from titok.models import folder
+from titok.models.image_tokenizer import Ids, ImageTokenizer, TokenFacts
 
 
 class ToyModel(Section):
@@ -20,26 +21,33 @@ class ToyModel(Section):
     codebook_size: int = 16
 
 
-class Toy(nn.Module):
-    """Encode, tokenize and detokenize; nothing else is asked of a tokenizer."""
+class Toy(ImageTokenizer):
+    """Its facts, encode, tokenize and detokenize; nothing else is asked of a tokenizer."""
+
+    config: ToyModel
 
     def __init__(self, config: ToyModel) -> None:
         super().__init__()
         self.config = config
         self.scale = nn.Parameter(torch.ones(()))
 
+    @property
+    def facts(self) -> TokenFacts:
+        config = self.config
+        return TokenFacts(config.image_size, (config.image_size // config.block) ** 2, config.codebook_size)
+
     def encode(self, images: Tensor) -> Tensor:
         means = nn.functional.avg_pool2d(images.mean(1, keepdim=True), self.config.block)
         return self.scale * means.flatten(1)[:, :, None]
 
     @torch.no_grad()
-    def tokenize(self, images: Tensor) -> Tensor:
+    def tokenize(self, images: Tensor) -> Ids:
         levels = self.encode(images)[:, :, 0] * self.config.codebook_size
-        return levels.long().clamp(0, self.config.codebook_size - 1)
+        return Ids(levels.long().clamp(0, self.config.codebook_size - 1))
 
-    def detokenize(self, tokens: Tensor) -> Tensor:
+    def detokenize(self, ids: Ids) -> Tensor:
         side = self.config.image_size // self.config.block
-        greys = (tokens.float() + 0.5).reshape(-1, 1, side, side) / self.config.codebook_size
+        greys = (ids.values.float() + 0.5).reshape(-1, 1, side, side) / self.config.codebook_size
         return nn.functional.interpolate(greys, scale_factor=self.config.block).expand(-1, 3, -1, -1)
 
 

@@ -16,6 +16,7 @@ from training.tiny import GENERATOR, VQGAN_MODEL, titok
 from titok.config.sampling import Sampler
 from titok.generation.generate import generate
 from titok.models.generator import build_generator
+from titok.models.image_tokenizer import Ids
 from titok.models.vqgan import VQGAN
 from titok.runtime.precision import inference
 
@@ -44,7 +45,7 @@ def frozen(module: nn.Module) -> Any:
 def vit() -> tuple[list[nn.Module], Callable[[], torch.Tensor]]:
     torch.manual_seed(0)
     generator, tokenizer = frozen(build_generator(GENERATOR)), frozen(titok(num_latent_tokens=6, pixel_lookup="soft"))
-    return [generator, tokenizer], lambda: tokenizer.detokenize(generate(generator, [0, 1], SAMPLER))
+    return [generator, tokenizer], lambda: tokenizer.detokenize(Ids(generate(generator, [0, 1], SAMPLER)))
 
 
 def uvit() -> tuple[list[nn.Module], Callable[[], torch.Tensor]]:

@@ -51,7 +51,7 @@ class RecordingTask(Stage1Task):
         self.proxy_codes: list[torch.Tensor] = []
 
     def updates(self, batch: Batch | CodedBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
-        self.proxy_codes.append(self.vqgan.network.tokenize(batch.images))
+        self.proxy_codes.append(self.vqgan.network.tokenize(batch.images).values)
         for turn in super().updates(batch, step, rng):
             self.found.append({name: value.detach().clone() for name, value in turn.terms.items()})
             yield turn
@@ -97,7 +97,7 @@ def test_the_first_step_of_s128() -> None:
     images = torch.from_numpy(np.stack([noise_image(1234), block_image(1235)]))
     batch = Batch(images, torch.zeros(2, dtype=torch.long))
 
-    np.testing.assert_array_equal(vqgan.tokenize(images), golden.outputs["proxy_codes"][0])
+    np.testing.assert_array_equal(vqgan.tokenize(images).values, golden.outputs["proxy_codes"][0])
     [(player, terms, _)] = task.updates(batch, 0, generator(0, "step", 0))
     np.testing.assert_array_equal(terms["indices"], golden.outputs["ids"][0])
     found = [terms[name].item() for name in LOSSES]

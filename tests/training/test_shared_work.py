@@ -15,6 +15,7 @@ from training.tiny import GENERATOR, images, titok, tokens
 from titok.config.sampling import PUBLISHED_SAMPLERS
 from titok.generation.sample import balanced_labels, sample_images
 from titok.models.generator import build_generator
+from titok.models.image_tokenizer import Ids
 from titok.runtime.processes import gathered, place
 
 STEPS = 12
@@ -64,7 +65,7 @@ def samples() -> torch.Tensor:
     sampler = PUBLISHED_SAMPLERS["titok-l-32"].model_copy(update={"num_steps": 3})
     found = sample_images(
         generator,
-        tokenizer.detokenize,
+        lambda tokens: tokenizer.detokenize(Ids(tokens)),
         labels[own],
         sampler,
         seed=5,

@@ -119,8 +119,8 @@ def test_proxy_codes_do_not_depend_on_the_precision() -> None:
     full, half = (build("stage1", compute=Compute(precision=precision)) for precision in ("fp32", "bf16"))
     images = from_uint8(full.batches.batch(0).images)
     with torch.autocast("cpu", torch.bfloat16):
-        found = half.task.vqgan.network.tokenize(images)
-    assert torch.equal(found, full.task.vqgan.network.tokenize(images))
+        found = half.task.vqgan.network.tokenize(images).values
+    assert torch.equal(found, full.task.vqgan.network.tokenize(images).values)
 
 
 def test_scaled_losses_skip_overflowing_steps_and_resume_exactly(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from training.tiny import VQGAN_MODEL, build, images, pixel_losses, stage1_task,
 
 from titok.config.training import ProxyCodeLosses
 from titok.data.transforms import from_uint8
+from titok.models.image_tokenizer import Ids
 from titok.models.vqgan import VQGAN
 from titok.runtime.seed import generator
 from titok.training.pixel_task import PixelTask
@@ -55,7 +56,7 @@ def test_stage1_predicts_the_frozen_codes_of_the_augmented_batch() -> None:
     task = stage1_task(training())
     batch = images().batch(3)
     seen = from_uint8(batch.images)
-    codes = task.vqgan.network.tokenize(seen)
+    codes = task.vqgan.network.tokenize(seen).values
     logits = task.model.proxy_logits(task.model.quantize(task.model.encode(seen)).z_quantized)
     expected = nn.functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
     [(_, terms, _)] = task.updates(batch, 3, generator(0, "step", 3))
@@ -70,7 +71,9 @@ def test_stage1_exports_images_by_itself() -> None:
     task = Stage1Task(model, vqgan, ProxyCodeLosses(), training())
     images_in = from_uint8(images().batch(0).images)
     logits = task.model.proxy_logits(task.model.quantize(task.model.encode(images_in)).z_quantized)
-    torch.testing.assert_close(task.model.reconstruct(images_in).clamp(0, 1), vqgan.detokenize(logits.argmax(-1)))
+    torch.testing.assert_close(
+        task.model.reconstruct(images_in).images.clamp(0, 1), vqgan.detokenize(Ids(logits.argmax(-1)))
+    )
 
 
 @pytest.mark.parametrize("start", ["data", "published"])
@@ -91,10 +94,10 @@ def test_stage2_trains_the_decoding_side_only() -> None:
     assert task.model.pixel_lookup == "soft"
     task.train()
     before = copy.deepcopy(task.model.state_dict())
-    tokens = task.model.tokenize(from_uint8(images().batch(0).images))
+    tokens = task.model.tokenize(from_uint8(images().batch(0).images)).values
     steps(task, 4)
     assert top(changed(task.model, before)) == {"decoder", "pixel_quantize", "pixel_decoder"}
-    assert torch.equal(task.model.tokenize(from_uint8(images().batch(0).images)), tokens)
+    assert torch.equal(task.model.tokenize(from_uint8(images().batch(0).images)).values, tokens)
 
 
 def test_stage2_goes_on_from_stage1_whatever_was_frozen_there() -> None:

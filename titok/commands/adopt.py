@@ -8,21 +8,17 @@ from typing import Any
 from titok.commands.outputs import check_places
 from titok.config.load import load_job
 from titok.config.released_jobs import ReleasedGeneratorJob, ReleasedTokenizerJob, ReleasedVQGANJob
-from titok.models.generator import MaskGIT
+from titok.models.folder import own_config
 from titok.models.hub import find, load, save
 from titok.models.parameters import count_parameters
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
 from titok.runtime.files import sha256_file, write_json
 from titok.runtime.manifest import provenance
 from titok.runtime.weights import WeightsError, files_of
 
 Job = ReleasedTokenizerJob | ReleasedGeneratorJob | ReleasedVQGANJob
-Adopted = TiTok | MaskGIT | VQGAN
 
-_KINDS: dict[str, tuple[type[Job], type[Adopted]]] = {
-    kind.adopts: (kind, model)
-    for kind, model in ((ReleasedTokenizerJob, TiTok), (ReleasedGeneratorJob, MaskGIT), (ReleasedVQGANJob, VQGAN))
+_KINDS: dict[str, type[Job]] = {
+    kind.adopts: kind for kind in (ReleasedTokenizerJob, ReleasedGeneratorJob, ReleasedVQGANJob)
 }
 
 _TRAINING_ONLY = frozenset(
@@ -45,12 +41,11 @@ def adopt(options: argparse.Namespace) -> None:
     Raises:
         WeightsError: they are of another kind or of other sizes; every difference is listed.
     """
-    job_type, model_type = _KINDS[options.kind]
-    job = load_job(options.config, job_type)
+    job = load_job(options.config, _KINDS[options.kind])
     weights, _ = find(job.source)
     check_places(options, files_of(weights))
     model = load(job.source)
-    if not isinstance(model, model_type):
+    if own_config(model)["kind"] != options.kind:
         raise WeightsError(f"{job.source} is a {type(model).__name__}; the study wants a {options.kind}: name another")
     found = differences(relevant(job.model.resolved()), relevant(model.config.resolved()))
     if found:

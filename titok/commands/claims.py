@@ -21,17 +21,17 @@ def full_size_facts(released: str | Path = RELEASED, larger: str | Path = LARGER
     """Measured on every full-size model of the two studies; names of the larger one's tokenizers end in ``-512``."""
     from titok.config.model import VQGANModel
     from titok.config.study_models import generator_model, tokenizer_model
-    from titok.models.facts import generator_facts, tokenizer_facts, vqgan_facts
+    from titok.models.facts import generator_facts, tokenizer_facts
 
     study, larger_study = load_study(shipped(released)), load_study(shipped(larger))
     facts = {
-        name + suffix: tokenizer_facts(tokenizer_model(some, name, entry.stages[-1]))
+        name + suffix: tokenizer_facts(tokenizer_model(some, name, entry.stages[-1]), some.dataset.image_size)
         for some, suffix in ((study, ""), (larger_study, f"-{larger_study.dataset.image_size}"))
         for name, entry in some.tokenizers.items()
     }
     facts |= {name: generator_facts(generator_model(study, name)) for name in study.generators}
     vqgan = study.vqgan.model if study.vqgan else VQGANModel()
-    return facts | {"vqgan": vqgan_facts(vqgan, study.dataset.image_size)}
+    return facts | {"vqgan": tokenizer_facts(vqgan, study.dataset.image_size)}
 
 
 def facts(options: argparse.Namespace) -> None:

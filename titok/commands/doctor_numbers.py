@@ -25,10 +25,10 @@ from titok.generation.generate import generate
 from titok.generation.noise import NoiseKind
 from titok.models.generator import MaskGIT
 from titok.models.hub import load
+from titok.models.image_tokenizer import ImageTokenizer, TokenFacts
 from titok.models.published import PublishedFormatError
 from titok.models.quantizer import VectorQuantizer
 from titok.models.released import Kind, Model, empty_model, filled, to_released
-from titok.models.tokenizer import TiTok
 from titok.runtime.device import describe_device, select_device
 from titok.runtime.download import DownloadError
 from titok.runtime.driver import installed_driver, why_no_gpu
@@ -42,7 +42,7 @@ LOGITS_TOLERANCE = 1e-4
 NEARLY_ALL = 28
 """Of the 32 published tokens: they were made with TF32, which can move a few to a neighbouring code."""
 
-L32 = {"num_latent_tokens": 32, "codebook_size": 4096, "image_size": 256}
+L32 = TokenFacts(image_size=256, most_tokens=32, codebook_size=4096)
 
 
 def numbers(options: argparse.Namespace) -> Iterator[Finding]:
@@ -150,9 +150,9 @@ def check_quantizer(case: str, device: torch.device) -> Finding:
 
 def check_tokenizer(device: torch.device) -> Finding:
     """Tokens of two images by a tokenizer of official size (S-128, 84 million weights)."""
-    model = cast(TiTok, rule_model("tokenizer", facts()["s128"], device))
+    model = cast(ImageTokenizer, rule_model("tokenizer", facts()["s128"], device))
     images = torch.from_numpy(np.stack([noise_image(1234), block_image(1235)])).to(device)
-    wrong = _count_different(model.tokenize(images), load_npz(DATA)["s128/ids"])
+    wrong = _count_different(model.tokenize(images).values, load_npz(DATA)["s128/ids"])
     return Finding("S-128 tokenizer: tokens", *_verdict(wrong, "ids"))
 
 
@@ -163,7 +163,7 @@ def check_weights(source: str, config: Path | None, images: Iterable[Path], devi
     except (FileError, WeightsError, PublishedFormatError, DownloadError) as error:
         yield Finding("weights", "fail", str(error))
         return
-    if not isinstance(model, TiTok) or any(getattr(model.config, key) != value for key, value in L32.items()):
+    if not isinstance(model, ImageTokenizer) or model.facts != L32:
         yield Finding("weights", "fail", f"{source} is no TiTok-L-32, which the published tokens are from")
         return
     yield Finding("weights", "ok", f"{source}: {sum(weight.numel() for weight in model.parameters()):,} numbers")
@@ -171,7 +171,7 @@ def check_weights(source: str, config: Path | None, images: Iterable[Path], devi
         yield check_published_image(model, image, device)
 
 
-def check_published_image(model: TiTok, file: Path, device: torch.device) -> Finding:
+def check_published_image(model: ImageTokenizer, file: Path, device: torch.device) -> Finding:
     """The 32 tokens that the authors published for an image, by the real TiTok-L-32."""
     try:
         image = read_image(file)
@@ -183,7 +183,7 @@ def check_published_image(model: TiTok, file: Path, device: torch.device) -> Fin
         files = " or ".join(entry["file"] for entry in known.values())
         detail = f"these are not the pixels of {files} (assets of the released code)"
         return Finding(f"published tokens: {file.name}", "fail", detail)
-    found = model.tokenize(from_uint8(pixels(image))[None].to(device))
+    found = model.tokenize(from_uint8(pixels(image))[None].to(device)).values
     wrong = _count_different(found, np.array([known[checksum]["token_ids"]]))
     status, detail = _verdict(wrong, "published ids")
     if wrong and found.shape[1] - wrong >= NEARLY_ALL:

@@ -17,7 +17,7 @@ from titok.commands.image_files import (
 )
 from titok.commands.image_output import ImageOutput
 from titok.commands.token_files import TokenFile, settings_of, stacked
-from titok.models.image_tokenizer import ImageTokenizer, is_vae
+from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.runtime.device import select_device
 from titok.runtime.precision import inference
 from titok.runtime.progress import progress
@@ -50,7 +50,7 @@ def detokenize(options: argparse.Namespace) -> None:
         progress(len(tokens.names), desc="detokenize", unit="image") as bar,
     ):
         for part in batches(len(tokens.names), options.batch_size):
-            images = model.detokenize(tokens.tensor(model, part, options.tokens).to(device))
+            images = _decoded(model, tokens.tensor(model, part, options.tokens).to(device))
             output.write(finished_pixels(images, options.rounding, model))
             bar.update(len(images))
     output.close()
@@ -65,17 +65,29 @@ def reconstruct(options: argparse.Namespace) -> None:
     side = image_side(model, options.size)
     with inference(device, options.precision, model), progress(len(files), desc="reconstruct", unit="image") as bar:
         for part in batches(len(files), options.batch_size):
-            images = model.detokenize(_codes(model, read_batch(files[part], side, files[part.stop :]).to(device)))
+            images = _restored(model, read_batch(files[part], side, files[part.stop :]).to(device))
             output.write(finished_pixels(images, options.rounding, model))
             bar.update(len(images))
     output.close()
 
 
 def _codes(model: ImageTokenizer, images: Tensor) -> Tensor:
-    """Images to tokens (B, K), or to the mean latents (B, K, E) of a vae."""
-    if is_vae(model):
-        return model.posterior(images).mean
-    return model.tokenize(images)
+    """Images to ids (B, K), or to the means (B, K, E) of continuous latents."""
+    if model.facts.is_discrete:
+        return model.tokenize(images).of_one_length()
+    return model.posterior(images).mean
+
+
+def _decoded(model: ImageTokenizer, codes: Tensor) -> Tensor:
+    """The images of what `_codes` gives."""
+    return model.detokenize(Ids(codes)) if model.facts.is_discrete else model.decode(codes)
+
+
+def _restored(model: ImageTokenizer, images: Tensor) -> Tensor:
+    """Images through `titok tokenize` and `titok detokenize`, whatever `reconstruct` would do in half precision."""
+    if model.facts.is_discrete:
+        return model.detokenize(model.tokenize(images))
+    return model.decode(model.posterior(images).mean)
 
 
 def _stem(name: str) -> str:

@@ -18,7 +18,7 @@ from titok.errors import OptionError
 from titok.generation.generate import generate, named_sampler
 from titok.models.generator import MaskGIT
 from titok.models.hub import load
-from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
+from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.models.published_generators import PUBLISHED_GENERATORS
 from titok.runtime.device import select_device
 from titok.runtime.files import write_json
@@ -46,7 +46,7 @@ def generate_images(options: argparse.Namespace) -> None:
             places = np.arange(part.start, part.stop)
             tokens.append(generate(generator, labels[part], sampler, seed=options.seed, indices=places))
             if tokenizer is not None and output is not None:
-                output.write(finished_pixels(tokenizer.detokenize(tokens[-1]), "truncate", tokenizer))
+                output.write(finished_pixels(tokenizer.detokenize(Ids(tokens[-1])), "truncate", tokenizer))
             bar.update(len(places))
     codes = torch.cat(tokens).cpu().numpy()
     if output is not None:
@@ -68,8 +68,9 @@ def _tokenizer(options: argparse.Namespace, generator: MaskGIT, device: torch.de
         raise OptionError("images need --tokenizer; without one, write tokens: --output tokens.json")
     tokenizer = open_tokenizer(options.tokenizer, options.config, device)
     wanted = (generator.config.num_tokens, generator.config.codebook_size)
-    found = (getattr(tokenizer.config, "num_latent_tokens", wanted[0]), codebook_size_of(tokenizer) or wanted[1])
-    if wanted != found or is_vae(tokenizer):
+    facts = tokenizer.facts
+    found = (facts.most_tokens or wanted[0], facts.codebook_size or wanted[1])
+    if wanted != found or not facts.is_discrete:
         raise OptionError(
             f"the generator makes {wanted[0]} tokens of {wanted[1]} codes, {options.tokenizer} reads {found[0]} of "
             f"{found[1]}; use the tokenizer it was trained with"

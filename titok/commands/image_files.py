@@ -179,7 +179,7 @@ def open_tokenizer(source: str, config: Path | None, device: torch.device) -> Im
 
 def image_side(model: ImageTokenizer, wanted: int | None) -> int:
     """Side of the images that ``model`` takes; ``wanted`` counts for those that take any, as a VQGAN does."""
-    only: int | None = getattr(model.config, "image_size", None)
+    only = model.facts.image_size
     if only is None:
         return wanted or VQGAN_SIDE
     if wanted not in (None, only):

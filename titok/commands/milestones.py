@@ -15,7 +15,7 @@ from titok.data.opening import open_images
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import evenly_spaced
 from titok.evaluation.reconstruction import score_reconstructions
-from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.processes import place
 from titok.training.loop import Evaluate
 
@@ -52,7 +52,7 @@ def milestone_scores(options: argparse.Namespace, job: ReconstructingJob, device
             (batch.images for batch in images.crops(job.dataset.image_size, settings.batch_size, only=chosen)),
             extractor,
             settings,
-            codebook_size=codebook_size_of(model),
+            codebook_size=model.facts.codebook_size,
             device=device,
         )
         return {f"{name}_{len(chosen)}": found.metrics[name] for name in _KEPT if name in found.metrics}

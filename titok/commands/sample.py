@@ -14,6 +14,7 @@ from titok.config.measuring_jobs import SampleJob
 from titok.generation.sample import SampleBatch, balanced_labels, sample_images
 from titok.generation.sample_files import SampleParts, finish_samples
 from titok.models.folder import load_generator, load_image_tokenizer
+from titok.models.image_tokenizer import Ids
 from titok.models.parameters import count_parameters
 from titok.runtime.device import describe_device, select_device
 from titok.runtime.files import sha256_file, write_json
@@ -43,7 +44,7 @@ def sample(options: argparse.Namespace) -> None:
     def missing(start: int) -> Iterator[SampleBatch]:
         return sample_images(
             generator,
-            tokenizer.detokenize,
+            lambda tokens: tokenizer.detokenize(Ids(tokens)),
             labels[start:],
             job.sampler,
             seed=options.seed,

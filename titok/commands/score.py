@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from titok.commands.outputs import facts_beside
 from titok.commands.score_records import image_source, pixels_of, write_score
@@ -28,10 +28,8 @@ from titok.evaluation.samples import INDEX, Samples
 from titok.losses.perceptual import LPIPS, build_perceptual_loss
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import load_classifier, load_image_tokenizer
-from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
-from titok.models.parameters import count_parameters
-from titok.models.tokenizer import TiTok
-from titok.models.vqgan import VQGAN
+from titok.models.image_tokenizer import ImageTokenizer, Reconstruction
+from titok.models.parameters import tokenizer_parameters
 from titok.runtime.device import select_device
 from titok.runtime.files import existing_file, read_json, save_npz, sha256_file
 from titok.runtime.seed import generator
@@ -47,12 +45,12 @@ def reconstruction(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
-    size, speed = codebook_size_of(model), training_speed(options.model.parent / "manifest.json")
+    size, speed = model.facts.codebook_size, training_speed(options.model.parent / "manifest.json")
     scores = _score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
     if options.examples is not None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
-    metrics = {**scores.metrics, **_parameter_counts(model), **speed}
+    metrics = {**scores.metrics, **tokenizer_parameters(model), **speed}
     inputs = {"model": options.model, **_named(options)}
     write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
@@ -171,43 +169,21 @@ def _reference(
 def reconstruct_with(model: ImageTokenizer) -> Reconstruct:
     """Images through the model, as the scores want it.
 
-    A vae's latents are sampled, as the released evaluator does it; here with noise of the image's place in the set, so
-    that batches change nothing.
+    Continuous latents are sampled, as the released evaluator does it; here with noise of the image's place in the set,
+    so that batches change nothing.
     """
-    if is_vae(model):
-        return _SampledLatents(model)
+    shape, count = model.facts.noise_shape, 0
 
-    def reconstruct(images: Tensor) -> tuple[Tensor, Tensor | None]:
-        if isinstance(model, TiTok | VQGAN):
-            output, bottleneck = model(images)
-            return output, bottleneck.indices
-        tokens = model.tokenize(images)
-        return model.detokenize(tokens), tokens
+    def reconstruct(images: Tensor) -> Reconstruction:
+        nonlocal count
+        places = range(count, count + len(images))
+        count += len(images)
+        if shape is None:
+            return model.reconstruct(images)
+        noise = torch.stack([torch.randn(shape, generator=generator(0, "posterior", place)) for place in places])
+        return model.reconstruct(images, noise.to(images.device))
 
     return reconstruct
-
-
-class _SampledLatents:
-    """One pass over a set of images, in their order."""
-
-    def __init__(self, model: TiTok) -> None:
-        self._model = model
-        self._count = 0
-
-    def __call__(self, images: Tensor) -> tuple[Tensor, None]:
-        config = self._model.config
-        shape = config.num_latent_tokens, config.code_dim
-        places = range(self._count, self._count + len(images))
-        noise = torch.stack([torch.randn(shape, generator=generator(0, "posterior", place)) for place in places])
-        self._count += len(images)
-        return self._model(images, noise.to(images.device))[0], None
-
-
-def _parameter_counts(model: ImageTokenizer) -> dict[str, float]:
-    """Of the whole model and, where it has such parts, of encoder and decoder."""
-    parts = {"parameters": model, "encoder_parameters": getattr(model, "encoder", None)}
-    parts["decoder_parameters"] = getattr(model, "decoder", None)
-    return {name: float(count_parameters(part)) for name, part in parts.items() if isinstance(part, nn.Module)}
 
 
 def training_speed(manifest: Path) -> dict[str, float]:

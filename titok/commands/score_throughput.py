@@ -10,11 +10,11 @@ import torch
 from titok.commands.score_records import write_score
 from titok.config.load import load_job
 from titok.config.measuring_jobs import ThroughputJob
-from titok.config.model import TokenizerModel, VQGANModel
 from titok.evaluation.throughput import measure_speed, sampling_operations
 from titok.generation.noise import DeviceNoise
 from titok.generation.sample import sample_images
 from titok.models.folder import load_generator, load_image_tokenizer
+from titok.models.image_tokenizer import Ids
 from titok.models.parameters import count_parameters
 from titok.runtime.device import describe_device, select_device
 from titok.runtime.precision import inference
@@ -34,7 +34,7 @@ def throughput(options: argparse.Namespace) -> None:
     with inference(device, settings.precision, generator, tokenizer):
         batches = sample_images(
             generator,
-            tokenizer.detokenize,
+            lambda tokens: tokenizer.detokenize(Ids(tokens)),
             labels,
             job.sampler,
             seed=seed,
@@ -46,10 +46,8 @@ def throughput(options: argparse.Namespace) -> None:
     metrics = {
         "sampling_images_per_second": speed.median,
         "generator_parameters": float(count_parameters(generator)),
+        "sampling_gflop": sampling_operations(generator.config, tokenizer, job.sampler) / 1e9,
     }
-    if isinstance(tokenizer.config, TokenizerModel | VQGANModel):  # operations of other kinds nobody has counted
-        operations = sampling_operations(generator.config, tokenizer.config, job.sampler, job.image_size)
-        metrics["sampling_gflop"] = operations / 1e9
     protocol = {
         "timed": "labels on the host to 8-bit images on the host, de-tokenization included, batch by batch",
         "throughput": settings.resolved(),

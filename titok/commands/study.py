@@ -15,6 +15,8 @@ from titok.errors import ScoreError
 from titok.evaluation.foreseen import require_enough_images
 from titok.runtime.files import write_text
 
+_TITOK, _PROXY = "#/$defs/Tokenizer", "#/$defs/ProxyTokenizer"
+
 
 def check(options: argparse.Namespace) -> None:
     """Reads a study; prints what it trains, or every mistake in it."""
@@ -59,6 +61,7 @@ def study_schema() -> dict[str, Any]:
         document["$defs"][section].pop("required", None)
         for part in _referenced(document, section):
             document["$defs"][part].pop("required", None)
+    _allow_every_family(document)
     for section_of_names in document["properties"].values():
         if "patternProperties" in section_of_names:
             section_of_names["additionalProperties"] = False
@@ -69,6 +72,14 @@ def study_schema() -> dict[str, Any]:
         "properties": {base: {"$ref": f"#/$defs/{section}"} for base, section in sections.items()},
     }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+def _allow_every_family(document: dict[str, Any]) -> None:
+    """A file's `tokenizers` may hold 2D VQGANs, which say so; `load_study` sorts them."""
+    (pattern,) = document["properties"]["tokenizers"]["patternProperties"]
+    two_dimensional = (document["properties"]["baselines"]["patternProperties"][pattern], {"$ref": _PROXY})
+    entries = [{"allOf": [entry, {"required": ["family"]}]} for entry in two_dimensional]
+    document["properties"]["tokenizers"]["patternProperties"] = {pattern: {"anyOf": [{"$ref": _TITOK}, *entries]}}
 
 
 def _referenced(document: dict[str, Any], section: str) -> set[str]:

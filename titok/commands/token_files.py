@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from titok.data.tokens import TokenError
-from titok.models.image_tokenizer import ImageTokenizer, codebook_size_of, is_vae
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.files import load_npz, read_json, save_npz, write_json
 
 
@@ -86,7 +86,7 @@ class TokenFile:
             )
         if self.codes.ndim == 3:
             return torch.from_numpy(self.codes[part].astype(np.float32))
-        size = codebook_size_of(model) or np.iinfo(np.int64).max
+        size = model.facts.codebook_size or np.iinfo(np.int64).max
         lowest, highest = int(self.codes.min(initial=0)), int(self.codes.max(initial=0))
         if lowest < 0 or highest >= size:
             raise TokenError(f"{where} has tokens from {lowest} to {highest}; allowed: 0 to {size - 1}")
@@ -94,11 +94,12 @@ class TokenFile:
 
     def _require_shape(self, model: ImageTokenizer, where: Path) -> None:
         """Generated tokens name no tokenizer; their number and kind must at least be those of ``model``."""
-        wanted = getattr(model.config, "num_latent_tokens", self.codes.shape[1])
-        if is_vae(model) or self.codes.ndim != 2 or self.codes.shape[1] != wanted:
+        facts = model.facts
+        wanted = facts.most_tokens or self.codes.shape[1]
+        if not facts.is_discrete or self.codes.ndim != 2 or self.codes.shape[1] != wanted:
             raise TokenError(
                 f"{where} has generated tokens of shape {self.codes.shape}; this {type(model).__name__} reads {wanted} "
-                f"{'latents' if is_vae(model) else 'tokens'}: use the tokenizer that the generator was trained with"
+                f"{'tokens' if facts.is_discrete else 'latents'}: use the tokenizer that the generator was trained with"
             )
 
 

@@ -18,7 +18,6 @@ def extract_tokens(options: argparse.Namespace) -> None:
     from titok.data.view_rows import remove_rows, rows_of_views
     from titok.data.views import views_of
     from titok.models.folder import load_image_tokenizer
-    from titok.models.image_tokenizer import codebook_size_of
     from titok.runtime.device import select_device
     from titok.runtime.files import sha256_file
 
@@ -27,7 +26,7 @@ def extract_tokens(options: argparse.Namespace) -> None:
     model = load_image_tokenizer(options.tokenizer, device)
     images = open_images(options.data, job.dataset, workers=options.workers)
     declared = views_of(job.views)
-    require_16_bits(codebook_size_of(model) or 1)
+    require_16_bits(model.facts.codebook_size or 1)
     source = {
         "tokenizer_sha256": sha256_file(options.tokenizer),
         "views": [view.spec() for view in declared],
@@ -39,7 +38,7 @@ def extract_tokens(options: argparse.Namespace) -> None:
         {"images": images.fingerprint, **source},
         images,
         declared,
-        lambda batch: model.tokenize(batch.to(device)).cpu(),
+        lambda batch: model.tokenize(batch.to(device)).of_one_length().cpu(),
         np.uint16,
         crop=job.dataset.image_size,
         batch_size=BATCH_SIZE,

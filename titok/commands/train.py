@@ -218,7 +218,7 @@ def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN)
     if training.random_crop or training.random_flip or not isinstance(images, ImageSet):
         return training_images(images, job.dataset.image_size, training, options.seed, **_place())
     crop = job.dataset.image_size
-    codes = centre_codes(images, crop, vqgan.tokenize)
+    codes = centre_codes(images, crop, lambda batch: vqgan.tokenize(batch).values)
     return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed, **_place())
 
 

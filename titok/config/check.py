@@ -57,11 +57,14 @@ def _check_tokenizer_names(study: Study) -> None:
     """Rows and generators name a tokenizer, a baseline and the VQGAN alike; and a baseline's job has its name."""
     for where, names in (("tokenizers", study.tokenizers), ("baselines", study.baselines)):
         if PROXY_TOKENIZER in names:
-            raise ValueError(f"{where} has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name")
+            raise ValueError(
+                f"{where} has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name, or say "
+                f"family: vqgan"
+            )
     for name in study.baselines:
         if name in study.tokenizers or name == "all":
             taken = "a tokenizer has" if name in study.tokenizers else "means all jobs of a kind"
-            raise ValueError(f"baselines has {name!r}, a name that {taken}; choose another name")
+            raise ValueError(f"baselines.{name}: a name that {taken}; choose another name")
 
 
 def _check_losses(study: Study) -> None:

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from titok.config.model import ClassifierModel, GeneratorShape, VQGANModel
+from titok.config.model import ClassifierModel, GeneratorShape, TokenizerSettings, VQGANModel
 from titok.config.sampling import MaskSchedule
-from titok.config.section import Name, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from titok.config.section import Name, NonNegativeInt, PositiveInt, Section
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -58,6 +58,8 @@ class Classifier(Section):
 class ProxyTokenizer(Section):
     """The 2D VQGAN that supplies proxy codes: trained in the study, or a released one."""
 
+    family: Literal["vqgan"] = "vqgan"
+    """Said where it stands among a study's `tokenizers`, under the name `vqgan`."""
     model: VQGANModel = VQGANModel()
     training: ImageTraining | None = None
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
@@ -73,6 +75,8 @@ class ProxyTokenizer(Section):
 class Baseline(Section):
     """Another 2D VQGAN that the study trains, measured for comparison; TiTok learns nothing from its codes."""
 
+    family: Literal["vqgan"] = "vqgan"
+    """Said where it stands among a study's `tokenizers`."""
     model: VQGANModel = VQGANModel()
     training: ImageTraining
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
@@ -83,6 +87,8 @@ class Baseline(Section):
 class Stage1(Section):
     """Predict the proxy codes (paper section 3.2, warm-up)."""
 
+    proxy: Literal["vqgan"] = "vqgan"
+    """Whose codes: the 2D VQGAN of this name."""
     training: ImageTraining
     losses: ProxyCodeLosses = ProxyCodeLosses()
 
@@ -101,31 +107,21 @@ class SingleStage(Section):
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
 
 
-class Tokenizer(Section):
+class Tokenizer(TokenizerSettings):
     """One TiTok: its sizes, its K, and how it is trained."""
 
+    family: Literal["titok"] = "titok"
+    """`vqgan` makes the entry a 2D VQGAN, with the settings of `baselines` or, called `vqgan`, of `vqgan`."""
     recipe: Literal["two_stage", "single_stage", "released"] = "two_stage"
     """`released` trains nothing: the weights come from `source`, and the stage is called `released`, too."""
     source: Source | None = None
     head: Literal["proxy_codes", "pixels"] | None = None
     """What a released tokenizer's decoder predicts; the recipe says it for all others."""
-    kind: Literal["vq", "vae"] = "vq"
     encoder: Name
     """A name of the study's `sizes`."""
     decoder: Name
-    patch_size: PositiveInt = 16
-    """Pixels per patch along one side."""
-    codes_per_patch: PositiveInt = 1
-    """Proxy codes along one side of a patch: `patch_size` over the VQGAN's pixels per code."""
     num_latent_tokens: PositiveInt
     """K."""
-    codebook_size: PositiveInt = 4096
-    code_dim: PositiveInt = 12
-    use_l2_norm: bool = True
-    commitment_weight: NonNegativeFloat = 0.25
-    codebook_init: Literal["published", "data"] = "published"
-    latent_layout: Literal["per_token", "interleaved"] = "per_token"
-    reanchor_codes: bool = False
     seeds: Seeds | None = None
     """Null: the study's."""
     stage1: Stage1 | None = None

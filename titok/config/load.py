@@ -1,7 +1,7 @@
 """YAML file -> validated :class:`Study`; every mistake is told by key, value, what is allowed and what to do.
 
 A study's named things are short overrides of one base: ``defaults.tokenizer`` is merged under every entry of
-``tokenizers`` (nested sections merge key by key; lists and plain values replace).
+``tokenizers`` of TiTok's family (nested sections merge key by key; lists and plain values replace).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from titok.config.check import check_study
+from titok.config.families import sorted_by_family
 from titok.config.numbers import PLAIN
 from titok.config.section import Section
 from titok.config.study import Study
@@ -100,11 +101,17 @@ def load_study(path: str | Path) -> Study:
         ConfigError: with every problem of the file.
     """
     path = Path(path)
-    study = _validate(Study, apply_defaults(read_yaml(path), path), path)
     try:
-        check_study(study)
+        found = sorted_by_family(read_yaml(path))
     except ValueError as error:
         raise ConfigError(f"{path}: 1 problem(s) found:\n  - the study: {error}") from None
+    try:
+        study = _validate(Study, apply_defaults(found.document, path), path)
+        check_study(study)
+    except ConfigError as error:
+        raise ConfigError(found.as_written(str(error))) from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: 1 problem(s) found:\n  - the study: {found.as_written(str(error))}") from None
     return study
 
 

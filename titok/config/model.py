@@ -6,7 +6,7 @@ override them. Letters: B batch, K latent tokens, D width, E code size, V codebo
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -82,19 +82,16 @@ class VQGANModel(Section):
         return self
 
 
-class TokenizerModel(Section):
-    """TiTok: K latent tokens in, K latent tokens out (paper section 3.2)."""
+class TokenizerSettings(Section):
+    """What an entry of a study's `tokenizers` and the model that is built of it have in common."""
 
     kind: Literal["vq", "vae"] = "vq"
     """Discrete tokens (vq) or continuous latents (vae)."""
-    head: Literal["proxy_codes", "pixels"] = "proxy_codes"
-    """What the ViT decoder predicts: codes of the proxy VQGAN (two-stage) or pixels (single-stage)."""
-    pixel_lookup: Literal["argmax", "soft"] = "soft"
-    """How proxy logits become pixels: the best code (stage 1) or the expected code (stage 2)."""
-    image_size: PositiveInt = 256
     patch_size: PositiveInt = 16
-    encoder: TransformerSize = PUBLISHED_SIZES["small"]
-    decoder: TransformerSize = PUBLISHED_SIZES["small"]
+    """Pixels per patch along one side."""
+    codes_per_patch: PositiveInt = 1
+    """Proxy codes along one side of a patch, `patch_size` over the VQGAN's pixels per code: 2 for patches of 32 pixels
+    and a VQGAN of 16 pixels per code, as at 512 pixels. The released code knows 1 only."""
     num_latent_tokens: PositiveInt = 128
     """K, the number of tokens an image becomes."""
     codebook_size: PositiveInt = 4096
@@ -112,16 +109,36 @@ class TokenizerModel(Section):
     small codebooks from collapsing to one code."""
     reanchor_codes: bool = False
     """Move unused codes onto nearby features (CVQ-VAE), as the released single-stage recipes do."""
+
+
+class TokenizerModel(TokenizerSettings):
+    """TiTok: K latent tokens in, K latent tokens out (paper section 3.2)."""
+
+    first_in_documents: ClassVar[tuple[str, ...]] = (
+        *("kind", "head", "pixel_lookup", "image_size", "patch_size", "encoder", "decoder"),
+        *("num_latent_tokens", "codebook_size", "code_dim", "use_l2_norm", "commitment_weight", "latent_layout"),
+        *("codebook_init", "reanchor_codes", "vqgan", "codes_per_patch"),
+    )
+
+    head: Literal["proxy_codes", "pixels"] = "proxy_codes"
+    """What the ViT decoder predicts: codes of the proxy VQGAN (two-stage) or pixels (single-stage)."""
+    pixel_lookup: Literal["argmax", "soft"] = "soft"
+    """How proxy logits become pixels: the best code (stage 1) or the expected code (stage 2)."""
+    image_size: PositiveInt = 256
+    encoder: TransformerSize = PUBLISHED_SIZES["small"]
+    decoder: TransformerSize = PUBLISHED_SIZES["small"]
     vqgan: VQGANModel | None = VQGANModel()
     """The pixel decoder of two-stage models; null for the pixels head."""
-    codes_per_patch: PositiveInt = 1
-    """Proxy codes along one side of a patch: 2 for patches of 32 pixels and a VQGAN of 16 pixels per code, as at 512
-    pixels. The released code knows 1 only."""
 
     @property
     def grid_size(self) -> int:
         """Patches along one side."""
         return self.image_size // self.patch_size
+
+    @property
+    def draws_codebook(self) -> bool:
+        """Whether training begins with codes drawn from the data."""
+        return self.kind == "vq" and self.codebook_init == "data"
 
     @property
     def decoded_size(self) -> int:

@@ -11,9 +11,10 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from titok.config.entries import StageName
 from titok.config.section import Name, PositiveInt, Section
 
-Stage = Literal["stage1", "stage2", "single_stage", "released", "vqgan_2d"]
+Stage = Literal[StageName, "vqgan_2d"]
 STAGES: tuple[str, ...] = get_args(Stage)
 PaperRow = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9+_-]+$")]
 """`table/row` of the paper's numbers."""

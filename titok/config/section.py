@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -65,6 +65,9 @@ class Section(BaseModel):
         protected_namespaces=(),
     )
 
+    first_in_documents: ClassVar[tuple[str, ...]] = ()
+    """What documents begin with, for sections whose fields have moved into a base: documents stay as they were."""
+
     @model_validator(mode="before")
     @classmethod
     def _numbers_look_as_they_count(cls, given: Any) -> Any:
@@ -86,7 +89,8 @@ class Section(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_neutral_values(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = serialized(self)
+        said: dict[str, Any] = serialized(self)
+        found = {name: said[name] for name in dict.fromkeys((*self.first_in_documents, *said)) if name in said}
         for name, field in type(self).model_fields.items():
             if any(isinstance(mark, Neutral) and getattr(self, name) == mark.value for mark in field.metadata):
                 found.pop(name, None)

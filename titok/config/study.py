@@ -43,6 +43,7 @@ class Study(Section):
     proxy_codes: ProxyCodes | None = None
     """Views whose proxy codes are stored before stage 1; null: codes of every batch are computed while training."""
     tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
+    """TiToks; a file may also have its 2D VQGANs here, with `family: vqgan` (see `titok.config.families`)."""
     token_views: ViewSet = ViewSet()
     """Windows of each image that become tokens for the generators."""
     generators: dict[Name, Generator] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.model import GeneratorModel, TokenizerModel, TokenizerSettings, VQGANModel
 from titok.config.study import Study
 from titok.config.tokenizer_facts import tokenizer_facts
 
@@ -12,7 +12,7 @@ def tokenizer_model(study: Study, name: str, stage: str) -> TokenizerModel:
     entry = study.tokenizers[name]
     head = entry.head or ("proxy_codes" if entry.recipe == "two_stage" else "pixels")
     vqgan = study.vqgan.model if study.vqgan else VQGANModel()
-    shared = entry.model_dump(include=set(TokenizerModel.model_fields) - {"encoder", "decoder", "head"})
+    shared = entry.model_dump(include=set(TokenizerSettings.model_fields))
     return TokenizerModel(
         **shared,
         head=head,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from titok.config.rows import Codec
 from titok.data.transforms import from_uint8, to_uint8
+from titok.models.image_tokenizer import Reconstruction
 
 _OPTIONS: dict[Codec, dict[str, Any]] = {
     # 4:2:0 is what most JPEG files use; optimised Huffman tables are free for the reader.
@@ -29,11 +30,11 @@ class CodecRoundTrip:
         self._bytes = 0
         self._images = 0
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, None]:
-        """Images (B, 3, H, W) in [0, 1] as the codec gives them back; there are no tokens."""
+    def __call__(self, images: Tensor) -> Reconstruction:
+        """Images (B, 3, H, W) in [0, 1] as the codec gives them back; there are no ids."""
         pixels = to_uint8(images, "round").permute(0, 2, 3, 1).cpu().numpy()
         restored = torch.from_numpy(np.stack([self._through(image) for image in pixels]))
-        return from_uint8(restored.permute(0, 3, 1, 2)).to(images.device), None
+        return Reconstruction(from_uint8(restored.permute(0, 3, 1, 2)).to(images.device))
 
     @property
     def bits_per_image(self) -> float:

@@ -30,9 +30,10 @@ from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import OFFICIAL_EPSILON, InceptionScore
 from titok.metrics.moments import Moments
 from titok.metrics.pixel import PSNR_CEILING, PixelSpread, psnr, ssim, ssim_window
+from titok.models.image_tokenizer import Reconstruction
 from titok.runtime.seed import generator
 
-Reconstruct = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+Reconstruct = Callable[[Tensor], Reconstruction]
 """Images (B, 3, H, W) in [0, 1] -> reconstructions, not yet clamped, and tokens (B, K) or None."""
 
 
@@ -97,8 +98,7 @@ def score_reconstructions(
     with torch.inference_mode():
         for batch in batches:
             images = batch.to(device, non_blocking=True)
-            output, tokens = reconstruct(images)
-            running.update(images, output, tokens)
+            running.update(images, reconstruct(images))
     running.check()
     refuse(rank_findings(running.count, extractor.feature_dim, "images"), settings.checks.allow)
     originals, reconstructions = running.examples()
@@ -145,7 +145,8 @@ class _Running:
         self.spread = PixelSpread(self.device)
         self.real_read = torch.zeros((), dtype=torch.int64, device=self.device)
 
-    def update(self, images: Tensor, output: Tensor, tokens: Tensor | None) -> None:
+    def update(self, images: Tensor, reconstruction: Reconstruction) -> None:
+        output, ids = reconstruction[:2]
         if output.shape != images.shape:
             raise ScoreError(f"reconstructions have shape {tuple(output.shape)}, their images {tuple(images.shape)}")
         start, self.count = self.count, self.count + len(images)
@@ -160,8 +161,8 @@ class _Running:
         self.window = ssim_window(*images.shape[2:])
         if self.lpips is not None:
             self._note("lpips", self.lpips.of(restored.float() / 255, originals.float() / 255))
-        if self.codebook is not None and tokens is not None:
-            self.codebook.update(tokens)
+        if self.codebook is not None and ids is not None:
+            self.codebook.update(ids.counted())
         if self.labels is not None and self.extractor.reads_classes:
             wanted = self.labels[start : self.count].to(self.device, non_blocking=True)
             # Labels that run short are reported at the end, together with the number of images.

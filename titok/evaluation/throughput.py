@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.model import GeneratorModel
 from titok.config.sampling import Sampler
 from titok.config.throughput import Throughput
 from titok.errors import ScoreError
 from titok.generation.sample import SampleBatch
 from titok.generation.schedule import guidance_scales
 from titok.metrics.bootstrap import Interval
-from titok.models.flops import generator_flops, tokenizer_parts, vqgan_parts
+from titok.models.flops import detokenize_flops, generator_flops
+from titok.models.image_tokenizer import ImageTokenizer
 
 COVERAGE = 0.8
 """Share of the timed batches inside the interval."""
-_DECODING = ("decoder", "pixel_decoder")
 
 
 class Speed(NamedTuple):
@@ -43,12 +43,8 @@ def measure_speed(batches: Iterable[SampleBatch], settings: Throughput) -> Speed
     return Speed(float(median), Interval(float(low), float(high), COVERAGE))
 
 
-def sampling_operations(
-    generator: GeneratorModel, tokenizer: TokenizerModel | VQGANModel, sampler: Sampler, image_size: int
-) -> int:
+def sampling_operations(generator: GeneratorModel, tokenizer: ImageTokenizer, sampler: Sampler) -> int:
     """Operations of one image, multiplications and additions counted separately: every forward pass of the generator,
-    two where a step is guided, and the way from tokens to pixels. ``image_size`` is read for a VQGAN only."""
+    two where a step is guided, and the way from its tokens to pixels."""
     passes = sum(2 if scale else 1 for scale in guidance_scales(sampler))
-    parts = vqgan_parts(tokenizer, image_size) if isinstance(tokenizer, VQGANModel) else tokenizer_parts(tokenizer)
-    decoding = sum(part.forward for name, part in parts.items() if name in _DECODING)
-    return passes * generator_flops(generator).forward + decoding
+    return passes * generator_flops(generator).forward + detokenize_flops(tokenizer, generator.num_tokens)

@@ -22,6 +22,7 @@ from titok.models.classifier import Classifier
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
 from titok.models.generator import build_generator
+from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.models.parameters import count_parameters
 from titok.models.quantizer import VectorQuantizer
 from titok.models.tokenizer import PixelCodebook
@@ -170,6 +171,13 @@ def vqgan_decoder_flops(config: VQGANModel, image_size: int) -> Flops:
         module = VQGANDecoder(config)
         codes = torch.empty(1, config.code_dim, side, side, requires_grad=True)
         return of_part(module, lambda: module(codes))
+
+
+def detokenize_flops(model: ImageTokenizer, num_tokens: int) -> int:
+    """So many ids to pixels, by a tokenizer of any family."""
+    with abstractly(), torch.no_grad():
+        shapes = type(model)(model.config)
+        return count(lambda: shapes.detokenize(Ids(torch.zeros(1, num_tokens, dtype=torch.int64))))
 
 
 @cache

@@ -55,20 +55,31 @@ def build_model(config: dict[str, Any], where: str | Path) -> nn.Module:
         raise WeightsError(f"{where}: config.json does not describe a model: {error}") from error
 
 
+def empty_model(settings: Section) -> nn.Module:
+    """The model of such settings, on the meta device: shapes without numbers."""
+    with torch.device("meta"):
+        return KINDS[_kind_of(settings, "what has them")].build(settings)
+
+
 def own_config(model: nn.Module) -> dict[str, Any]:
     """What `build_model` makes ``model`` from again.
 
     Raises:
         WeightsError: its settings are of no kind that could be opened.
     """
-    settings = getattr(model, "config", None)
-    name = next((name for name, kind in KINDS.items() if type(settings) is kind.settings), None)
-    if name is None or not isinstance(settings, Section):
-        raise WeightsError(
-            f"a {type(model).__name__} with settings of class {type(settings).__name__} is of no known kind "
-            f"({', '.join(KINDS)}); add it to titok.models.folder.KINDS"
-        )
+    settings: Any = getattr(model, "config", None)
+    name = _kind_of(settings, f"a {type(model).__name__}")
     return {"kind": name, "model": settings.resolved()}
+
+
+def _kind_of(settings: object, what: str) -> str:
+    name = next((name for name, kind in KINDS.items() if type(settings) is kind.settings), None)
+    if name is None:
+        raise WeightsError(
+            f"{what} with settings of class {type(settings).__name__} is of no known kind ({', '.join(KINDS)}); add it "
+            f"to titok.models.folder.KINDS"
+        )
+    return name
 
 
 def load_folder(file: str | Path, expected: type[AnyModule], device: torch.device | str = "cpu") -> AnyModule:
@@ -102,10 +113,10 @@ def load_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> TiTo
 
 
 def load_image_tokenizer(file: str | Path, device: torch.device | str = "cpu") -> ImageTokenizer:
-    """A trained TiTok or VQGAN, or whatever else turns images into tokens and back."""
+    """A trained tokenizer of any family."""
     model = load_folder(file, nn.Module, device)
     if not isinstance(model, ImageTokenizer):
-        needed = "TiTok or VQGAN is needed, or another model that can encode, tokenize and detokenize"
+        needed = "tokenizer of images is needed"
         _refuse(file, own_config(model), model, needed)
     return model
 

@@ -20,8 +20,10 @@ from titok.config.load import read_yaml
 from titok.config.sources import GENERAL_NAMES, SOURCES_FILE, Source, Sources, load_sources
 from titok.models.classifier import Classifier
 from titok.models.folder import build_model, own_config
+from titok.models.generator import MaskGIT
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.models.published import PublishedFormatError
-from titok.models.released import Model, build_released, released_form
+from titok.models.released import build_released, released_form
 from titok.models.vqgan import VQGAN
 from titok.runtime.download import DownloadError, download
 from titok.runtime.files import FileError, atomic_path, read_json, sha256_file, write_json
@@ -38,6 +40,9 @@ from titok.runtime.weights import (
     weights_file,
 )
 
+Model = ImageTokenizer | MaskGIT | Classifier
+"""What can be opened and saved."""
+
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
@@ -49,8 +54,8 @@ def load(
     sha256: str | None = None,
     vqgan: VQGAN | None = None,
     sources: Path = SOURCES_FILE,
-) -> Model | Classifier:
-    """The model in ``source``: a `TiTok`, a generator (`MaskGIT`), a `VQGAN` or a classifier, in eval mode and frozen.
+) -> Model:
+    """The model in ``source``: a tokenizer of any family, a generator or a classifier, in eval mode and frozen.
 
     ``source``: a folder, a file of weights, a name in ``sources`` or a Hub repository (``owner/name``); an existing
     path comes first. ``config``: the released config (YAML or JSON) of a bare file. ``sha256``: what the file's sum
@@ -74,7 +79,7 @@ def load(
         check_pair(weights, config_sum, document)
     if document is not None and "kind" in document:
         with torch.device("meta"):
-            model = cast(Model | Classifier, build_model(document, weights))
+            model = cast(Model, build_model(document, weights))
         load_state(model, state, weights)
         model.eval().requires_grad_(False)
     else:
@@ -83,7 +88,7 @@ def load(
 
 
 def save(
-    model: Model | Classifier,
+    model: Model,
     directory: str | Path,
     *,
     layout: Literal["released", "own"] = "released",

@@ -1,43 +1,136 @@
-"""What the verbs, scores and generators ask of a tokenizer, whatever it is inside."""
+"""What every tokenizer of images can do, whatever it is inside: the one door for verbs, scores, tasks and generators.
+
+`TiTok` and `VQGAN` are two; docs/extending.md says how to add another. Letters: B batch, K ids of an image, V codebook
+size, E code size. Images are (B, 3, H, W) in [0, 1].
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeGuard, runtime_checkable
+from abc import ABC, abstractmethod
+from math import log2
+from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from titok.models.tokenizer import TiTok
+from titok.config.section import Section
+from titok.errors import ModelError
+from titok.models.quantizer import GaussianPosterior
 
 
-@runtime_checkable
-class ImageTokenizer(Protocol):
-    """Images to tokens and back. `TiTok` and `VQGAN` are two; docs/extending.md says how to add another.
+class Ids(NamedTuple):
+    """The ids that images became."""
 
-    ``config`` is a `titok.config.section.Section`. Two of its fields are looked at, where it has them:
-    ``codebook_size`` (V) for scores of the codebook and limits of tokens, and ``image_size`` for models that take
-    square images of one size only.
+    values: Tensor
+    """(B, K) int64 in [0, V). Of an image with fewer than K, the rest is 0 and means nothing."""
+    lengths: Tensor | None = None
+    """(B,) int64, how many ids each image has; None: all have K."""
+
+    def to(self, device: torch.device | str) -> Ids:
+        """The same on another device."""
+        return Ids(self.values.to(device), None if self.lengths is None else self.lengths.to(device))
+
+    def counted(self) -> Tensor:
+        """(N,) int64: the ids of all images, one image after the other, without what means nothing."""
+        if self.lengths is None:
+            return self.values.flatten()
+        places = torch.arange(self.values.shape[1], device=self.values.device)
+        return self.values[places < self.lengths[:, None]]
+
+    def of_one_length(self) -> Tensor:
+        """(B, K): the values, for who can only use equally many ids of every image; else raises `ModelError`."""
+        if self.lengths is not None and bool((self.lengths != self.values.shape[1]).any()):
+            few, many = int(self.lengths.min()), int(self.lengths.max())
+            raise ModelError(
+                f"images have {few} to {many} ids, but equally many of each are needed here; take a tokenizer "
+                f"of one length"
+            )
+        return self.values
+
+
+class Reconstruction(NamedTuple):
+    """Images through a tokenizer and back, with what they were in between."""
+
+    images: Tensor
+    """(B, 3, H, W), not clamped."""
+    ids: Ids | None = None
+    """None where there are none: continuous latents, codecs."""
+    posterior: GaussianPosterior | None = None
+    """Of continuous latents."""
+
+
+class TokenFacts(NamedTuple):
+    """What is known of a tokenizer without running it."""
+
+    image_size: int | None
+    """Side of the square images that it takes; None: any."""
+    most_tokens: int | None
+    """K, of the image that has the most; None where the image's size decides."""
+    codebook_size: int | None
+    """V; None: continuous latents, no ids."""
+    has_lengths: bool = False
+    """Whether images may have fewer ids than ``most_tokens``."""
+    noise_shape: tuple[int, ...] | None = None
+    """Of the standard normal noise of one image that `ImageTokenizer.reconstruct` can use; None: it uses none."""
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether there are ids."""
+        return self.codebook_size is not None
+
+    def bits(self, num_tokens: float | None = None) -> float | None:
+        """Of so many ids, or else of an image with the most; None where that is unknown or there are no ids."""
+        count = self.most_tokens if num_tokens is None else num_tokens
+        return None if count is None or self.codebook_size is None else count * log2(self.codebook_size)
+
+
+class ImageTokenizer(nn.Module, ABC):
+    """Images to ids and back.
+
+    A bottleneck of continuous latents (KL) has no ids: there `tokenize` and `detokenize` raise `ModelError`, and
+    `posterior` and `decode` take their place; `reconstruct` serves both.
     """
 
-    config: Any
+    config: Section
+    """From which alone it builds."""
 
+    @property
+    @abstractmethod
+    def facts(self) -> TokenFacts:
+        """What is known of it without running it."""
+
+    @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [0, 1] to latents (B, K, E) before quantisation."""
-        ...
+        """Images to latents (B, K, E) before the bottleneck, which probes read; raises `ModelError` for other sizes."""
 
-    def tokenize(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [0, 1] to tokens (B, K) int64."""
-        ...
+    @abstractmethod
+    def tokenize(self, images: Tensor) -> Ids:
+        """Images to ids, without gradient."""
 
-    def detokenize(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, K) to images (B, 3, H, W), clamped or not."""
-        ...
+    @abstractmethod
+    def detokenize(self, ids: Ids) -> Tensor:
+        """Ids to images, clamped or not."""
+
+    def reconstruct(self, images: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        """Images through the bottleneck and back.
+
+        ``noise`` (B, *facts.noise_shape) samples continuous latents; without it their mean is decoded.
+        """
+        ids = self.tokenize(images)
+        return Reconstruction(self.detokenize(ids), ids)
+
+    def posterior(self, images: Tensor) -> GaussianPosterior:
+        """The distribution of continuous latents, each (B, K, E); `ModelError` where there are ids instead."""
+        raise ModelError(f"this {type(self).__name__} turns images into ids and has no posterior; use tokenize")
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (B, K, E), as they come out of the bottleneck, to images (B, 3, H, W), not clamped."""
+        raise ModelError(f"this {type(self).__name__} decodes ids and no latents; use detokenize")
 
 
-def is_vae(model: ImageTokenizer) -> TypeGuard[TiTok]:
-    """Whether it has continuous latents instead of tokens."""
-    return isinstance(model, TiTok) and model.config.kind == "vae"
-
-
-def codebook_size_of(model: ImageTokenizer) -> int | None:
-    """V; None for continuous latents, and where the settings do not say."""
-    return None if is_vae(model) else getattr(model.config, "codebook_size", None)
+def no_ids(model: ImageTokenizer, operation: str) -> ModelError:
+    """What `tokenize` and `detokenize` of continuous latents raise."""
+    return ModelError(
+        f"{operation} needs ids, and this {type(model).__name__} has none: its latents are continuous (kind 'vae'). "
+        f"Use posterior(images).mean for latents and decode(latents) for images"
+    )

@@ -14,6 +14,7 @@ from titok.errors import ModelError
 from titok.models.backbone import scaled_normal
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
+from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, no_ids
 from titok.models.quantizer import GaussianPosterior, Quantized, VectorQuantizer
 from titok.models.vqgan import VQGAN, VQGANDecoder, to_grid
 
@@ -34,13 +35,15 @@ class PixelCodebook(nn.Module):
         return logits.softmax(dim=-1) @ self.embedding.weight
 
 
-class TiTok(nn.Module):
+class TiTok(ImageTokenizer):
     """Encoder, bottleneck and decoder; two-stage models also own the pixel decoder of their proxy VQGAN.
 
     ``quantize`` is a module and is called like a method: ``model.quantize(z) -> Quantized`` (vq only).
     ``pixel_lookup`` may be changed at any time: ``argmax`` (the best proxy code, stage 1) or ``soft`` (the mean of all
     codes, stage 2).
     """
+
+    config: TokenizerModel
 
     def __init__(self, config: TokenizerModel) -> None:
         super().__init__()
@@ -61,6 +64,17 @@ class TiTok(nn.Module):
             self.pixel_quantize = PixelCodebook(config.vqgan.codebook_size, config.vqgan.code_dim)
             self.pixel_decoder = VQGANDecoder(config.vqgan)
 
+    @property
+    def facts(self) -> TokenFacts:
+        """K, V and the size of images are settings; a vae has K x E latents and no V."""
+        config, is_vae = self.config, self.config.kind == "vae"
+        return TokenFacts(
+            image_size=config.image_size,
+            most_tokens=config.num_latent_tokens,
+            codebook_size=None if is_vae else config.codebook_size,
+            noise_shape=(config.num_latent_tokens, config.code_dim) if is_vae else None,
+        )
+
     def encode(self, images: Tensor) -> Tensor:
         """Images to latents (B, K, E) before quantisation, or to moments (B, K, 2E) for a vae."""
         size = self.config.image_size
@@ -73,7 +87,8 @@ class TiTok(nn.Module):
 
     def posterior(self, images: Tensor) -> GaussianPosterior:
         """The Gaussian posterior of a vae's latents: ``mean, logvar = model.posterior(images)``, each (B, K, E)."""
-        self._require("vae", "posterior")
+        if self.config.kind == "vq":
+            return super().posterior(images)
         return GaussianPosterior(self.encode(images))
 
     def proxy_logits(self, z_quantized: Tensor) -> Tensor:
@@ -94,14 +109,17 @@ class TiTok(nn.Module):
         return self.logits_to_images(prediction) if self.config.head == "proxy_codes" else prediction
 
     @torch.no_grad()
-    def tokenize(self, images: Tensor) -> Tensor:
-        """Images to tokens (B, K) int64, without gradient."""
-        self._require("vq", "tokenize")
-        return self.quantize(self.encode(images)).indices
+    def tokenize(self, images: Tensor) -> Ids:
+        """Images to ids (B, K), without gradient; `ModelError` for a vae."""
+        if self.config.kind == "vae":
+            raise no_ids(self, "tokenize")
+        return Ids(self.quantize(self.encode(images)).indices)
 
-    def detokenize(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, K), or a vae's latents (B, K, E), to images (B, 3, H, W), not clamped."""
-        return self.decode(self.quantize.lookup(tokens) if self.config.kind == "vq" else tokens)
+    def detokenize(self, ids: Ids) -> Tensor:
+        """Ids (B, K) to images (B, 3, H, W), not clamped; `ModelError` for a vae."""
+        if self.config.kind == "vae":
+            raise no_ids(self, "detokenize")
+        return self.decode(self.quantize.lookup(ids.of_one_length()))
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Quantized | GaussianPosterior]:
         """Images to reconstructions (B, 3, H, W), not clamped, with what the bottleneck's loss needs.
@@ -114,14 +132,12 @@ class TiTok(nn.Module):
         posterior = self.posterior(images)
         return self.decode(posterior.mean if noise is None else posterior.sample(noise)), posterior
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Images through the bottleneck and back, not clamped; a vae decodes its posterior mean."""
-        return self(images)[0]
-
-    def init_codebook_from(self, z: Tensor, generator: torch.Generator) -> None:
-        """Draws the codebook from encoder outputs (B, K, E), see `VectorQuantizer.init_from`."""
-        self._require("vq", "init_codebook_from")
-        self.quantize.init_from(z, generator)
+    def reconstruct(self, images: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        """Images through the bottleneck and back, not clamped; see `forward` for ``noise``."""
+        restored, bottleneck = self(images, noise)
+        if isinstance(bottleneck, GaussianPosterior):
+            return Reconstruction(restored, posterior=bottleneck)
+        return Reconstruction(restored, Ids(bottleneck.indices))
 
     @torch.no_grad()
     def adopt_pixel_decoder(self, vqgan: VQGAN) -> None:
@@ -149,9 +165,3 @@ class TiTok(nn.Module):
         if self.config.head == "proxy_codes":
             parts["pixel_decoder"] = [*self.pixel_quantize.parameters(), *self.pixel_decoder.parameters()]
         return parts
-
-    def _require(self, kind: str, operation: str) -> None:
-        if self.config.kind != kind:
-            raise ModelError(
-                f"{operation} exists for tokenizers of kind {kind!r} only, this one is {self.config.kind!r}"
-            )

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titok.config.model import VQGANModel
+from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts
 from titok.models.quantizer import Quantized, VectorQuantizer
 
 
@@ -123,8 +124,10 @@ def to_grid(rows: Tensor) -> Tensor:
     return rows.transpose(1, 2).unflatten(2, (side, side))
 
 
-class VQGAN(nn.Module):
+class VQGAN(ImageTokenizer):
     """Encoder, codebook and decoder; frozen in the published recipes, trained from scratch in small studies."""
+
+    config: VQGANModel
 
     def __init__(self, config: VQGANModel) -> None:
         super().__init__()
@@ -132,6 +135,11 @@ class VQGAN(nn.Module):
         self.encoder = VQGANEncoder(config)
         self.decoder = VQGANDecoder(config)
         self.quantize = VectorQuantizer(config.codebook_size, config.code_dim)
+
+    @property
+    def facts(self) -> TokenFacts:
+        """It takes images of any size, which decides how many codes they become."""
+        return TokenFacts(image_size=None, most_tokens=None, codebook_size=self.config.codebook_size)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) to features (B, P, E) before quantisation."""
@@ -142,14 +150,19 @@ class VQGAN(nn.Module):
         return self.decoder(to_grid(z_quantized))
 
     @torch.no_grad()
-    def tokenize(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) to proxy codes (B, P) int64; always in float32 and without gradient."""
+    def tokenize(self, images: Tensor) -> Ids:
+        """Images (B, 3, H, W) to proxy codes (B, P); always in float32 and without gradient."""
         with torch.autocast(device_type=images.device.type, enabled=False):
-            return self.quantize(self.encode(images.float())).indices
+            return Ids(self.quantize(self.encode(images.float())).indices)
 
-    def detokenize(self, codes: Tensor) -> Tensor:
+    def detokenize(self, ids: Ids) -> Tensor:
         """Proxy codes (B, P) to images (B, 3, H, W), clamped to [0, 1]."""
-        return self.decode(self.quantize.lookup(codes)).clamp(0.0, 1.0)
+        return self.decode(self.quantize.lookup(ids.of_one_length())).clamp(0.0, 1.0)
+
+    def reconstruct(self, images: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        """Images through the codebook and back, not clamped; it uses no noise."""
+        restored, quantized = self(images)
+        return Reconstruction(restored, Ids(quantized.indices))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Quantized]:
         """Images to reconstructions (B, 3, H, W), not clamped, and the quantizer's outcome with its losses."""

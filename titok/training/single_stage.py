@@ -34,7 +34,8 @@ class SingleStageTask(PixelTask):
 
     def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
         """vq: places the codebook."""
-        place_codebook(self.model, images, self.shares, step, rng)
+        if self.model.config.draws_codebook:
+            place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
         if self.model.config.kind == "vq":
             self.model.quantize.passes_per_step = self.shares.num_passes(len(images))
 

@@ -45,10 +45,11 @@ class Stage1Task(Task):
         """Proxy codes of the augmented images, unless the batch brings them, then one update."""
         images = floats_on(batch.images, self.device)
         codes = sent(batch.codes, self.device) if isinstance(batch, CodedBatch) else None
-        place_codebook(self.model, images, self.shares, step, rng)
+        if self.model.config.draws_codebook:
+            place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
         for rows, share in self.shares.passes(len(images)):
             seen = images[rows]
-            proxy_codes = self.vqgan.network.tokenize(seen) if codes is None else codes[rows]
+            proxy_codes = self.vqgan.network.tokenize(seen).values if codes is None else codes[rows]
             quantized = self.model.quantize(self.model.encode(seen))
             logits = self.model.proxy_logits(quantized.z_quantized)
             terms = proxy_code_losses(logits, proxy_codes, quantized, self.losses)
