@@ -5,8 +5,10 @@ Run: pytest tests/commands/test_score.py
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -102,6 +104,25 @@ def test_scoring_again_gives_the_same_numbers(bench: Workbench, tmp_path: Path) 
     bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "score.json"))
     first, again = record(bench.root / "scores" / "two.json"), record(tmp_path / "score.json")
     assert (again["metrics"], again["protocol_id"]) == (first["metrics"], first["protocol_id"])
+
+
+def test_a_table_of_images_beside_the_record(bench: Workbench, tmp_path: Path) -> None:
+    table, output = tmp_path / "images.csv", tmp_path / "score.json"
+    asked = reconstruction(bench, output, **{"per-image": table})
+    bench.run("score", "reconstruction", **asked)
+    found, plain = record(output), record(bench.root / "scores" / "two.json")
+    assert (found["metrics"], found["protocol_id"]) == (plain["metrics"], plain["protocol_id"])
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 100
+    assert np.mean([float(row["psnr"]) for row in rows]) == pytest.approx(found["metrics"]["psnr"]["value"])
+    codes = {int(token) for row in rows for token in row["tokens"].split()}
+    assert len(codes) / 16 == found["metrics"]["codebook_usage"]["value"]
+    # Run again, it replaces its own table; of another subject it does not.
+    bench.run("score", "reconstruction", **asked)
+    message = bench.refusal("score", "reconstruction", **asked | {"subject": bench.targets.vqgan_subject()})
+    assert "images.csv" in message
+    assert "add --overwrite" in message
 
 
 def test_another_protocol_has_another_name(bench: Workbench, tmp_path: Path) -> None:

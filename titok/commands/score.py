@@ -22,6 +22,7 @@ from titok.config.weight_files import PerceptualWeights
 from titok.data.opening import open_images
 from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.generation import score_samples
+from titok.evaluation.per_image import write_per_image
 from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, ReconstructionScores, score_reconstructions
 from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import INDEX, Samples
@@ -88,9 +89,12 @@ def _score_outputs(
         codebook_size=codebook_size,
         lpips=_lpips(job.evaluation.lpips, device),
         num_examples=num_examples,
+        keep_tokens=options.per_image is not None,
         scratch=options.output.parent,
         device=device,
     )
+    if options.per_image is not None:
+        write_per_image(options.per_image, scores, images.keys, images.labels)
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
     protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset)}
     return replace(scores, protocol=protocol)

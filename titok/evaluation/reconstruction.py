@@ -60,6 +60,10 @@ class ReconstructionScores:
     """(E, H, W, 3) uint8: what came back."""
     intervals: dict[str, Interval] = field(default_factory=dict)
     """Of some metrics, if the settings ask for them."""
+    per_image: dict[str, np.ndarray] = field(default_factory=dict)
+    """(N,) float64 of every metric that is a mean over images."""
+    tokens: np.ndarray | None = None
+    """(N, K) of all images, if they were asked for and the tokenizer has any."""
 
 
 def score_reconstructions(
@@ -72,6 +76,7 @@ def score_reconstructions(
     codebook_size: int | None = None,
     lpips: PerceptualDistance | None = None,
     num_examples: int = 0,
+    keep_tokens: bool = False,
     scratch: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> ReconstructionScores:
@@ -86,6 +91,7 @@ def score_reconstructions(
         codebook_size: V; null for continuous latents, which have no codebook scores.
         lpips: on ``device``; null: no LPIPS.
         num_examples: how many of the first images to give back with their reconstructions.
+        keep_tokens: give the tokens of all images back.
         scratch: folder for the features of all images while this runs (1 GB for 50,000); null: the system's.
         device: where to work.
 
@@ -94,11 +100,14 @@ def score_reconstructions(
             fewer images than a covariance of the features needs.
     """
     running = _Running(extractor, settings, codebook_size, labels, lpips, num_examples, scratch, torch.device(device))
+    kept: list[Tensor] = []
     with torch.inference_mode():
         for batch in batches:
             images = batch.to(device, non_blocking=True)
             output, tokens = reconstruct(images)
             running.update(images, output, tokens)
+            if keep_tokens and tokens is not None:
+                kept.append(tokens)
     running.check()
     refuse(rank_findings(running.count, extractor.feature_dim, "images"), settings.checks.allow)
     originals, reconstructions = running.examples()
@@ -112,6 +121,8 @@ def score_reconstructions(
         originals=originals,
         reconstructions=reconstructions,
         intervals=running.intervals(metrics, sides),
+        per_image={name: torch.cat(values).cpu().numpy() for name, values in running.per_image.items()},
+        tokens=torch.cat(kept).flatten(1).cpu().numpy() if kept else None,
     )
 
 
