@@ -14,6 +14,7 @@ import torch
 import yaml
 from commands.workbench import Workbench, record
 from golden.loss_inputs import heads_state, vgg16_state
+from metrics.encoder_weights import made_up
 
 from titok.commands.score import codebook_size_of, reconstruct_with
 from titok.config.model import TokenizerModel, TransformerSize
@@ -123,6 +124,26 @@ def test_a_table_of_images_beside_the_record(bench: Workbench, tmp_path: Path) -
     message = bench.refusal("score", "reconstruction", **asked | {"subject": bench.targets.vqgan_subject()})
     assert "images.csv" in message
     assert "add --overwrite" in message
+
+
+def test_encoders_are_scored_from_their_weights_alone(bench: Workbench, tmp_path: Path) -> None:
+    weights = made_up(tmp_path / "test_vit.safetensors")
+    settings = yaml.safe_load(bench.config("score").read_text())
+    encoder = {"model": "test_vit", "label": "Toy", "weights": str(weights)}
+    settings["evaluation"] |= {"encoders": {"toy": encoder}, "kid": {"subsets": 3, "subset_size": 50}}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "rec.json", config=config))
+    samples = bench.root / "samples.npz"
+    bench.run("score", "generation", **generation(bench, samples, tmp_path / "gen.json") | {"config": config})
+    for name in ("rec", "gen"):
+        found = record(tmp_path / f"{name}.json")
+        assert [found["metrics"][key]["label"] for key in ("fd_toy", "kid_toy")] == ["Toy-FD", "Toy-KID"]
+        assert found["protocol"]["encoders"]["toy"]["sha256"] == sha256_file(weights)
+    weights.unlink()
+    message = bench.refusal("score", "reconstruction", **reconstruction(bench, tmp_path / "no.json", config=config))
+    assert f"{weights} does not exist" in message
+    assert not (tmp_path / "no.json").exists()
 
 
 def test_another_protocol_has_another_name(bench: Workbench, tmp_path: Path) -> None:

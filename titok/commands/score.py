@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from titok.commands.outputs import facts_beside
+from titok.commands.score_encoders import encoders_of_samples, open_encoders
 from titok.commands.score_records import image_source, pixels_of, write_score
 from titok.config.evaluation import Extractor, Lpips
 from titok.config.load import ConfigError, load_job
@@ -88,6 +89,7 @@ def _score_outputs(
         labels=images.labels,
         codebook_size=codebook_size,
         lpips=_lpips(job.evaluation.lpips, device),
+        encoders=open_encoders(job.evaluation, device),
         num_examples=num_examples,
         keep_tokens=options.per_image is not None,
         scratch=options.output.parent,
@@ -119,6 +121,7 @@ def generation(options: argparse.Namespace) -> None:
         extractor,
         job.evaluation,
         num_classes=job.dataset.num_classes,
+        encoders=encoders_of_samples(options, job, device),
         scratch=options.output.parent,
         device=device,
     )
