@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from titok.config.model import ClassifierModel, GeneratorShape, VQGANModel
 from titok.config.sampling import MaskSchedule
-from titok.config.section import Name, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from titok.config.section import Name, Neutral, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -117,6 +117,8 @@ class Tokenizer(Section):
     """Pixels per patch along one side."""
     codes_per_patch: PositiveInt = 1
     """Proxy codes along one side of a patch: `patch_size` over the VQGAN's pixels per code."""
+    latents: Annotated[Literal["tokens", "patches"], Neutral("tokens")] = "tokens"
+    """`patches`: a 2D TiTok, whose K is the number of patches; single-stage only."""
     num_latent_tokens: PositiveInt
     """K."""
     codebook_size: PositiveInt = 4096

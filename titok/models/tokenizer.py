@@ -47,7 +47,9 @@ class TiTok(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.latent_tokens = scaled_normal(config.num_latent_tokens, config.encoder.width)
+        self.latent_tokens: nn.Parameter | None = None
+        if config.num_learned_latents:
+            self.latent_tokens = scaled_normal(config.num_learned_latents, config.encoder.width)
         if config.kind == "vq":
             self.quantize = VectorQuantizer(
                 config.codebook_size,
@@ -139,11 +141,10 @@ class TiTok(nn.Module):
 
         ``pixel_decoder`` includes its codebook. Every parameter is in exactly one part; absent parts are left out.
         """
-        parts = {
-            "encoder": list(self.encoder.parameters()),
-            "latent_tokens": [self.latent_tokens],
-            "decoder": list(self.decoder.parameters()),
-        }
+        parts = {"encoder": list(self.encoder.parameters())}
+        if self.latent_tokens is not None:
+            parts["latent_tokens"] = [self.latent_tokens]
+        parts["decoder"] = list(self.decoder.parameters())
         if self.config.kind == "vq":
             parts["codebook"] = list(self.quantize.parameters())
         if self.config.head == "proxy_codes":
