@@ -245,6 +245,44 @@ def test_a_probe_on_fresh_windows_reads_and_encodes_in_parts(bench: Workbench, t
     assert found["protocol_id"] != record(bench.root / "scores" / "probe.json")["protocol_id"]
 
 
+def test_a_probe_reads_all_that_it_is_asked_to_from_one_pass(bench: Workbench, tmp_path: Path) -> None:
+    settings = yaml.safe_load(bench.config("probe").read_text())
+    first = settings["probe"]["features"]
+    settings["probe"] |= {"readings": [{"of": "width", "pooling": "mean"}, {"of": "codes", "pooling": "concatenate"}]}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    paths = {"train": bench.train_data, "test": bench.test_data, "model": bench.model("stage1")}
+    subject = bench.targets.subject(tokenizer="two", stage="encoder", seed=0)
+    output = tmp_path / "probe.json"
+    bench.run("score", "probe", config=config, **paths, subject=subject, state=tmp_path / "state", output=output)
+    found, plain = record(output), record(bench.root / "scores" / "probe.json")
+    names = {"linear_probe_top1", f"linear_probe_top1_bottleneck_{first}"}
+    assert found["metrics"].keys() == names | {"linear_probe_top1_width_mean", "linear_probe_top1_codes_concatenate"}
+    for name in names:
+        assert found["metrics"][name]["value"] == plain["metrics"]["linear_probe_top1"]["value"], "read as before"
+    model = yaml.safe_load(bench.model("stage1").with_name("config.json").read_text())["model"]
+    assert found["protocol"]["readings"]["width_mean"] == model["encoder"]["width"]
+    assert found["protocol"]["readings"]["codes_concatenate"] == model["num_latent_tokens"] * model["code_dim"]
+    assert found["metrics"]["linear_probe_top1_width_mean"]["label"] == "linear probe top-1 (width, mean)"
+
+
+def test_a_probe_sees_maes_crops_where_it_is_asked_to(bench: Workbench, tmp_path: Path) -> None:
+    settings = yaml.safe_load(bench.config("probe").read_text())
+    settings["probe"] |= {"views": None, "windows": "random_resized_crop"}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    paths = {"train": bench.train_data, "test": bench.test_data, "model": bench.model("stage1")}
+    subject = bench.targets.subject(tokenizer="two", stage="encoder", seed=0)
+    output = tmp_path / "probe.json"
+    bench.run("score", "probe", config=config, **paths, subject=subject, state=tmp_path / "state", output=output)
+    assert record(output)["protocol"]["training_windows"].startswith("random resized crop (8 to 100 % of the area")
+    settings["probe"]["views"] = {"crops": "centre"}
+    config.write_text(yaml.safe_dump(settings))
+    output = tmp_path / "no.json"
+    message = bench.refusal("score", "probe", config=config, **paths, subject=subject, state=tmp_path, output=output)
+    assert "windows is 'random_resized_crop', but the features of fixed views are stored" in message
+
+
 def test_a_probe_with_other_settings_starts_anew_beside_the_old_state(bench: Workbench, tmp_path: Path) -> None:
     settings = yaml.safe_load(bench.config("probe").read_text())
     config = tmp_path / "config.yaml"

@@ -78,6 +78,11 @@ METRICS: dict[str, Metric] = {
     "sampling_gflop": Metric("operations per sample", "lower", "GFLOP", follows="settings"),
     "training_images_per_second": Metric("training speed", "higher", "images/s per device", follows="machine"),
 }
+METRICS |= {
+    f"linear_probe_top1_{of}_{pooling}": Metric(f"linear probe top-1 ({of}, {pooling})", "higher", "fraction")
+    for of in ("bottleneck", "width", "codes")
+    for pooling in ("mean", "concatenate")
+}
 """Every metric a record may hold, beside those of a study's own encoders (`metric_of`)."""
 _ENCODERS = re.compile(r"(fd|kid)_([a-z0-9][a-z0-9_-]*)")
 

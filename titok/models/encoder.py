@@ -30,15 +30,16 @@ class Encoder(Backbone):
 
         Without latent tokens the patches are the latents, in raster order.
         """
-        return self.to_latent(self.features(images, latent_tokens))
+        return self.narrowed(self.features(images, latent_tokens))
 
     def features(self, images: Tensor, latent_tokens: Tensor | None) -> Tensor:
-        """The same in the encoder's own width, (B, K, D), before the bottleneck narrows them."""
+        """The same in the encoder's own width, (B, K, D), each row of its own token: before `narrowed`."""
         patches = self.patch_embed(images).flatten(2).transpose(1, 2)
         if latent_tokens is None:
             return self.norm_post(self.attend(patches)[:, 1:])
         x = self.attend(patches, latent_tokens.expand(len(images), -1, -1))
-        latents = self.norm_post(x[:, -latent_tokens.shape[0] :])
-        if self.latent_layout == "interleaved":
-            latents = interleaved(latents)
-        return latents
+        return self.norm_post(x[:, -latent_tokens.shape[0] :])
+
+    def narrowed(self, features: Tensor) -> Tensor:
+        """Features (B, K, D) to latents (B, K, E), or a vae's moments (B, K, 2E)."""
+        return self.to_latent(interleaved(features) if self.latent_layout == "interleaved" else features)

@@ -65,13 +65,17 @@ class TiTok(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Images to latents (B, K, E) before quantisation, or to moments (B, K, 2E) for a vae."""
+        return self.encoder.narrowed(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images to what the latents are made from, (B, K, D) in the encoder's own width."""
         size = self.config.image_size
         if images.shape[1:] != (3, size, size):
             raise ModelError(
                 f"images have shape {tuple(images.shape)}, this tokenizer needs (B, 3, {size}, {size}); "
                 f"resize and crop them first, or set image_size"
             )
-        return self.encoder(images, self.latent_tokens)
+        return self.encoder.features(images, self.latent_tokens)
 
     def posterior(self, images: Tensor) -> GaussianPosterior:
         """The Gaussian posterior of a vae's latents: ``mean, logvar = model.posterior(images)``, each (B, K, E)."""
