@@ -72,7 +72,7 @@ bench: $(VENV)/.installed  ## Time the hot paths on this machine; ARGS="--device
 	python -m benchmarks $(ARGS)
 
 lock:  ## Pin every package again (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra docs --universal --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --extra weights --universal --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
 
 clean:  ## Remove the environment (results stay)

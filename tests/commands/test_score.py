@@ -5,13 +5,16 @@ Run: pytest tests/commands/test_score.py
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from commands.workbench import Workbench, record
 from golden.loss_inputs import heads_state, vgg16_state
+from metrics.encoder_weights import made_up
 
 from titok.commands.score import reconstruct_with
 from titok.config.model import TokenizerModel, TransformerSize
@@ -102,6 +105,45 @@ def test_scoring_again_gives_the_same_numbers(bench: Workbench, tmp_path: Path) 
     bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "score.json"))
     first, again = record(bench.root / "scores" / "two.json"), record(tmp_path / "score.json")
     assert (again["metrics"], again["protocol_id"]) == (first["metrics"], first["protocol_id"])
+
+
+def test_a_table_of_images_beside_the_record(bench: Workbench, tmp_path: Path) -> None:
+    table, output = tmp_path / "images.csv", tmp_path / "score.json"
+    asked = reconstruction(bench, output, **{"per-image": table})
+    bench.run("score", "reconstruction", **asked)
+    found, plain = record(output), record(bench.root / "scores" / "two.json")
+    assert (found["metrics"], found["protocol_id"]) == (plain["metrics"], plain["protocol_id"])
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 100
+    assert np.mean([float(row["psnr"]) for row in rows]) == pytest.approx(found["metrics"]["psnr"]["value"])
+    codes = {int(token) for row in rows for token in row["tokens"].split()}
+    assert len(codes) / 16 == found["metrics"]["codebook_usage"]["value"]
+    # Run again, it replaces its own table; of another subject it does not.
+    bench.run("score", "reconstruction", **asked)
+    message = bench.refusal("score", "reconstruction", **asked | {"subject": bench.targets.vqgan_subject()})
+    assert "images.csv" in message
+    assert "add --overwrite" in message
+
+
+def test_encoders_are_scored_from_their_weights_alone(bench: Workbench, tmp_path: Path) -> None:
+    weights = made_up(tmp_path / "test_vit.safetensors")
+    settings = yaml.safe_load(bench.config("score").read_text())
+    encoder = {"model": "test_vit", "label": "Toy", "weights": str(weights)}
+    settings["evaluation"] |= {"encoders": {"toy": encoder}, "kid": {"subsets": 3, "subset_size": 50}}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "rec.json", config=config))
+    samples = bench.root / "samples.npz"
+    bench.run("score", "generation", **generation(bench, samples, tmp_path / "gen.json") | {"config": config})
+    for name in ("rec", "gen"):
+        found = record(tmp_path / f"{name}.json")
+        assert [found["metrics"][key]["label"] for key in ("fd_toy", "kid_toy")] == ["Toy-FD", "Toy-KID"]
+        assert found["protocol"]["encoders"]["toy"]["sha256"] == sha256_file(weights)
+    weights.unlink()
+    message = bench.refusal("score", "reconstruction", **reconstruction(bench, tmp_path / "no.json", config=config))
+    assert f"{weights} does not exist" in message
+    assert not (tmp_path / "no.json").exists()
 
 
 def test_another_protocol_has_another_name(bench: Workbench, tmp_path: Path) -> None:
@@ -201,6 +243,44 @@ def test_a_probe_on_fresh_windows_reads_and_encodes_in_parts(bench: Workbench, t
     assert found["protocol"]["training_windows"] == "random crop and flip, anew in every update"
     assert not (state / "features").exists()
     assert found["protocol_id"] != record(bench.root / "scores" / "probe.json")["protocol_id"]
+
+
+def test_a_probe_reads_all_that_it_is_asked_to_from_one_pass(bench: Workbench, tmp_path: Path) -> None:
+    settings = yaml.safe_load(bench.config("probe").read_text())
+    first = settings["probe"]["features"]
+    settings["probe"] |= {"readings": [{"of": "width", "pooling": "mean"}, {"of": "codes", "pooling": "concatenate"}]}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    paths = {"train": bench.train_data, "test": bench.test_data, "model": bench.model("stage1")}
+    subject = bench.targets.subject(tokenizer="two", stage="encoder", seed=0)
+    output = tmp_path / "probe.json"
+    bench.run("score", "probe", config=config, **paths, subject=subject, state=tmp_path / "state", output=output)
+    found, plain = record(output), record(bench.root / "scores" / "probe.json")
+    names = {"linear_probe_top1", f"linear_probe_top1_bottleneck_{first}"}
+    assert found["metrics"].keys() == names | {"linear_probe_top1_width_mean", "linear_probe_top1_codes_concatenate"}
+    for name in names:
+        assert found["metrics"][name]["value"] == plain["metrics"]["linear_probe_top1"]["value"], "read as before"
+    model = yaml.safe_load(bench.model("stage1").with_name("config.json").read_text())["model"]
+    assert found["protocol"]["readings"]["width_mean"] == model["encoder"]["width"]
+    assert found["protocol"]["readings"]["codes_concatenate"] == model["num_latent_tokens"] * model["code_dim"]
+    assert found["metrics"]["linear_probe_top1_width_mean"]["label"] == "linear probe top-1 (width, mean)"
+
+
+def test_a_probe_sees_maes_crops_where_it_is_asked_to(bench: Workbench, tmp_path: Path) -> None:
+    settings = yaml.safe_load(bench.config("probe").read_text())
+    settings["probe"] |= {"views": None, "windows": "random_resized_crop"}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    paths = {"train": bench.train_data, "test": bench.test_data, "model": bench.model("stage1")}
+    subject = bench.targets.subject(tokenizer="two", stage="encoder", seed=0)
+    output = tmp_path / "probe.json"
+    bench.run("score", "probe", config=config, **paths, subject=subject, state=tmp_path / "state", output=output)
+    assert record(output)["protocol"]["training_windows"].startswith("random resized crop (8 to 100 % of the area")
+    settings["probe"]["views"] = {"crops": "centre"}
+    config.write_text(yaml.safe_dump(settings))
+    output = tmp_path / "no.json"
+    message = bench.refusal("score", "probe", config=config, **paths, subject=subject, state=tmp_path, output=output)
+    assert "windows is 'random_resized_crop', but the features of fixed views are stored" in message
 
 
 def test_a_probe_with_other_settings_starts_anew_beside_the_old_state(bench: Workbench, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_job_names_list_every_stage_once() -> None:
     names = list(job_names(load_study(TINY)))
     assert len(names) == len(set(names))
     assert {name for kind, name in names if kind == "stage2"} == {"b2-final"}
-    assert {name for kind, name in names if kind == "single_stage"} == {"b2-single"}
+    assert {name for kind, name in names if kind == "single_stage"} == {"b2-single", "b-2d"}
     assert ("vqgan", "all") in names
 
 

@@ -88,7 +88,7 @@ MISTAKES = [
         (
             "generators.s2-uvit.tokenizer is 's22'",
             "no tokenizer of that name",
-            "allowed: b2-final",
+            "allowed: b-2d, b2-final",
             "did you mean 's2'?",
         ),
     ),

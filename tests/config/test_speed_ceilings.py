@@ -6,8 +6,11 @@ Run: pytest tests/config/test_speed_ceilings.py
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import torch
 from config.studies import ROOT
 
 from titok.config.claims import load_claims
@@ -17,6 +20,9 @@ from titok.config.study import Study
 from titok.config.study_models import generator_model, tokenizer_model
 from titok.config.throughput import Throughput
 from titok.evaluation.throughput import sampling_operations
+from titok.models.image_tokenizer import ImageTokenizer
+from titok.models.tokenizer import TiTok
+from titok.models.vqgan import VQGAN
 from titok.reporting.paper import read_paper
 from titok.training.utilisation import PEAKS
 
@@ -37,12 +43,17 @@ def ceiling(study: Study, row: Row, arithmetic: str) -> float:
     tokenizer = study.generators[generator].tokenizer
     if tokenizer == "vqgan":
         assert study.vqgan is not None
-        model = study.vqgan.model
+        model = on_meta(VQGAN, study.vqgan.model)
     else:
-        model = tokenizer_model(study, tokenizer, study.tokenizers[tokenizer].stages[-1])
+        model = on_meta(TiTok, tokenizer_model(study, tokenizer, study.tokenizers[tokenizer].stages[-1]))
     sampler = study.samplers[str(row.sampler)]
-    operations = sampling_operations(generator_model(study, generator), model, sampler, study.dataset.image_size)
+    operations = sampling_operations(generator_model(study, generator), model, sampler)
     return PEAKS["A100"][arithmetic] / operations
+
+
+def on_meta(family: Callable[[Any], ImageTokenizer], config: Any) -> ImageTokenizer:
+    with torch.device("meta"):
+        return family(config)
 
 
 def arithmetic_of(settings: Throughput) -> str:

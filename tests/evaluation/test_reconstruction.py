@@ -155,10 +155,10 @@ def test_examples_are_the_first_images(images: torch.Tensor, judge: ClassifierEx
 def test_broken_reconstructions_are_counted_and_refused(
     images: torch.Tensor, judge: ClassifierExtractor, value: float
 ) -> None:
-    def broken(batch: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def broken(batch: torch.Tensor) -> Reconstruction:
         output = batch.clone()
         output[:2, 0, 0, 0] = value
-        return output, None
+        return Reconstruction(output)
 
     with pytest.raises(ScoreError, match="4 of 100 reconstructions hold NaN"):
         score_reconstructions(broken, images.split(50), judge, settings())

@@ -5,11 +5,13 @@ Run: pytest tests/losses/test_perceptual.py
 
 from __future__ import annotations
 
+import importlib.util
 import zlib
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from golden.loss_inputs import (
     Recorded,
     convnext_state,
@@ -28,7 +30,8 @@ from titok.config.model import ClassifierModel
 from titok.config.training import Perceptual
 from titok.losses.perceptual import LPIPS, FeatureDistance, Frozen, LogitDistance, MixedDistance, build_perceptual_loss
 from titok.models.classifier import Classifier
-from titok.runtime.weights import WeightsError
+from titok.runtime.files import sha256_file
+from titok.runtime.weights import WeightsError, read_weights
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +162,22 @@ def test_a_pinned_sum_is_checked(tmp_path: Path) -> None:
     settings = {"convnext_s": {"path": str(tmp_path / "w.safetensors"), "sha256": "0" * 64}}
     with pytest.raises(WeightsError, match=r"weights\.convnext_s\.sha256 is 0000"):
         build_perceptual_loss(Perceptual.model_validate({"kind": "convnext_s", "weights": settings}))
+
+
+def test_the_published_heads_fit_and_are_the_listed_file() -> None:
+    """Their weights are no less than 0, as they were trained, so that no difference makes images more alike."""
+    package = importlib.util.find_spec("lpips")
+    if package is None or package.origin is None:
+        pytest.skip("the published heads: pip install lpips (the extra `weights`)")
+    path = Path(package.origin).parent / "weights" / "v0.1" / "vgg.pth"
+    listed = yaml.safe_load((Path(__file__).parents[2] / "config" / "sources.yaml").read_text())["files"]
+    assert sha256_file(path) == listed["lpips_heads"]["sha256"]
+    heads, _ = read_weights(path)
+    network = LPIPS(vgg16_state(), heads)
+    assert all(float(next(iter(head.network.parameters())).min()) >= 0 for head in network.heads)
+    images = photographs()
+    assert float(network(images, images)) == 0
+    assert float(network(images, 1 - images)) > 0
 
 
 def test_weights_come_from_files_in_either_format(tmp_path: Path, lpips: LPIPS) -> None:

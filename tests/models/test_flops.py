@@ -45,6 +45,7 @@ MODELS = {
     "stage 1": tokenizer(pixel_lookup="argmax"),
     "four codes per patch": tokenizer(image_size=32, patch_size=8, codes_per_patch=2),
     "single stage": tokenizer(head="pixels", vqgan=None),
+    "2D": tokenizer(head="pixels", vqgan=None, latents="patches", num_latent_tokens=16),
     "vae": tokenizer(head="pixels", vqgan=None, kind="vae"),
 }
 

@@ -177,3 +177,68 @@ def test_errors_say_what_to_do(images: torch.Tensor) -> None:
         build("single_stage").proxy_logits(torch.zeros(1, 4, 6))
     with pytest.raises(ModelError, match="they must be equal"):
         build("two_stage").adopt_pixel_decoder(VQGAN(PROXY.model_copy(update={"codebook_size": 25})))
+
+
+PATCHES = {"latents": "patches", "num_latent_tokens": 16}
+
+
+def test_patches_are_the_tokens_of_a_2d_titok(images: torch.Tensor) -> None:
+    model = build("single_stage", **PATCHES)
+    tokens = model.tokenize(images)
+    assert tokens.shape == (3, 16)
+    torch.testing.assert_close(model.detokenize(tokens), model(images)[0], atol=1e-5, rtol=1e-4)
+    assert "latent_tokens" not in model.parts()
+    owned = [parameter for part in model.parts().values() for parameter in part]
+    assert {id(one) for one in owned} == {id(one) for one in model.parameters()}
+    assert [name for name, _ in model.named_parameters() if "latent_token" in name or "mask_token" in name] == []
+
+
+def test_a_2d_titok_is_a_titok_less_what_only_latent_tokens_need() -> None:
+    """The same transformers: what Table 3c compares is where the tokens are, nothing else."""
+    one, two = (build("single_stage", **more).state_dict() for more in ({}, PATCHES))
+    only_of_one = {
+        "latent_tokens", "encoder.latent_token_positional_embedding", "decoder.latent_token_positional_embedding",
+        "decoder.mask_token",
+    }  # fmt: skip
+    assert one.keys() - two.keys() == only_of_one
+    assert two.keys() <= one.keys()
+    assert all(one[name].shape == two[name].shape for name in two)
+
+
+def test_a_patchs_latent_is_where_the_patch_is(images: torch.Tensor) -> None:
+    """Without blocks nothing mixes: one changed patch changes one latent, and one latent one patch of the image."""
+    model = build("single_stage", **PATCHES)
+    model.encoder.blocks, model.decoder.blocks = torch.nn.ModuleList(), torch.nn.ModuleList()
+    other = images.clone()
+    other[:, :, 4:8, 8:12] = 1 - other[:, :, 4:8, 8:12]
+    with torch.no_grad():
+        changed = (model.encode(images) - model.encode(other)).abs().amax(dim=(0, 2)) > 0
+        assert changed.nonzero().flatten().tolist() == [6]
+        latents = model.encode(images)
+        moved = latents.clone()
+        moved[:, 6] += 1
+        far = (model.decode(latents) - model.decode(moved)).abs().amax(dim=(0, 1)) > 0
+    rows, columns = far.nonzero().T
+    # The head's last 3 x 3 convolution reaches one pixel over the patch's border.
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (3, 8, 7, 12)
+
+
+def test_a_2d_titok_may_be_a_vae(images: torch.Tensor) -> None:
+    assert build("vae", **PATCHES).posterior(images).mean.shape == (3, 16, 6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        (
+            "single_stage",
+            {"num_latent_tokens": 4},
+            r"num_latent_tokens is 4, .* has 16 of 4; set num_latent_tokens: 16",
+        ),
+        ("two_stage", {}, r"latents is 'patches' with head 'proxy_codes' .*\(recipe: single_stage\)"),
+        ("single_stage", {"latent_layout": "interleaved"}, "latent_layout 'interleaved'; allowed"),
+    ],
+)
+def test_what_patches_cannot_be(kind: str, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(kind, **{**PATCHES, **changes})

@@ -265,3 +265,23 @@ def test_healthy_ends_are_shown_where_manifests_know_them(tree, reporting):
         drawing = training_curves(reporting.figures.training_curves, tree.logs)
     healthy = drawing.data[drawing.data["label"] == "healthy proxy_code_loss"]
     assert healthy[["task", "step", "min", "max"]].to_numpy().tolist() == [["stage 1", 800, 0.0, 2.5]]
+
+
+def test_figure_4b_shows_width_beside_bottleneck_where_both_were_read(tree, reporting, paper_file, tmp_path) -> None:
+    width = "linear_probe_top1_width_mean"
+    make_figure("figure4", reporting, tmp_path / "without", score_files=tree.scores, paper_file=paper_file)
+    assert width not in (tmp_path / "without.csv").read_text()
+    assert "encoder's width" not in (tmp_path / "without.svg").read_text()
+    for path in tree.scores:
+        record = json.loads(path.read_text())
+        if record["kind"] == "linear_probe":
+            first = record["metrics"]["linear_probe_top1"]
+            label = {"label": "linear probe top-1 (width, mean)"}
+            record["metrics"][width] = first | label | {"value": first["value"] + 0.01}
+            path.write_text(json.dumps(record))
+    make_figure("figure4", reporting, tmp_path / "with", score_files=tree.scores, paper_file=paper_file)
+    shown = pd.read_csv(tmp_path / "with.csv").set_index(["metric", "size", "k"])["mean"]
+    bottleneck, of_width = shown["linear_probe_top1"], shown[width]
+    assert len(of_width) == len(bottleneck) > 0
+    assert (of_width - bottleneck).to_numpy() == pytest.approx(0.01)
+    assert "encoder's width" in (tmp_path / "with.svg").read_text()

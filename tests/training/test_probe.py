@@ -13,7 +13,7 @@ from titok.config.probe import ProbeOptimizer
 from titok.config.training import Optimizer, Schedule, Training
 from titok.runtime.weights import load_model
 from titok.training.loop import train
-from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
+from titok.training.probe import LinearProbe, LinearProbes, ProbeTask, TrainingFeatures
 
 ADAMW = Optimizer(learning_rate=2e-2, weight_decay=0.0)
 LARS = ProbeOptimizer(learning_rate=6.4)
@@ -48,3 +48,52 @@ def test_reads_off_what_logistic_regression_reads_off(tmp_path: Path, optimizer:
     )
     assert 0.5 < expected < 0.98
     assert abs(found - expected) < 0.03
+
+
+def classes_and_tokens(tokens: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, latents (N, K, 2)): the class is written into one of K tokens, which one depends on the class."""
+    numbers = np.random.default_rng(seed)
+    labels = numbers.integers(0, 8, 1200)
+    codes = np.stack([np.cos(labels * np.pi / 4), np.sin(labels * np.pi / 4)], axis=1)
+    latents = numbers.normal(size=(1200, tokens, 2))
+    latents[np.arange(1200), labels % tokens] += 4 * codes
+    return labels, latents.astype(np.float32)
+
+
+def probed(tmp_path: Path, parts: dict[str, np.ndarray], labels: np.ndarray, optimizer: Optimizer) -> dict[str, float]:
+    """Test accuracies of probes that train together."""
+    settings = Training(
+        steps=150, batch_size=256, optimizer=optimizer, ema_decay=None, max_grad_norm=1e6,
+        schedule=Schedule(warmup_steps=0, end_learning_rate=0.0),
+    )  # fmt: skip
+    probes = {}
+    for name, part in parts.items():
+        torch.manual_seed(len(name))
+        probes[name] = LinearProbe(part.shape[1], 8)
+    model, rows = LinearProbes(probes), np.concatenate(list(parts.values()), axis=1)
+    batches = TrainingFeatures(rows[None, :800], torch.from_numpy(labels[:800]), 256, seed=0)
+    folder = tmp_path / "-".join(parts)
+    train(ProbeTask(model, settings), batches, settings, seed=0, config={}, state_dir=folder, output_dir=folder / "out")
+    with torch.no_grad():
+        found = model.eval()(torch.from_numpy(rows[800:]))
+    return {name: float((logits.argmax(1).numpy() == labels[800:]).mean()) for name, logits in found.items()}
+
+
+@pytest.mark.parametrize("optimizer", [ADAMW, LARS], ids=["adamw", "lars"])
+def test_a_reading_says_the_same_whatever_is_read_beside_it(tmp_path: Path, optimizer: Optimizer) -> None:
+    labels, latents = classes_and_tokens(4)
+    parts = {"mean": latents.mean(axis=1), "concatenate": latents.reshape(1200, -1)}
+    together = probed(tmp_path, parts, labels, optimizer)
+    for name, part in parts.items():
+        assert probed(tmp_path, {name: part}, labels, optimizer)[name] == together[name]
+
+
+def test_pooling_alone_can_make_fewer_tokens_more_semantic(tmp_path: Path) -> None:
+    """The same information at every K: averaged it drowns as K grows, side by side it stays (so a claim asks both)."""
+    found = {}
+    for tokens in (2, 32):
+        labels, latents = classes_and_tokens(tokens)
+        parts = {"mean": latents.mean(axis=1), "concatenate": latents.reshape(1200, -1)}
+        found[tokens] = probed(tmp_path / str(tokens), parts, labels, ADAMW)
+    assert found[32]["mean"] < found[2]["mean"] - 0.3
+    assert found[32]["concatenate"] > found[2]["concatenate"] - 0.1

@@ -20,7 +20,10 @@ Ours = Callable[[argparse.Namespace, Path], bool]
 
 
 def score(options: argparse.Namespace, path: Path) -> bool:
-    """A record of the same subject, or the examples beside one."""
+    """A record of the same subject, the examples beside one, or the table of images beside one that is there."""
+    if path.suffix == ".csv":
+        begins = path.read_text(encoding="utf-8", errors="replace").startswith("image,key,label,psnr,")
+        return begins and score(options, options.output)
     if path.suffix == ".npz":
         return _arrays(path).keys() == {"images", "row_labels"}
     if hasattr(options, "subject"):

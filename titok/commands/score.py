@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from titok.commands.outputs import facts_beside
+from titok.commands.score_encoders import encoders_of_samples, open_encoders
 from titok.commands.score_records import image_source, pixels_of, write_score
 from titok.config.evaluation import Extractor, Lpips
 from titok.config.load import ConfigError, load_job
@@ -22,6 +23,7 @@ from titok.config.weight_files import PerceptualWeights
 from titok.data.opening import open_images
 from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.generation import score_samples
+from titok.evaluation.per_image import write_per_image
 from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, ReconstructionScores, score_reconstructions
 from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import INDEX, Samples
@@ -85,10 +87,14 @@ def _score_outputs(
         labels=images.labels,
         codebook_size=codebook_size,
         lpips=_lpips(job.evaluation.lpips, device),
+        encoders=open_encoders(job.evaluation, device),
         num_examples=num_examples,
+        keep_tokens=options.per_image is not None,
         scratch=options.output.parent,
         device=device,
     )
+    if options.per_image is not None:
+        write_per_image(options.per_image, scores, images.keys, images.labels)
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
     protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset)}
     return replace(scores, protocol=protocol)
@@ -113,6 +119,7 @@ def generation(options: argparse.Namespace) -> None:
         extractor,
         job.evaluation,
         num_classes=job.dataset.num_classes,
+        encoders=encoders_of_samples(options, job, device),
         scratch=options.output.parent,
         device=device,
     )

@@ -57,10 +57,14 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
         add_execution(kind)
         add_device(kind)
         add_workers(kind)
-    add_overwrite(reconstruction, paths_of("output", "examples"), ours="score")
+    for kind in (reconstruction, codec):
+        kind.add_argument(
+            "--per-image", type=ending(".csv"), help="file (.csv) for PSNR, SSIM, LPIPS and tokens of every image"
+        )
+    add_overwrite(reconstruction, paths_of("output", "examples", "per_image"), ours="score")
+    add_overwrite(codec, paths_of("output", "per_image"), ours="score")
     add_overwrite(probe, output_and(), ours="score", folders=["state"])
-    for kind in (codec, generation):
-        add_overwrite(kind, output_and(), ours="score")
+    add_overwrite(generation, output_and(), ours="score")
     for kind in (reconstruction, probe):
         add_subject(kind, "tokenizer")
     add_subject(generation, "generator")

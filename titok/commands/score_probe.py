@@ -14,16 +14,23 @@ from titok.config.section import fingerprint
 from titok.config.training import ImageTraining
 from titok.data.images import Images, ImageSet
 from titok.data.opening import open_images, training_images
+from titok.data.resized_crops import ResizedCrops
 from titok.data.streamed import StreamedSet
 from titok.data.view_rows import RowsOf, rows_of_views
 from titok.data.views import views_of
-from titok.evaluation.probe_features import features_by, probe_accuracy
+from titok.evaluation.probe_features import FeatureReader, probe_accuracies
 from titok.models.folder import load_image_tokenizer
 from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
 from titok.runtime.seed import seed_everything
 from titok.training.loop import train
-from titok.training.probe import FreshFeatures, LinearProbe, ProbeTask, TrainingFeatures
+from titok.training.probe import FreshFeatures, LinearProbe, LinearProbes, ProbeTask, TrainingFeatures
+
+WINDOWS = {
+    "crop": "random crop and flip, anew in every update",
+    "random_resized_crop": "random resized crop (8 to 100 % of the area, 3:4 to 4:3) and flip, anew in every update",
+}
+TOP1 = "linear_probe_top1"
 
 
 def linear_probe(options: argparse.Namespace) -> None:
@@ -34,19 +41,19 @@ def linear_probe(options: argparse.Namespace) -> None:
     job = load_job(options.config, ProbeJob, options.execution)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
-    features_of = features_by(model.encode, job.probe.features, device)
+    features_of = FeatureReader(model, [job.probe.first, *job.probe.readings], device)
     training_set, test_set = (
         open_images(path, job.dataset, workers=options.workers) for path in (options.train, options.test)
     )
     crop, seed, model_sum = job.dataset.image_size, int(options.subject["seed"]), sha256_file(options.model)
-    num_features = features_of(next(test_set.crops(crop, 1)).images).shape[1]
+    columns = {name: part.shape[1] for name, part in features_of.by_name(next(test_set.crops(crop, 1)).images).items()}
     batches: TrainingFeatures | FreshFeatures
     if job.probe.views is None:
         batches = _fresh(job, training_set, features_of, seed)
     else:
         batches = _stored(job, training_set, features_of, seed, options.state, model_sum)
-    seed_everything(seed, "init", "probe")
-    probe = LinearProbe(num_features, job.dataset.num_classes).to(device)
+    probes = _probes(job, columns, seed)
+    probe = (LinearProbes(probes) if job.probe.readings else probes[job.probe.first.name]).to(device)
     inputs = {"model": options.model, "train": options.train, "test": options.test}
     # Other settings, seeds, models or images start afresh beside it, as trainings do.
     about = {"model": model_sum, "seed": seed, "config": job.identity(), "images": training_set.fingerprint}
@@ -62,16 +69,30 @@ def linear_probe(options: argparse.Namespace) -> None:
         inputs=inputs,
     )
     tested = ((features_of(batch.images), batch.labels) for batch in test_set.crops(crop, job.batch_size))
-    accuracy = probe_accuracy(probe.eval(), tested, device)
+    by_name = probe.eval() if job.probe.readings else lambda features: {job.probe.first.name: probe(features)}
+    accuracies = probe_accuracies(by_name, tested, device)
+    metrics = {TOP1: accuracies[job.probe.first.name]}
+    if job.probe.readings:
+        metrics |= {f"{TOP1}_{name}": accuracy for name, accuracy in accuracies.items()}
     protocol = {
         "features": job.probe.features,
         "of": "latents before quantisation",
         "training": job.probe.resolved(),
-        "training_windows": "random crop and flip, anew in every update" if job.probe.views is None else "stored views",
+        "training_windows": WINDOWS[job.probe.windows] if job.probe.views is None else "stored views",
         "train": image_source(training_set, job.dataset),
         "test": image_source(test_set, job.dataset),
+        **({"readings": columns} if job.probe.readings else {}),
     }
-    write_score(options, job, "linear_probe", {"linear_probe_top1": accuracy}, protocol, inputs, device)
+    write_score(options, job, "linear_probe", metrics, protocol, inputs, device)
+
+
+def _probes(job: ProbeJob, columns: dict[str, int], seed: int) -> dict[str, LinearProbe]:
+    """A classifier for every reading, each with first weights that do not depend on what else is read."""
+    probes = {}
+    for name, num_features in columns.items():
+        seed_everything(seed, "init", "probe", *([] if name == job.probe.first.name else [name]))
+        probes[name] = LinearProbe(num_features, job.dataset.num_classes)
+    return probes
 
 
 def _stored(
@@ -84,6 +105,7 @@ def _stored(
     identity = {
         "model": model_sum,
         "features": job.probe.features,
+        **({"readings": [reading.name for reading in job.probe.readings]} if job.probe.readings else {}),
         "views": [view.spec() for view in views],
         "images": image_source(images, job.dataset),
     }
@@ -106,5 +128,8 @@ def _fresh(job: ProbeJob, images: ImageSet | StreamedSet, features_of: RowsOf, s
     """Batches of features of newly drawn windows, read and encoded in the largest equal parts that fit."""
     whole = job.probe.batch_size
     part = next(size for size in range(min(whole, job.batch_size), 0, -1) if whole % size == 0)
+    if job.probe.windows == "random_resized_crop":
+        windows = ResizedCrops(images, job.dataset.image_size, part, seed)
+        return FreshFeatures(windows.batch, features_of, whole // part)
     source = training_images(images, job.dataset.image_size, ImageTraining(batch_size=part), seed)
     return FreshFeatures(source.batch, features_of, whole // part)

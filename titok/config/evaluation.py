@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from titok.config.encoders import Encoder
 from titok.config.protocols import PROTOCOLS, ProtocolName, fill
 from titok.config.section import Fraction, KnownBy, Name, Neutral, NonNegativeInt, Operational, PositiveInt, Section
 from titok.config.weight_files import WeightFile
@@ -144,6 +145,8 @@ class Evaluation(Section):
     """Null: neither density nor coverage."""
     mind: Annotated[MongeDistance | None, Neutral(None)] = None
     """Null: no MIND."""
+    encoders: Annotated[dict[Name, Encoder], Neutral({})] = Field(default={})
+    """Networks of timm by a name of the study's: a Frechet distance with each and, where `kid` is asked for, a KID."""
     lpips: Lpips | None = None
     """Null: no LPIPS."""
     uncertainty: Uncertainty | None = None

@@ -49,11 +49,11 @@ class FileSums:
         known = self._known.get(path)
         try:
             facts = Path(path).stat()
-            found = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "ctime_ns": facts.st_ctime_ns}
-            if known is None or {**known, "sha256": None} != {**found, "sha256": None}:
+            found = Known(bytes=facts.st_size, mtime_ns=facts.st_mtime_ns, ctime_ns=facts.st_ctime_ns, sha256="")
+            if known is None or {**known, "sha256": ""} != found:
                 with Path(path).open("rb") as stream:
                     digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                known = Known(**found, sha256=digest)
+                known = {**found, "sha256": digest}
         except OSError:
             pass  # the job that needs it says so
         if known is None:
@@ -68,6 +68,8 @@ class FileSums:
             value = getattr(section, name)
             if isinstance(value, Section):
                 changes[name] = self.filled(value)
+            elif isinstance(value, dict) and any(isinstance(one, Section) for one in value.values()):
+                changes[name] = {key: self.filled(one) for key, one in value.items()}
             for mark in field.metadata:
                 if isinstance(mark, KnownBy) and value is not None and getattr(section, mark.sum_field) is None:
                     changes[mark.sum_field] = self.of(value)
@@ -95,5 +97,9 @@ def _remembered(memory: Path) -> dict[str, Known]:
 
 def _checked(entry: Mapping[str, Any]) -> Known:
     """Memories of before have no time of the inode: a file that is here is looked at again."""
-    times = {name: int(entry.get(name, -1)) for name in ("mtime_ns", "ctime_ns")}
-    return Known(bytes=int(entry["bytes"]), **times, sha256=str(entry["sha256"]))
+    return Known(
+        bytes=int(entry["bytes"]),
+        mtime_ns=int(entry.get("mtime_ns", -1)),
+        ctime_ns=int(entry.get("ctime_ns", -1)),
+        sha256=str(entry["sha256"]),
+    )

@@ -6,11 +6,11 @@ override them. Letters: B batch, K latent tokens, D width, E code size, V codebo
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from titok.config.section import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from titok.config.section import Fraction, Neutral, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 
 class TransformerSize(Section):
@@ -87,13 +87,16 @@ class TokenizerSettings(Section):
 
     kind: Literal["vq", "vae"] = "vq"
     """Discrete tokens (vq) or continuous latents (vae)."""
+    latents: Annotated[Literal["tokens", "patches"], Neutral("tokens")] = "tokens"
+    """What is quantised: K learned latent tokens, or the patches themselves. With `patches`, single-stage only, nothing
+    else is another: a 2D TiTok, the counterpart of TiTok among tokenizers of a grid (paper Table 3c)."""
     patch_size: PositiveInt = 16
     """Pixels per patch along one side."""
     codes_per_patch: PositiveInt = 1
     """Proxy codes along one side of a patch, `patch_size` over the VQGAN's pixels per code: 2 for patches of 32 pixels
     and a VQGAN of 16 pixels per code, as at 512 pixels. The released code knows 1 only."""
     num_latent_tokens: PositiveInt = 128
-    """K, the number of tokens an image becomes."""
+    """K, the number of tokens an image becomes; with `latents: patches` there are as many as patches."""
     codebook_size: PositiveInt = 4096
     """V; unused by the vae kind."""
     code_dim: PositiveInt = 12
@@ -141,6 +144,11 @@ class TokenizerModel(TokenizerSettings):
         return self.kind == "vq" and self.codebook_init == "data"
 
     @property
+    def num_learned_latents(self) -> int:
+        """Latent tokens that are learned and join the patches; none where the patches are the latents."""
+        return self.num_latent_tokens if self.latents == "tokens" else 0
+
+    @property
     def decoded_size(self) -> int:
         """Side of the images that come back; another one than ``image_size`` in released configs of 512 pixels alone,
         whose decoder predicts 16 x 16 codes of 16 pixels."""
@@ -152,6 +160,8 @@ class TokenizerModel(TokenizerSettings):
     def _shapes_fit(self) -> Self:
         if self.image_size % self.patch_size:
             raise ValueError(f"patch_size is {self.patch_size}, which does not divide image_size {self.image_size}")
+        if self.latents == "patches":
+            self._check_patches()
         if self.num_latent_tokens > 4 * self.grid_size**2:
             raise ValueError(
                 f"num_latent_tokens is {self.num_latent_tokens}, more than 4 times the {self.grid_size**2} patches "
@@ -173,6 +183,19 @@ class TokenizerModel(TokenizerSettings):
                     f"patch_size must be a multiple of their product"
                 )
         return self
+
+    def _check_patches(self) -> None:
+        patches = self.grid_size**2
+        if self.num_latent_tokens != patches:
+            raise ValueError(
+                f"num_latent_tokens is {self.num_latent_tokens}, but latents is 'patches' and an image of "
+                f"{self.image_size} pixels has {patches} of {self.patch_size}; set num_latent_tokens: {patches}"
+            )
+        if self.head != "pixels" or self.latent_layout != "per_token":
+            raise ValueError(
+                f"latents is 'patches' with head {self.head!r} and latent_layout {self.latent_layout!r}; allowed: "
+                f"pixels (recipe: single_stage) and per_token"
+            )
 
 
 class DiscriminatorModel(Section):

@@ -109,6 +109,8 @@ class Section(BaseModel):
                 found.pop(name, None)
             elif name in found and isinstance(value, Section):
                 found[name] = value.identity()
+            elif name in found and (inside := _sections(value)):
+                found[name] |= {key: section.identity() for key, section in inside.items()}
         return found
 
     def execution(self) -> dict[str, Any]:
@@ -118,9 +120,17 @@ class Section(BaseModel):
             value = getattr(self, name)
             if any(isinstance(mark, Operational) for mark in field.metadata):
                 found[name] = value
-            elif isinstance(value, Section) and (inside := value.execution()):
+                continue
+            inside = value.execution() if isinstance(value, Section) else {}
+            inside |= {key: free for key, one in _sections(value).items() if (free := one.execution())}
+            if inside:
                 found[name] = inside
         return found
+
+
+def _sections(value: Any) -> dict[str, Section]:
+    """The sections of a mapping by name; none of anything else."""
+    return {key: one for key, one in value.items() if isinstance(one, Section)} if isinstance(value, dict) else {}
 
 
 def fingerprint(resolved: Any) -> str:

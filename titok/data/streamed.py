@@ -103,7 +103,7 @@ class StreamedTraining:
     ) -> None:
         self._reading = _Reading(images, crop, seed, random_crop, random_flip, WINDOWS[decoder])
         share = rank_slice(batch_size, rank, world_size)
-        requests = functools.partial(_requests, share, batch_size, len(images), seed)
+        requests = functools.partial(requests_of, share, batch_size, len(images), seed)
         self._ahead = ReadAhead(self._reading, requests, workers=images.workers, name=self._reading.name)
 
     def batch(self, step: int) -> Batch:
@@ -115,7 +115,7 @@ class StreamedTraining:
         self._ahead.close()
 
 
-class _Position(NamedTuple):
+class Position(NamedTuple):
     """One image of one global batch."""
 
     step: int
@@ -123,10 +123,10 @@ class _Position(NamedTuple):
     sample: int
 
 
-def _requests(share: slice, batch_size: int, size: int, seed: int, step: int) -> list[_Position]:
+def requests_of(share: slice, batch_size: int, size: int, seed: int, step: int) -> list[Position]:
     """This process's share of batch ``step``."""
     samples = batch_indices(step, batch_size, size, seed).tolist()
-    return [_Position(step, position, samples[position]) for position in range(batch_size)[share]]
+    return [Position(step, position, samples[position]) for position in range(batch_size)[share]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +144,11 @@ class _Reading:
     random_flip: bool
     cut: Window
 
-    def __call__(self, request: _Position) -> Batch:
+    def __call__(self, request: Position) -> Batch:
         draws = generator(self.seed, "augment", request.step, request.position)
         size = self.images.resized_size(request.sample)
         where = draw_crop(*size, self.crop, draws, random_crop=self.random_crop, random_flip=self.random_flip)
         return Batch(self.images.window(request.sample, self.crop, where, self.cut), self.images.labels[request.sample])
 
-    def name(self, request: _Position) -> str:
+    def name(self, request: Position) -> str:
         return self.images.reader.name(request.sample)

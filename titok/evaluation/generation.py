@@ -12,6 +12,7 @@ from torch import Tensor
 
 from titok.config.evaluation import Evaluation
 from titok.errors import ScoreError
+from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import compare_clouds, neighbour_protocol
 from titok.evaluation.reference import Reference
@@ -45,6 +46,7 @@ def score_samples(
     settings: Evaluation,
     *,
     num_classes: int | None,
+    encoders: EncoderPass | None = None,
     scratch: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> SampleScores:
@@ -56,6 +58,7 @@ def score_samples(
         extractor: the network, on ``device``.
         settings: the study's protocol: number of samples, k, splits, checks.
         num_classes: C; null for unconditional samples.
+        encoders: other networks with references of their own; null: none.
         scratch: folder for the features of all samples while this runs (0.6 GB for 50,000); null: the system's.
         device: where to work.
 
@@ -84,12 +87,15 @@ def score_samples(
     if reference.count is not None:
         findings += rank_findings(reference.count, extractor.feature_dim, "reference images")
     refuse(findings, settings.checks.allow)
-    seen = _Pass(samples, reference, extractor, settings, scratch, torch.device(device))
+    looked = encoders or EncoderPass({}, settings)
+    seen = _Pass(samples, reference, extractor, settings, looked, scratch, torch.device(device))
+    refuse(looked.findings("samples"), settings.checks.allow)
     line = distance_at_infinity(*seen.sides, settings.uncertainty) if settings.uncertainty else None
     metrics = seen.metrics(line)
     protocol = _protocol(reference, extractor, settings, num_classes) | extrapolation_protocol(
         line, settings.uncertainty
     )
+    protocol |= looked.protocol()
     return SampleScores(metrics | shares, protocol, seen.intervals(metrics))
 
 
@@ -102,9 +108,11 @@ class _Pass:
         reference: Reference,
         extractor: FeatureExtractor,
         settings: Evaluation,
+        encoders: EncoderPass,
         scratch: Path | None,
         device: torch.device,
     ) -> None:
+        self.encoders = encoders
         self.reference, self.extractor, self.settings, self.device = reference, extractor, settings, device
         self.moments = Moments(extractor.feature_dim, device)
         self.one_split = InceptionScore(extractor.num_logits, epsilon=OFFICIAL_EPSILON, device=device)
@@ -121,6 +129,7 @@ class _Pass:
 
     def _look(self, images: Tensor) -> None:
         seen = self.extractor(images)
+        self.encoders.update(images)
         if self.labels is not None:
             wanted = self.labels[self.moments.count : self.moments.count + len(images)]
             self.agreeing.append((seen.logits.argmax(dim=1) == wanted).double())
@@ -158,7 +167,7 @@ class _Pass:
         if reference.features is not None:
             samples = self.features.rows(device=self.device)
             metrics |= compare_clouds(samples, reference.features.to(self.device), self.settings)
-        return metrics
+        return metrics | self.encoders.metrics()
 
     def intervals(self, metrics: dict[str, float]) -> dict[str, Interval]:
         uncertainty = self.settings.uncertainty
@@ -169,6 +178,7 @@ class _Pass:
             "inception_score": self.one_split.influences(self.logits.chunks()),
             "inception_score_adm": self.adm.influences(self.logits.chunks()),
         }
+        contributions |= self.encoders.contributions()
         if self.agreeing:
             contributions["class_agreement"] = torch.cat(self.agreeing)
         return bootstrap_intervals(

@@ -1,38 +1,56 @@
 """Features for the linear probe (paper Figure 4b): what a frozen tokenizer's latents say about the class.
 
-The features are the encoder's outputs before quantisation. How the paper made one vector out of K tokens is not stated;
-both ways are here and the protocol names the one used. The linear classifier itself is a training task.
+The author says "global pooling", but not of what: the bottleneck's few numbers per token, the encoder's own width, or
+the codes. All are here, averaged over the tokens or side by side, from one pass; the protocol names those used. The
+linear classifier itself is a training task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from titok.config.probe import Reading
 from titok.data.transforms import floats_on
-from titok.data.view_rows import RowsOf
 from titok.errors import ScoreError
+from titok.models.image_tokenizer import ImageTokenizer
 
-Pooling = Literal["mean", "concatenate"]
 
-
-def pool_latents(latents: Tensor, pooling: Pooling) -> Tensor:
+def pool_latents(latents: Tensor, pooling: str) -> Tensor:
     """Latents (B, K, E) -> (B, E) by the mean over tokens, or (B, K * E) side by side, in float32."""
     return latents.float().mean(dim=1) if pooling == "mean" else latents.float().flatten(1)
 
 
-def features_by(encode: Callable[[Tensor], Tensor], pooling: Pooling, device: torch.device) -> RowsOf:
-    """Features by an encoder: images in [0, 1] -> latents (B, K, E) before quantisation, frozen, on ``device``.
+class FeatureReader:
+    """Several readings of images side by side, from one pass of a frozen tokenizer.
 
-    The function that comes back raises ``ScoreError`` for latents that are not finite.
+    Args:
+        model: on ``device``; what can be read of it is its ``readable``.
+        readings: at least one, in the order of the columns.
+        device: where the model is.
+
+    Raises:
+        ScoreError: the model has no such features.
     """
 
-    def features_of(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            features = pool_latents(encode(floats_on(images, device)), pooling).cpu()
+    def __init__(self, model: ImageTokenizer, readings: Sequence[Reading], device: torch.device) -> None:
+        self._model, self._readings, self._device = model, readings, device
+        missing = {reading.of for reading in readings} - model.readable
+        if missing:
+            raise ScoreError(
+                f"probe.readings asks for {', '.join(sorted(missing))}, which this {type(model).__name__} has not; "
+                f"allowed for it: of: {', '.join(sorted(model.readable))}"
+            )
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S), floats in [0, 1] or 8-bit, to features (B, F) float32 on the CPU: all readings' columns.
+
+        Raises:
+            ScoreError: some are not finite.
+        """
+        features = torch.cat(list(self.by_name(images).values()), dim=1)
         broken = int((~torch.isfinite(features)).any(dim=1).sum())
         if broken:
             raise ScoreError(
@@ -40,23 +58,32 @@ def features_by(encode: Callable[[Tensor], Tensor], pooling: Pooling, device: to
             )
         return features
 
-    return features_of
+    def by_name(self, images: Tensor) -> dict[str, Tensor]:
+        """The readings by name, each (B, F) float32 on the CPU."""
+        with torch.no_grad():
+            latents = self._model.read(floats_on(images, self._device), {reading.of for reading in self._readings})
+            return {
+                reading.name: pool_latents(latents[reading.of], reading.pooling).cpu() for reading in self._readings
+            }
 
 
-def probe_accuracy(
-    logits_of: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
-) -> float:
-    """Top-1 accuracy as a fraction, over batches of features (B, F) and classes (B,).
+def probe_accuracies(
+    logits_of: Callable[[Tensor], Mapping[str, Tensor]],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    device: torch.device,
+) -> dict[str, float]:
+    """Top-1 accuracies as fractions by name, over batches of features (B, F) and classes (B,).
 
     Raises:
         ScoreError: there are no images.
     """
-    right, seen = 0, 0
+    right: dict[str, int] = {}
+    seen = 0
     with torch.no_grad():
         for features, labels in batches:
-            found = logits_of(features.to(device)).argmax(dim=1).cpu()
-            right += int((found == labels).sum())
+            for name, logits in logits_of(features.to(device)).items():
+                right[name] = right.get(name, 0) + int((logits.argmax(dim=1).cpu() == labels).sum())
             seen += len(labels)
     if not seen:
         raise ScoreError("no images to probe; the split is empty")
-    return right / seen
+    return {name: count / seen for name, count in right.items()}

@@ -6,7 +6,7 @@ images: what the encoder was fed against what came back, clamped and rounded (sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 from titok.config.evaluation import Evaluation
 from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
+from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import compare_clouds, evenly_spaced, neighbour_protocol
 from titok.evaluation.uncertainty import Side, distance_at_infinity, extrapolation_protocol, frechet_contributions
@@ -61,6 +62,10 @@ class ReconstructionScores:
     """(E, H, W, 3) uint8: what came back."""
     intervals: dict[str, Interval] = field(default_factory=dict)
     """Of some metrics, if the settings ask for them."""
+    per_image: dict[str, np.ndarray] = field(default_factory=dict)
+    """(N,) float64 of every metric that is a mean over images."""
+    tokens: np.ndarray | None = None
+    """(N, K) of all images, if they were asked for and the tokenizer has any."""
 
 
 def score_reconstructions(
@@ -72,7 +77,9 @@ def score_reconstructions(
     labels: Tensor | None = None,
     codebook_size: int | None = None,
     lpips: PerceptualDistance | None = None,
+    encoders: Mapping[str, FeatureExtractor] | None = None,
     num_examples: int = 0,
+    keep_tokens: bool = False,
     scratch: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> ReconstructionScores:
@@ -86,7 +93,9 @@ def score_reconstructions(
         labels: (N,) class of each image, in the order of the batches; used if the extractor reads classes.
         codebook_size: V; null for continuous latents, which have no codebook scores.
         lpips: on ``device``; null: no LPIPS.
+        encoders: the networks of ``settings.encoders``, on ``device``.
         num_examples: how many of the first images to give back with their reconstructions.
+        keep_tokens: give the tokens of all images back.
         scratch: folder for the features of all images while this runs (1 GB for 50,000); null: the system's.
         device: where to work.
 
@@ -94,13 +103,21 @@ def score_reconstructions(
         ScoreError: no images, a reconstruction that is not finite or has another shape, labels that do not match, or
             fewer images than a covariance of the features needs.
     """
-    running = _Running(extractor, settings, codebook_size, labels, lpips, num_examples, scratch, torch.device(device))
+    looked = EncoderPass(encoders or {}, settings, scratch, device)
+    running = _Running(
+        extractor, settings, codebook_size, labels, lpips, looked, num_examples, scratch, torch.device(device)
+    )
+    kept: list[Tensor] = []
     with torch.inference_mode():
         for batch in batches:
             images = batch.to(device, non_blocking=True)
-            running.update(images, reconstruct(images))
+            reconstruction = reconstruct(images)
+            running.update(images, reconstruction)
+            if keep_tokens and reconstruction.ids is not None:
+                kept.append(reconstruction.ids.of_one_length())
     running.check()
-    refuse(rank_findings(running.count, extractor.feature_dim, "images"), settings.checks.allow)
+    too_few = rank_findings(running.count, extractor.feature_dim, "images") + looked.findings("images")
+    refuse(too_few, settings.checks.allow)
     originals, reconstructions = running.examples()
     sides = running.sides()
     line = distance_at_infinity(*sides, settings.uncertainty) if settings.uncertainty else None
@@ -112,6 +129,8 @@ def score_reconstructions(
         originals=originals,
         reconstructions=reconstructions,
         intervals=running.intervals(metrics, sides),
+        per_image={name: torch.cat(values).cpu().numpy() for name, values in running.per_image.items()},
+        tokens=torch.cat(kept).flatten(1).cpu().numpy() if kept else None,
     )
 
 
@@ -124,6 +143,7 @@ class _Running:
     codebook_size: int | None
     labels: Tensor | None
     lpips: PerceptualDistance | None
+    encoders: EncoderPass
     num_examples: int
     scratch: Path | None
     device: torch.device
@@ -146,7 +166,7 @@ class _Running:
         self.real_read = torch.zeros((), dtype=torch.int64, device=self.device)
 
     def update(self, images: Tensor, reconstruction: Reconstruction) -> None:
-        output, ids = reconstruction[:2]
+        output, ids = reconstruction.images, reconstruction.ids
         if output.shape != images.shape:
             raise ScoreError(f"reconstructions have shape {tuple(output.shape)}, their images {tuple(images.shape)}")
         start, self.count = self.count, self.count + len(images)
@@ -155,6 +175,7 @@ class _Running:
         originals = to_uint8(images, "round")
         restored = to_uint8(output.nan_to_num(), self.settings.rounding)
         read_originals, verdicts = self._look(originals, restored)
+        self.encoders.update(restored, originals)
         self.spread.update(originals, restored)
         self._note("psnr", psnr(restored, originals, data_range=255))
         self._note("ssim", ssim(restored, originals, data_range=255))
@@ -217,7 +238,7 @@ class _Running:
             "inception_score": self.inception.compute(),
             **{name: float(torch.cat(values).mean()) for name, values in self.per_image.items()},
         }
-        metrics |= self._baselines()
+        metrics |= self._baselines() | self.encoders.metrics()
         if line is not None:
             metrics["rfid_infinity"] = line.value
         if self.spatial is not None:
@@ -245,6 +266,7 @@ class _Running:
         if uncertainty is None:
             return {}
         contributions = {name: torch.cat(values) for name, values in self.per_image.items()}
+        contributions |= self.encoders.contributions()
         contributions["rfid"] = frechet_contributions(*sides)
         contributions["inception_score"] = self.inception.influences(self.stored["logits"].chunks(device=self.device))
         return bootstrap_intervals(
@@ -266,6 +288,7 @@ class _Running:
             **extrapolation_protocol(line, self.settings.uncertainty),
             "psnr": {"of": "8-bit images", "data_range": 255, "mean_of": "images", "ceiling_db": PSNR_CEILING},
             "ssim": {"of": "8-bit images", "data_range": 255, "window": self.window},
+            **self.encoders.protocol(),
             **({} if self.lpips is None else {"lpips": self.lpips.identity | {"of": "8-bit images"}}),
         }
 

@@ -7,6 +7,7 @@ of the Inception network carry the bare names FID and IS.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ class Metric:
     unit: str = ""
     of_features: bool = False
     """Its size depends on the extractor, so that its label says whose it is."""
+    encoder: str | None = None
+    """The study's name of the network that it is made with, where that is none of the extractor."""
     follows: Literal["training", "settings", "machine"] = "training"
     """What another value comes from: another training (so seeds spread it), other settings alone (an exact count), or
     another machine or moment (a speed), whose numbers nobody gets again."""
@@ -75,7 +78,19 @@ METRICS: dict[str, Metric] = {
     "sampling_gflop": Metric("operations per sample", "lower", "GFLOP", follows="settings"),
     "training_images_per_second": Metric("training speed", "higher", "images/s per device", follows="machine"),
 }
-"""Every metric a record may hold."""
+METRICS |= {
+    f"linear_probe_top1_{of}_{pooling}": Metric(f"linear probe top-1 ({of}, {pooling})", "higher", "fraction")
+    for of in ("bottleneck", "width", "codes")
+    for pooling in ("mean", "concatenate")
+}
+"""Every metric a record may hold, beside those of a study's own encoders (`metric_of`)."""
+_ENCODERS = re.compile(r"(fd|kid)_([a-z0-9][a-z0-9_-]*)")
+
+
+def metric_of(key: str) -> Metric | None:
+    """What a key of a record means; null: nothing. ``fd_NAME`` and ``kid_NAME`` are of the study's encoder NAME."""
+    found = _ENCODERS.fullmatch(key)
+    return METRICS.get(key) or (Metric(found[1].upper(), "lower", encoder=found[2]) if found else None)
 
 
 def protocol_id(protocol: Mapping[str, Any]) -> str:
@@ -189,13 +204,22 @@ def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
 
 
 def _described(key: str, where: str = "score record") -> Metric:
-    if key not in METRICS:
-        raise ScoreError(f"{where}: metric {key!r} is unknown; allowed: {', '.join(METRICS)}")
-    return METRICS[key]
+    metric = metric_of(key)
+    if metric is None:
+        raise ScoreError(f"{where}: metric {key!r} is unknown; allowed: {', '.join(METRICS)}, fd_NAME, kid_NAME")
+    return metric
 
 
 def _label(metric: Metric, study: str, protocol: Mapping[str, Any]) -> str:
-    """``digits-rFID`` unless the features are Inception's, whose numbers alone are called rFID."""
+    """``digits-rFID`` unless the features are Inception's, whose numbers alone are called rFID; ``DINOv2-FD``."""
+    if metric.encoder is not None:
+        try:
+            return f"{protocol['encoders'][metric.encoder]['label']}-{metric.label}"
+        except (KeyError, TypeError):
+            raise ScoreError(
+                f"{metric.label} of encoder {metric.encoder!r} needs protocol['encoders'][{metric.encoder!r}]['label'] "
+                f"for its label, found encoders {protocol.get('encoders')!r}"
+            ) from None
     if not metric.of_features:
         return metric.label
     extractor = protocol.get("extractor")

@@ -18,29 +18,28 @@ def scaled_normal(*shape: int) -> nn.Parameter:
 
 
 class Backbone(nn.Module):
-    """Pre-norm transformer with learned positions for P image tokens and K latent tokens."""
+    """Pre-norm transformer with learned positions for P image tokens and K latent tokens, or none of these."""
 
     def __init__(self, size: TransformerSize, num_patches: int, num_latent_tokens: int) -> None:
         super().__init__()
         self.size = size
         self.class_embedding = scaled_normal(1, size.width)
         self.positional_embedding = scaled_normal(1 + num_patches, size.width)
-        self.latent_token_positional_embedding = scaled_normal(num_latent_tokens, size.width)
+        if num_latent_tokens:
+            self.latent_token_positional_embedding = scaled_normal(num_latent_tokens, size.width)
         self.norm_pre = nn.LayerNorm(size.width)
         self.blocks = nn.ModuleList(
             Block(size.width, size.num_heads, mlp_ratio=size.mlp_ratio) for _ in range(size.depth)
         )
         self.norm_post = nn.LayerNorm(size.width)
 
-    def attend(self, image_tokens: Tensor, latent_tokens: Tensor) -> Tensor:
+    def attend(self, image_tokens: Tensor, latent_tokens: Tensor | None = None) -> Tensor:
         """Image tokens (B, P, D) and latent tokens (B, K, D) to the sequence (B, 1 + P + K, D) before ``norm_post``."""
         class_position, image_positions = self.positional_embedding.split([1, image_tokens.shape[1]])
         class_token = (self.class_embedding + class_position).expand(image_tokens.shape[0], 1, -1)
-        sequence = [
-            class_token,
-            image_tokens + image_positions,
-            latent_tokens + self.latent_token_positional_embedding,
-        ]
+        sequence = [class_token, image_tokens + image_positions]
+        if latent_tokens is not None:
+            sequence.append(latent_tokens + self.latent_token_positional_embedding)
         x = self.norm_pre(torch.cat(sequence, dim=1))
         for block in self.blocks:
             x = block(x)

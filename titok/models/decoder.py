@@ -1,4 +1,7 @@
-"""TiTok's decoder: mask tokens stand for the patches and read the image out of the K quantised latents."""
+"""TiTok's decoder: mask tokens stand for the patches and read the image out of the K quantised latents.
+
+Of a 2D TiTok, the quantised patches are in the patches' places.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,14 @@ class Decoder(Backbone):
 
     def __init__(self, config: TokenizerModel) -> None:
         width = config.decoder.width
-        super().__init__(config.decoder, config.grid_size**2, config.num_latent_tokens)
+        super().__init__(config.decoder, config.grid_size**2, config.num_learned_latents)
+        self.latents = config.latents
         self.num_patches = config.grid_size**2
         self.patch_size = config.patch_size
         self.codes_per_patch = config.codes_per_patch
         self.decoder_embed = Linear(config.code_dim, width)
-        self.mask_token = scaled_normal(1, 1, width)
+        if config.latents == "tokens":
+            self.mask_token = scaled_normal(1, 1, width)
         self.conv_out: nn.Conv2d | None = None
         if config.vqgan is not None and config.head == "proxy_codes":
             num_proxy_codes = config.vqgan.codebook_size * config.codes_per_patch**2
@@ -54,7 +59,10 @@ class Decoder(Backbone):
     def forward(self, z_quantized: Tensor) -> Tensor:
         """Latents (B, K, E) to proxy logits (B, P, V_proxy), or by the pixels head to images (B, 3, H, W)."""
         latents = self.decoder_embed(z_quantized)
-        x = self.attend(self.mask_token.expand(len(latents), self.num_patches, -1), latents)
+        if self.latents == "patches":
+            x = self.attend(latents)
+        else:
+            x = self.attend(self.mask_token.expand(len(latents), self.num_patches, -1), latents)
         predictions = self.head(self.norm_post(x[:, 1 : 1 + self.num_patches]))
         if self.conv_out is None:
             return spread_codes(predictions, self.codes_per_patch)

@@ -102,7 +102,7 @@ def block_flops(width: int, num_heads: int, mlp_ratio: float, sequence_length: i
 
 def _stack_flops(size: TransformerSize, config: TokenizerModel) -> Flops:
     """All blocks of an encoder or decoder, over [class, patches, latents]."""
-    sequence_length = 1 + config.grid_size**2 + config.num_latent_tokens
+    sequence_length = 1 + config.grid_size**2 + config.num_learned_latents
     return block_flops(size.width, size.num_heads, size.mlp_ratio, sequence_length).times(size.depth)
 
 
@@ -112,8 +112,9 @@ def encoder_flops(config: TokenizerModel) -> Flops:
     with abstractly():
         module = Encoder(config.model_copy(update={"encoder": _without_blocks(config.encoder)}))
         images = torch.empty(1, 3, config.image_size, config.image_size)
-        latents = nn.Parameter(torch.empty(config.num_latent_tokens, config.encoder.width))
-        return of_part(module, lambda: module(images, latents)) + _stack_flops(config.encoder, config)
+        latents = nn.Parameter(torch.empty(config.num_learned_latents, config.encoder.width))
+        given = latents if config.num_learned_latents else None
+        return of_part(module, lambda: module(images, given)) + _stack_flops(config.encoder, config)
 
 
 @cache
@@ -208,8 +209,9 @@ def classifier_flops(config: ClassifierModel, image_size: int) -> Flops:
 
 def tokenizer_parts(config: TokenizerModel) -> dict[str, Flops]:
     """A TiTok by the boxes of the paper's Figure 3; parts it does not have are left out."""
-    latent_tokens = Flops(0, 0, config.num_latent_tokens * config.encoder.width)
-    parts = {"encoder": encoder_flops(config), "latent_tokens": latent_tokens}
+    parts = {"encoder": encoder_flops(config)}
+    if config.num_learned_latents:
+        parts["latent_tokens"] = Flops(0, 0, config.num_learned_latents * config.encoder.width)
     if config.kind == "vq":
         parts["quantizer"] = quantizer_flops(config.codebook_size, config.code_dim, config.num_latent_tokens)
     parts["decoder"] = decoder_flops(config)

@@ -7,6 +7,7 @@ size, E code size. Images are (B, 3, H, W) in [0, 1].
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from math import log2
 from typing import NamedTuple
 
@@ -102,6 +103,15 @@ class ImageTokenizer(nn.Module, ABC):
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
         """Images to latents (B, K, E) before the bottleneck, which probes read; raises `ModelError` for other sizes."""
+
+    @property
+    def readable(self) -> frozenset[str]:
+        """Where a probe may read features: the bottleneck, and what else `read` knows."""
+        return frozenset({"bottleneck"})
+
+    def read(self, images: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
+        """Features of images, each (B, K, E) or wider, from one pass; at least those ``wanted`` of ``readable``."""
+        return {"bottleneck": self.encode(images)}
 
     @abstractmethod
     def tokenize(self, images: Tensor) -> Ids:

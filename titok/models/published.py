@@ -143,6 +143,10 @@ def to_published(state: Mapping[str, Tensor], config: TokenizerModel) -> dict[st
 
 
 def _check_layout(config: TokenizerModel) -> None:
+    if config.latents != "tokens":
+        raise PublishedFormatError(
+            f"latents is {config.latents!r}; released tokenizers have learned latent tokens only"
+        )
     if config.codes_per_patch != 1:
         raise PublishedFormatError(
             f"codes_per_patch is {config.codes_per_patch}, but the released decoder predicts one code per patch; "

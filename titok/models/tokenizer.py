@@ -6,6 +6,8 @@ E code size, V codebook size, P patches. Images are (B, 3, H, W) in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +52,9 @@ class TiTok(ImageTokenizer):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.latent_tokens = scaled_normal(config.num_latent_tokens, config.encoder.width)
+        self.latent_tokens: nn.Parameter | None = None
+        if config.num_learned_latents:
+            self.latent_tokens = scaled_normal(config.num_learned_latents, config.encoder.width)
         if config.kind == "vq":
             self.quantize = VectorQuantizer(
                 config.codebook_size,
@@ -77,13 +81,30 @@ class TiTok(ImageTokenizer):
 
     def encode(self, images: Tensor) -> Tensor:
         """Images to latents (B, K, E) before quantisation, or to moments (B, K, 2E) for a vae."""
+        return self.encoder.narrowed(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images to what the latents are made from, (B, K, D) in the encoder's own width."""
         size = self.config.image_size
         if images.shape[1:] != (3, size, size):
             raise ModelError(
                 f"images have shape {tuple(images.shape)}, this tokenizer needs (B, 3, {size}, {size}); "
                 f"resize and crop them first, or set image_size"
             )
-        return self.encoder(images, self.latent_tokens)
+        return self.encoder.features(images, self.latent_tokens)
+
+    @property
+    def readable(self) -> frozenset[str]:
+        """The bottleneck, the encoder's own width before it and, with a codebook, the codes after it."""
+        return frozenset({"bottleneck", "width"} | ({"codes"} if self.config.kind == "vq" else set()))
+
+    def read(self, images: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
+        """Features (B, K, E), of ``width`` (B, K, D), from one pass; codes only where ``wanted``."""
+        width = self.features(images)
+        found = {"width": width, "bottleneck": self.encoder.narrowed(width)}
+        if "codes" in wanted:
+            found["codes"] = self.quantize(found["bottleneck"]).z_quantized
+        return found
 
     def posterior(self, images: Tensor) -> GaussianPosterior:
         """The Gaussian posterior of a vae's latents: ``mean, logvar = model.posterior(images)``, each (B, K, E)."""
@@ -155,11 +176,10 @@ class TiTok(ImageTokenizer):
 
         ``pixel_decoder`` includes its codebook. Every parameter is in exactly one part; absent parts are left out.
         """
-        parts = {
-            "encoder": list(self.encoder.parameters()),
-            "latent_tokens": [self.latent_tokens],
-            "decoder": list(self.decoder.parameters()),
-        }
+        parts = {"encoder": list(self.encoder.parameters())}
+        if self.latent_tokens is not None:
+            parts["latent_tokens"] = [self.latent_tokens]
+        parts["decoder"] = list(self.decoder.parameters())
         if self.config.kind == "vq":
             parts["codebook"] = list(self.quantize.parameters())
         if self.config.head == "proxy_codes":

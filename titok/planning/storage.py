@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from titok.config.entries import Tokenizer
 from titok.config.jobs import job
 from titok.config.model import VQGANModel
+from titok.config.probe import Reading
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
 from titok.config.study_models import generator_model, tokenizer_model
@@ -54,11 +56,17 @@ def storage_of(planned: Job, study: Study) -> Storage:
         return Storage(size + _EXAMPLES * pixels, files)
     if planned.rule == "score_probe" and study.probe.views:
         entry = study.tokenizers[planned.wildcards["tokenizer"]]
-        features = entry.code_dim * (entry.num_latent_tokens if study.probe.features == "concatenate" else 1)
+        features = sum(_columns(study, entry, reading) for reading in (study.probe.first, *study.probe.readings))
         return Storage(size + 4 * features * study.probe.views.number * num_images(study, "train"), files + 1)
     if planned.rule in ("merge_data", "prepare_data"):
         return _shards(planned, study, size, files)
     return Storage(size, files)
+
+
+def _columns(study: Study, entry: Tokenizer, reading: Reading) -> int:
+    """Features of one reading of the probe."""
+    width = study.sizes[entry.encoder].width if reading.of == "width" else entry.code_dim
+    return width * (entry.num_latent_tokens if reading.pooling == "concatenate" else 1)
 
 
 def _model(planned: Job, study: Study) -> tuple[int, int]:

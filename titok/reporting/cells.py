@@ -50,6 +50,11 @@ DISPLAYS: dict[str, Display] = {
     "density": Display("density", 3, better="higher"),
     "coverage": Display("coverage", 3, better="higher"),
     "linear_probe_top1": Display("linear probe top-1", 1, True, "higher"),
+    **{
+        f"linear_probe_top1_{of}_{pooling}": Display(f"linear probe top-1 ({of}, {pooling})", 1, True, "higher")
+        for of in ("bottleneck", "width", "codes")
+        for pooling in ("mean", "concatenate")
+    },
     "parameters": Display("parameters", 0),
     "generator_parameters": Display("generator parameters", 0),
     "sampling_images_per_second": Display("sampling speed", 1, better="higher"),

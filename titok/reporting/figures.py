@@ -18,7 +18,7 @@ from titok.reporting.curves import training_curves
 from titok.reporting.grid import PANELS, curve, grid_frame, paper_points, size_name
 from titok.reporting.labels import place_labels
 from titok.reporting.paper import Paper, read_paper
-from titok.reporting.style import Drawing, figure_style, finish, look, new_axes, outside_legend, save
+from titok.reporting.style import INK, Drawing, figure_style, finish, look, new_axes, outside_legend, save
 
 if TYPE_CHECKING:
     from titok.config.reporting import FigureName, Reporting
@@ -93,21 +93,45 @@ def figure4(grid: Grid, frame: pd.DataFrame, scores: Scores, paper: Paper | None
     columns = 2 if len(shown) > 1 else 1
     rows = -(-len(shown) // columns)
     figure, axes = new_axes(columns, 3.2 * columns, 2.5 * rows + 0.4, rows)
-    theirs = []
+    theirs, read_beside = [], []
     for panel, (metric, letter) in zip(axes, shown, strict=False):
         if paper is not None:
             theirs.append(_paper_behind(panel, grid, paper, metric))
         lines_over_k(panel, grid, frame, metric)
+        if metric == "linear_probe_top1":
+            read_beside += _width_beside(panel, grid, frame)
         if metric == "rfid":
             _log_if_wide(panel, frame.loc[frame["metric"] == metric, "mean"])
         finish(panel, f"({letter}) {TITLES[metric]}", TOKENS_AXIS, axis_label(metric, scores))
     for unused in axes[len(shown) :]:
         unused.set_axis_off()
     outside_legend(figure, axes[0], len(grid.sizes) + (paper is not None))
-    data = frame[frame["metric"].isin([metric for metric, _ in shown])]
+    data = frame[frame["metric"].isin([*(metric for metric, _ in shown), *read_beside])]
     if paper is not None:
         data = pd.concat([data.assign(source="ours"), *theirs])
     return Drawing(figure, data.reset_index(drop=True))
+
+
+def _width_beside(axes: Axes, grid: Grid, frame: pd.DataFrame) -> list[str]:
+    """Draws what a probe reads of the encoder's own width, with hollow markers, and says what is what.
+
+    Returns the metric that is drawn, the mean over tokens where it was read; none where a study reads the bottleneck
+    alone.
+    """
+    measured = set(frame["metric"])
+    found = [m for m in ("linear_probe_top1_width_mean", "linear_probe_top1_width_concatenate") if m in measured]
+    for metric in found[:1]:
+        for index, size in enumerate(grid.sizes):
+            values, style = curve(frame, metric, size), look(index)
+            axes.plot(
+                values["k"], 100 * values["mean"], color=style.color, marker=style.marker, linestyle=style.line,
+                markerfacecolor="white", linewidth=0.9,
+            )  # fmt: skip
+        axes.plot([], [], color=INK, marker="o", linestyle="", label="bottleneck")
+        axes.plot([], [], color=INK, marker="o", linestyle="", markerfacecolor="white", label="encoder's width")
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles[-2:], labels[-2:], fontsize=7)
+    return found[:1]
 
 
 def _paper_behind(axes: Axes, grid: Grid, paper: Paper, metric: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from titok.reporting.cells import (
+    DISPLAYS,
     EMPTY,
     Block,
     Cell,
@@ -41,6 +42,9 @@ PANELS: tuple[tuple[str, Kind, str, str], ...] = (
 RECONSTRUCTION_METRICS = ("classifier_accuracy", "codebook_usage", "codebook_perplexity", "psnr", "ssim")
 """Also gathered, for the figures beside Figure 4 and the checks."""
 
+PROBE_READINGS = tuple(metric for metric in DISPLAYS if metric.startswith("linear_probe_top1_"))
+"""The probe's readings by what they are of and how they are pooled, where a study takes several."""
+
 SPEED_NOTE = (
     "Speeds are of the machine named in the report; jobs may have shared it. Training speed is per device: the whole "
     "job's, over its processes."
@@ -62,6 +66,8 @@ def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame
     wanted = [(metric, kind) for metric, kind, panel, _ in PANELS if panel in panels]
     if "a" in panels:
         wanted += [(metric, "reconstruction") for metric in RECONSTRUCTION_METRICS]
+    if "b" in panels:
+        wanted += [(metric, "linear_probe") for metric in PROBE_READINGS]
     lines: list[dict[str, Any]] = []
     for metric, kind in wanted:
         found = [(cell, records) for cell in grid.cells() for records in cell_records(grid, cell, kind, scores)]
@@ -159,7 +165,10 @@ def build_grid_table(tables: Tables, scores: Scores, paper: Paper, panels: str =
             blocks.append(_differences(grid, scores, paper, tables.tolerance))
     if "d" in panels:
         blocks.append(_paper_speed(paper, paper_prefix(tables)))
-    data = frame[frame["metric"].isin([metric for metric, *_ in PANELS])].reset_index(drop=True)
+    for metric in PROBE_READINGS:
+        if (frame["metric"] == metric).any():
+            blocks.append(_block(f"4b. {heading(metric, scores.label(metric))}", frame, metric, grid))
+    data = frame[frame["metric"].isin([*(metric for metric, *_ in PANELS), *PROBE_READINGS])].reset_index(drop=True)
     name, title = _named(panels)
     note = paper_note(tables) if "a" in panels or "d" in panels else ""
     notes = [*(_trends(grid, frame, paper) if "a" in panels else []), *([SPEED_NOTE] if "d" in panels else [])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -86,26 +86,55 @@ class LinearProbe(nn.Module):
         """(B, F) to class logits (B, C)."""
         return cast(Tensor, self.linear(self.norm(features)))
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """From which it can be built again."""
+        return {"num_features": self.linear.in_features, "num_classes": self.linear.out_features}
+
+
+class LinearProbes(nn.Module):
+    """Linear probes side by side, each on columns of its own; their losses are added, so that none feels another."""
+
+    def __init__(self, probes: Mapping[str, LinearProbe]) -> None:
+        super().__init__()
+        self.probes = nn.ModuleDict(probes)
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """(B, F of all probes, in their order) to class logits (B, C) by name."""
+        columns = features.split([size["num_features"] for size in self.sizes.values()], dim=1)
+        return {name: probe(part) for (name, probe), part in zip(self.probes.items(), columns, strict=True)}
+
+    @property
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """From which they can be built again."""
+        return {name: cast(LinearProbe, probe).sizes for name, probe in self.probes.items()}
+
 
 class ProbeTask(Task):
-    """Cross entropy of a linear probe."""
+    """Cross entropy of a linear probe, or of several at once."""
 
     name = "probe"
 
-    def __init__(self, model: LinearProbe, training: Training) -> None:
+    def __init__(self, model: LinearProbe | LinearProbes, training: Training) -> None:
         super().__init__()
         self.model = model
         self.players = {MODEL: Player(model, training, optimizer=_lars(model, training))}
-        sizes = {"num_features": model.linear.in_features, "num_classes": model.linear.out_features}
-        self.config = {"kind": "linear_probe", "model": sizes}
+        kind = "linear_probe" if isinstance(model, LinearProbe) else "linear_probes"
+        self.config = {"kind": kind, "model": model.sizes}
 
     def updates(self, batch: FeatureBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """One update."""
-        features = sent(batch.features, self.device)
-        yield Turn(MODEL, class_terms(self.model(features), sent(batch.labels, self.device)))
+        features, labels = sent(batch.features, self.device), sent(batch.labels, self.device)
+        found = self.model(features)
+        if isinstance(found, Tensor):
+            yield Turn(MODEL, class_terms(found, labels))
+            return
+        terms = {name: class_terms(logits, labels) for name, logits in found.items()}
+        accuracies = {f"accuracy_{name}": own["accuracy"] for name, own in terms.items()}
+        yield Turn(MODEL, {"loss": torch.stack([own["loss"] for own in terms.values()]).sum(), **accuracies})
 
 
-def _lars(model: LinearProbe, training: Training) -> Lars | None:
+def _lars(model: nn.Module, training: Training) -> Lars | None:
     """None where the settings say AdamW."""
     settings = training.optimizer
     if not isinstance(settings, ProbeOptimizer) or settings.kind == "adamw":

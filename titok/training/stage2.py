@@ -27,7 +27,8 @@ class Stage2Task(PixelTask):
         model.pixel_lookup = "soft"
         model.requires_grad_(True)
         model.encoder.requires_grad_(False)
-        model.latent_tokens.requires_grad_(False)
+        if model.latent_tokens is not None:
+            model.latent_tokens.requires_grad_(False)
         model.quantize.requires_grad_(False)
         super().__init__(model, losses, training)
         self.codebook_size = model.config.codebook_size

@@ -1,0 +1,131 @@
+"""Frechet distance and KID in the features of other networks than the extractor, from the same pass."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from titok.config.evaluation import Evaluation
+from titok.errors import ScoreError
+from titok.evaluation.findings import Finding, rank_findings
+from titok.evaluation.neighbours import evenly_spaced
+from titok.evaluation.reference import Reference
+from titok.evaluation.uncertainty import Side, frechet_contributions
+from titok.metrics.feature_store import FeatureStore
+from titok.metrics.features import FeatureExtractor
+from titok.metrics.kid import kernel_distance
+from titok.metrics.moments import Moments
+
+
+class EncoderPass:
+    """What the study's encoders see of images, and of the real ones they are compared with.
+
+    Args:
+        encoders: by the study's names, on ``device``; none: nothing is looked at, stored or reported.
+        settings: the study's protocol: labels, KID, intervals.
+        scratch: folder for the features while this lives; null: the system's.
+        device: where sums are kept.
+        references: of each encoder, for samples; reconstructions come with their originals instead.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, FeatureExtractor],
+        settings: Evaluation,
+        scratch: Path | None = None,
+        device: torch.device | str = "cpu",
+        references: Mapping[str, Reference] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._seen = {name: _Seen(one, scratch, device, (references or {}).get(name)) for name, one in encoders.items()}
+
+    def update(self, images: Tensor, originals: Tensor | None = None) -> None:
+        """Looks at uint8 images (B, 3, H, W) and, of reconstructions, at what they were made from."""
+        for seen in self._seen.values():
+            seen.update(images, originals)
+
+    def findings(self, what: str) -> list[Finding]:
+        """Encoders with as many features as there are images, or more."""
+        return [found for name, seen in self._seen.items() for found in seen.findings(f"{what} of encoder {name}")]
+
+    def metrics(self) -> dict[str, float]:
+        """``fd_NAME`` of every encoder and, where KID is asked for, ``kid_NAME``."""
+        found: dict[str, float] = {}
+        for name, seen in self._seen.items():
+            found[f"fd_{name}"] = seen.sides[0].distance(seen.sides[1])
+            if self._settings.kid is not None:
+                kid = self._settings.kid
+                real = seen.references(self._settings.precision_recall_references)
+                fake = seen.made.store.rows(device=real.device)
+                found[f"kid_{name}"] = kernel_distance(fake, real, kid.subsets, kid.subset_size, kid.seed).value
+        return found
+
+    def contributions(self) -> dict[str, Tensor]:
+        """(N,) float64 of every Frechet distance: what each image adds to it."""
+        return {f"fd_{name}": frechet_contributions(*seen.sides) for name, seen in self._seen.items()}
+
+    def protocol(self) -> dict[str, Any]:
+        """Which networks, by which weights and preprocessing; nothing where there are none."""
+        labels = {name: encoder.label for name, encoder in self._settings.encoders.items()}
+        about = {name: {"label": labels[name], **seen.about()} for name, seen in self._seen.items()}
+        return {"encoders": about} if about else {}
+
+
+class _Cloud:
+    """Moments and features of one set of images."""
+
+    def __init__(self, dim: int, scratch: Path | None, device: torch.device | str) -> None:
+        self.moments, self.store = Moments(dim, device), FeatureStore(scratch)
+
+    def update(self, features: Tensor) -> None:
+        self.moments.update(features)
+        self.store.append(features)
+
+    @property
+    def side(self) -> Side:
+        return Side(self.moments.mean, self.moments.covariance, self.store)
+
+
+class _Seen:
+    """One encoder's two sets."""
+
+    def __init__(
+        self, encoder: FeatureExtractor, scratch: Path | None, device: torch.device | str, reference: Reference | None
+    ) -> None:
+        self._encoder, self._device = encoder, device
+        self.made = _Cloud(encoder.feature_dim, scratch, device)
+        self._real = reference or _Cloud(encoder.feature_dim, scratch, device)
+
+    def update(self, images: Tensor, originals: Tensor | None) -> None:
+        self.made.update(self._encoder(images).features)
+        if isinstance(self._real, _Cloud) and originals is not None:
+            self._real.update(self._encoder(originals).features)
+
+    def findings(self, what: str) -> list[Finding]:
+        return rank_findings(self.made.moments.count, self._encoder.feature_dim, what)
+
+    @functools.cached_property
+    def sides(self) -> tuple[Side, Side]:
+        """Read once all images have been looked at."""
+        if isinstance(self._real, _Cloud):
+            return self._real.side, self.made.side
+        mean, covariance = (part.to(self._device) for part in (self._real.mean, self._real.covariance))
+        return self.made.side, Side(mean, covariance)
+
+    def references(self, wanted: int) -> Tensor:
+        """(M, F) features of at most ``wanted`` real images, evenly spaced over them."""
+        if isinstance(self._real, _Cloud):
+            return self._real.store.rows(evenly_spaced(wanted, len(self._real.store)), self._device)
+        if self._real.features is None:
+            raise ScoreError("KID needs features of real images, the reference has none; collect it anew")
+        return self._real.features.to(self._device)
+
+    def about(self) -> dict[str, Any]:
+        if isinstance(self._real, _Cloud):
+            return dict(self._encoder.identity)
+        return self._encoder.identity | {"reference": self._real.source | {"num_images": self._real.count}}
