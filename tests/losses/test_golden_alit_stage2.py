@@ -135,6 +135,8 @@ def test_gradients(
     grads = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
     assert "base.quantize.embedding.weight" not in grads
     ours = to_official(grads)
+    ours |= {PREFIX + f"discriminator.{name}": value.grad
+             for name, value in losses.discriminators[ITERATION].named_parameters()}  # fmt: skip
     names = json.loads((WHOLE / "outputs_train_index.json").read_text())["stage2/gen_grad_names"]
     assert sorted(names) == sorted(ours)
     norms = np.array([ours[name].norm().item() for name in names])
@@ -148,4 +150,16 @@ def test_gradients(
             np.testing.assert_allclose(found, theirs, rtol=0, atol=5e-2 * np.abs(theirs).max(), err_msg=key)
             compared += 1
     assert compared > 15
-    assert all(value.grad is None for value in losses.parameters())
+
+
+def test_without_the_quirk_the_adversary_stays_as_it_is(
+    losses: LengthPixelLoss, model: Alit, decoded: tuple[Tensor, Code, Tensor]
+) -> None:
+    batch, code, restored = decoded
+    strict = LengthPixelLoss(LengthPixelLosses(adversary_in_model_step=False), losses.perceptual, 8).eval()
+    last = model.base.decoder.conv_out.weight
+    terms = strict.generator_terms(ITERATION, batch, restored.detach().requires_grad_(), None, last, 0.0)
+    assert "gan_loss" not in terms
+    judged = strict._judged(ITERATION, restored.detach().requires_grad_())
+    judged.mean().backward()
+    assert all(value.grad is None for value in strict.parameters())

@@ -1,37 +1,21 @@
-"""An ALIT that computes in milliseconds: 16 pixels, 4 lengths of 2, 4, 6 and 8 tokens."""
+"""An ALIT that computes in milliseconds, as in `training.tiny`, with codes to tell apart."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from training.tiny import VQGAN_MODEL
+from training import tiny
 
-from titok.config.alit import AlitModel
-from titok.config.model import TransformerSize
 from titok.models.alit import Alit
-
-
-def alit_model(**changes: Any) -> AlitModel:
-    settings: dict[str, Any] = {
-        "image_size": 16,
-        "transformer": TransformerSize(width=16, depth=1, num_heads=2),
-        "tokens_per_iteration": 2,
-        "iterations": 4,
-        "codebook_size": 16,
-        "code_dim": 4,
-        "codebook_init": "data",
-        "vqgan": VQGAN_MODEL,
-    }
-    return AlitModel(**{**settings, **changes})
 
 
 def alit(seed: int = 0, **changes: Any) -> Alit:
     """With weights large enough that tokens and images differ from image to image and from length to length."""
     torch.manual_seed(seed)
-    model = Alit(alit_model(**changes))
+    model = tiny.alit(**changes)
     with torch.no_grad():
-        for parameter in [*model.encoder.parameters(), *model.decoder.parameters()]:
+        for parameter in model.decoder.parameters():
             if parameter.ndim >= 2:
                 parameter.mul_(8.0)
         if model.config.latents == "quantized":

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from titok.models.alit import Alit
 from titok.models.halting import explained, given_halting, halting_mask
+from titok.models.length_choice import choose_lengths, mean_absolute_error
 from titok.models.recurrent import State
 from titok.models.vqgan import to_grid
 
@@ -158,3 +159,16 @@ def test_the_probability_of_the_true_code(found: dict[str, Tensor]) -> None:
     ours = explained(found["eval/t0/logits"], found["base/gt_indices"])
     theirs = torch.from_numpy(expected("copied")["eval/t0/log_p_gt"]).exp()
     torch.testing.assert_close(ours[:2], theirs, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", ["copied", pytest.param("whole", marks=needs_whole_folder)])
+def test_the_shortest_code_below_a_threshold(model: Alit, rows: str) -> None:
+    """Of single images, as the official rule has it; the first row of each image shows what comes if none is good."""
+    table = expected(rows)["encode/table"]
+    seen = [row for row in table if rows == "copied" or row[0] >= 2]
+    assert len(seen) == 4
+    for image, threshold, tokens, error in seen:
+        chosen = choose_lengths(model, images()[int(image)][None], mean_absolute_error(float(threshold)))
+        assert chosen.lengths.tolist() == [tokens], (image, threshold)
+        np.testing.assert_allclose(chosen.measured.item(), error, rtol=0, atol=3e-5)
+        assert chosen.met.item() == (error < threshold)

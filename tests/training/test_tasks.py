@@ -16,7 +16,9 @@ import torch
 from golden.rule import HERE
 from training.tiny import TASKS, build
 
+from titok.config.alit import AlitModel
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.generator import build_generator
 from titok.models.tokenizer import TiTok
@@ -30,6 +32,7 @@ from titok.training.task import Task
 GOLDEN = HERE / "steps"
 BUILDERS = {
     "tokenizer": lambda model: TiTok(TokenizerModel(**model)),
+    "alit": lambda model: Alit(AlitModel(**model)),
     "vqgan": lambda model: VQGAN(VQGANModel(**model)),
     "generator": lambda model: build_generator(GeneratorModel(**model)),
     "classifier": lambda model: Classifier(ClassifierModel(**model)),

@@ -139,6 +139,9 @@ class LengthPixelLosses(Section):
     """Weights of the adversaries' verdict; 0 before the first. Officially from epochs 21 and 101 on, of 1,319 steps."""
     discriminator_steps: PositiveInt = 8
     """Steps of the adversary for each of the model, once the adversaries count; officially 8."""
+    adversary_in_model_step: bool = True
+    """Whether the adversary gets the gradient of the model's steps, too, and moves with it, towards being fooled: the
+    official optimiser has its parameters by an oversight."""
     discriminator: BatchNormDiscriminator = BatchNormDiscriminator()
 
     def gan_weight(self, step: int) -> float:

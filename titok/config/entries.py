@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from titok.config.alit import LengthProxyLosses
-from titok.config.model import ClassifierModel, GeneratorShape, VQGANModel
+from titok.config.model import ClassifierModel, GeneratorShape, TailDrop, VQGANModel
 from titok.config.sampling import MaskSchedule
 from titok.config.section import Fraction, Name, Neutral, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
 from titok.config.training import (
@@ -145,6 +145,8 @@ class Tokenizer(Section):
     codebook_init: Literal["published", "data"] = "published"
     latent_layout: Literal["per_token", "interleaved"] = "per_token"
     reanchor_codes: bool = False
+    tail_drop: Annotated[TailDrop, Neutral("off")] = "off"
+    """`uniform`: one TiTok of all lengths from 1 to K (docs/adaptive_length.md)."""
     seeds: Seeds | None = None
     """Null: the study's."""
     stage1: Stage1 | None = None

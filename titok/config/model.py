@@ -6,11 +6,13 @@ override them. Letters: B batch, K latent tokens, D width, E code size, V codebo
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
-from titok.config.section import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from titok.config.section import Fraction, Neutral, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+
+TailDrop = Literal["off", "uniform"]
 
 
 class TransformerSize(Section):
@@ -114,6 +116,9 @@ class TokenizerModel(Section):
     """Move unused codes onto nearby features (CVQ-VAE), as the released single-stage recipes do."""
     vqgan: VQGANModel | None = VQGANModel()
     """The pixel decoder of two-stage models; null for the pixels head."""
+    tail_drop: Annotated[TailDrop, Neutral("off")] = "off"
+    """`uniform`: training decodes the first k tokens of a batch's images, k drawn from 1 to K, each equally likely, as
+    One-D-Piece does; then any number of first tokens can be decoded. The quantizer sees all."""
     codes_per_patch: PositiveInt = 1
     """Proxy codes along one side of a patch: 2 for patches of 32 pixels and a VQGAN of 16 pixels per code, as at 512
     pixels. The released code knows 1 only."""
@@ -140,6 +145,8 @@ class TokenizerModel(Section):
                 f"num_latent_tokens is {self.num_latent_tokens}, more than 4 times the {self.grid_size**2} patches "
                 f"of an image; allowed: 1 to {4 * self.grid_size**2}. Lower it, or make patch_size smaller"
             )
+        if self.tail_drop != "off" and self.kind == "vae":
+            raise ValueError("tail_drop is for tokens, and kind 'vae' has none; set tail_drop: off")
         if self.head == "proxy_codes":
             if self.vqgan is None:
                 raise ValueError(

@@ -96,8 +96,10 @@ class LengthPixelLoss(nn.Module):
             }
 
     def _judged(self, iteration: int, reconstructions: Tensor) -> Tensor:
-        """Logits whose gradient reaches the images alone."""
+        """Logits whose gradient reaches the images alone, or the adversary too where the settings want that."""
         discriminator = self.discriminators[iteration]
+        if self.config.adversary_in_model_step:
+            return cast(Tensor, discriminator(reconstructions))
         frozen = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
         return cast(Tensor, functional_call(discriminator, frozen, (reconstructions,)))
 

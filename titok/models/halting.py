@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from titok.runtime.seed import generator
+
 Halting = Callable[[int, Tensor], Tensor]
 """(iteration, probabilities (B, P) of the true base codes) to the positions to blank (B, P), after that iteration."""
 
@@ -34,9 +36,9 @@ def sampled_halting(seed: int, threshold: float) -> Halting:
     """As in training, drawn anew at every iteration; the same ``seed`` and batch give the same masks."""
 
     def halt(iteration: int, probabilities: Tensor) -> Tensor:
-        # A generator of its own for each iteration: where a rollout ends early, the others' draws stay what they are.
-        numbers = torch.Generator().manual_seed(1_000_003 * seed + iteration)
-        uniform = torch.rand(probabilities.shape, generator=numbers).to(probabilities.device)
+        # A stream of its own for each iteration: where a rollout ends early, the others' draws stay what they are.
+        uniform = torch.rand(probabilities.shape, generator=generator(seed, "halting", iteration))
+        uniform = uniform.to(probabilities.device)
         return halting_mask(probabilities, uniform, threshold)
 
     return halt

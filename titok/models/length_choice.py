@@ -5,14 +5,16 @@ No length is computed, and none is decoded, that is longer than the one an image
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from titok.errors import ModelError
 from titok.models.alit import Alit, Code
+from titok.models.tokenizer import TiTok
 
 
 @dataclass(frozen=True)
@@ -58,49 +60,94 @@ class Chosen(NamedTuple):
     """(B,) int64: how many lengths were decoded for each image."""
 
 
+Codes = Generator[Code, Tensor, None]
+"""Codes of growing length of the images that are still looked at; it is sent which of them (B',) bool stay."""
+
+
+def recurrent_codes(model: Alit, images: Tensor) -> Codes:
+    """Each length of ALIT, computed when it is asked for."""
+    state = model.start(images)
+    while True:
+        kept = yield model.code(state)
+        if state.iteration + 1 == model.config.iterations:
+            return
+        state = model.encoder.next(state.of(kept))
+
+
+def prefix_codes(model: TiTok, images: Tensor, lengths: Sequence[int]) -> Codes:
+    """The first tokens of one and the same code, of a TiTok that was trained with tail drop."""
+    if model.config.tail_drop == "off" or not lengths or max(lengths) > model.config.num_latent_tokens:
+        raise ModelError(
+            f"lengths {list(lengths)} were asked for of a tokenizer of {model.config.num_latent_tokens} tokens with "
+            f"tail_drop {model.config.tail_drop!r}; only one trained with tail drop decodes fewer than all"
+        )
+    quantized = model.quantize(model.encode(images))
+    for length in sorted(lengths):
+        shorter = quantized._replace(
+            z_quantized=quantized.z_quantized[:, :length], indices=quantized.indices[:, :length]
+        )
+        kept = yield Code(shorter.z_quantized, shorter)
+        quantized = quantized._replace(z_quantized=quantized.z_quantized[kept], indices=quantized.indices[kept])
+
+
 @torch.no_grad()
 def choose_lengths(
-    model: Alit,
+    model: Alit | TiTok,
     images: Tensor,
     criterion: Criterion,
     *,
+    lengths: Sequence[int] | None = None,
     otherwise: Literal["best", "longest"] = "best",
     per_image: bool = True,
 ) -> Chosen:
     """The shortest code of each of ``images`` (B, 3, H, W) that meets ``criterion``.
 
+    ``lengths``: which ones a TiTok may choose from; null: all from 1 to K. ALIT has its own.
     ``otherwise``: what an image gets that no length satisfies: the length that came nearest, as officially, or the
     longest. ``per_image=False`` is the official rule: the whole batch has one length, by the mean of its measures.
     """
-    best = _Best(model, len(images), images)
+    if isinstance(model, Alit):
+        codes, longest, dim = recurrent_codes(model, images), model.config.num_latent_tokens, model.config.latent_dim
+        last = model.config.num_latent_tokens
+    else:
+        longest, dim = model.config.num_latent_tokens, model.config.code_dim
+        lengths = tuple(range(1, longest + 1)) if lengths is None else lengths
+        codes, last = prefix_codes(model, images, lengths), max(lengths, default=0)
+    best = _Best(images, longest, dim)
     rows = torch.arange(len(images), device=images.device)
-    state = model.start(images)
-    while True:
-        code = model.code(state)
+    code: Code | None = next(codes)
+    while code is not None and len(rows):
         restored = model.decode(code.vectors)
         values = criterion.measure(images[rows], restored)
         judged = values if per_image else values.mean().expand(len(values))
-        is_last = state.iteration + 1 == model.config.iterations
         met = criterion.is_met(judged)
-        takes = met | criterion.is_better(judged, best.judged[rows])
-        if state.iteration == 0 or (is_last and otherwise == "longest"):
-            takes = torch.ones_like(takes)
-        best.decoded[rows] += 1
+        takes = met | criterion.is_better(judged, best.judged[rows]) | (best.lengths[rows] == 0)
+        if otherwise == "longest":
+            takes = takes | (code.vectors.shape[1] == last)
         best.take(rows, takes, code, restored, values, judged, met)
-        rows, state = rows[~met], state.of(~met)
-        if is_last or not len(rows):
-            return best.chosen()
-        state = model.encoder.next(state)
+        rows = rows[~met]
+        code = _following(codes, ~met)
+    return best.chosen()
+
+
+def _following(codes: Codes, kept: Tensor) -> Code | None:
+    """The next longer code of the images that are kept; None after the longest, and where none is kept."""
+    if not kept.any():
+        return None
+    try:
+        return codes.send(kept)
+    except StopIteration:
+        return None
 
 
 class _Best:
     """The code that each image would be given if nothing better came."""
 
-    def __init__(self, model: Alit, size: int, images: Tensor) -> None:
-        longest, device = model.config.num_latent_tokens, images.device
-        self._quantizes = model.config.latents == "quantized"
-        shape = (size, longest) if self._quantizes else (size, longest, model.config.latent_dim)
-        self.values = torch.zeros(shape, dtype=torch.int64 if self._quantizes else torch.float32, device=device)
+    def __init__(self, images: Tensor, longest: int, latent_dim: int) -> None:
+        size, device = len(images), images.device
+        self.tokens = torch.zeros(size, longest, dtype=torch.int64, device=device)
+        self.vectors = torch.zeros(size, longest, latent_dim, device=device)
+        self._quantizes = True
         self.lengths = torch.zeros(size, dtype=torch.int64, device=device)
         self.images = torch.zeros_like(images)
         self.measured, self.judged = (torch.zeros(size, device=device) for _ in range(2))
@@ -111,11 +158,14 @@ class _Best:
         self, rows: Tensor, takes: Tensor, code: Code, restored: Tensor, values: Tensor, judged: Tensor, met: Tensor
     ) -> None:
         """Remembers the code of those ``rows`` that ``takes`` names."""
-        taken = rows[takes]
-        tokens = code.quantized.indices if code.quantized is not None else code.vectors
-        length = tokens.shape[1]
-        self.values[taken] = 0
-        self.values[taken, :length] = tokens[takes].to(self.values.dtype)
+        self.decoded[rows] += 1
+        taken, length = rows[takes], code.vectors.shape[1]
+        self._quantizes = code.quantized is not None
+        if code.quantized is not None:
+            self.tokens[taken, :length] = code.quantized.indices[takes]
+        else:
+            self.vectors[taken] = 0
+            self.vectors[taken, :length] = code.vectors[takes].float()
         self.lengths[taken] = length
         self.images[taken] = restored[takes].to(self.images.dtype)
         self.measured[taken], self.judged[taken] = values[takes].float(), judged[takes].float()
@@ -124,4 +174,5 @@ class _Best:
     def chosen(self) -> Chosen:
         """Cut to the longest code that any image has."""
         longest = int(self.lengths.max()) if len(self.lengths) else 0
-        return Chosen(self.values[:, :longest], self.lengths, self.images, self.measured, self.met, self.decoded)
+        values = self.tokens if self._quantizes else self.vectors
+        return Chosen(values[:, :longest], self.lengths, self.images, self.measured, self.met, self.decoded)

@@ -80,6 +80,7 @@ class TiTok(nn.Module):
         """Latents (B, K, E) to logits (B, P, V_proxy) over the proxy VQGAN's codes, raster order."""
         if self.config.head != "proxy_codes":
             raise ModelError("proxy_logits needs head 'proxy_codes', this tokenizer has head 'pixels'; use decode")
+        self._check_length(z_quantized)
         return self.decoder(z_quantized)
 
     def logits_to_images(self, logits: Tensor) -> Tensor:
@@ -89,7 +90,11 @@ class TiTok(nn.Module):
         return self.pixel_decoder(to_grid(codes))
 
     def decode(self, z_quantized: Tensor) -> Tensor:
-        """Latents (B, K, E) to images (B, 3, H, W), not clamped."""
+        """Latents (B, K, E) to images (B, 3, H, W), not clamped.
+
+        With ``tail_drop`` fewer than K will do: the first of them.
+        """
+        self._check_length(z_quantized)
         prediction = self.decoder(z_quantized)
         return self.logits_to_images(prediction) if self.config.head == "proxy_codes" else prediction
 
@@ -100,7 +105,10 @@ class TiTok(nn.Module):
         return self.quantize(self.encode(images)).indices
 
     def detokenize(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, K), or a vae's latents (B, K, E), to images (B, 3, H, W), not clamped."""
+        """Tokens (B, K), or a vae's latents (B, K, E), to images (B, 3, H, W), not clamped.
+
+        With ``tail_drop`` fewer than K will do: the first of them.
+        """
         return self.decode(self.quantize.lookup(tokens) if self.config.kind == "vq" else tokens)
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Quantized | GaussianPosterior]:
@@ -149,6 +157,17 @@ class TiTok(nn.Module):
         if self.config.head == "proxy_codes":
             parts["pixel_decoder"] = [*self.pixel_quantize.parameters(), *self.pixel_decoder.parameters()]
         return parts
+
+    def _check_length(self, latents: Tensor) -> None:
+        """Raises `ModelError` for a number of tokens that this decoder was not trained for."""
+        count, most = latents.shape[1], self.config.num_latent_tokens
+        if count == most or (self.config.tail_drop != "off" and 1 <= count < most):
+            return
+        allowed = most if self.config.tail_drop == "off" else f"1 to {most}"
+        raise ModelError(
+            f"{count} tokens per image are to be decoded; this tokenizer has {allowed}. Only one trained with tail_drop "
+            f"can decode fewer than it writes"
+        )
 
     def _require(self, kind: str, operation: str) -> None:
         if self.config.kind != kind:
