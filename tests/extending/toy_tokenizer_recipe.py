@@ -160,7 +160,8 @@ class ToyTask(Task):
         Edit(
             "titok/config/entries.py",
             '    recipe: Literal["two_stage", "single_stage", "released", "alit"]',
-            '    toy: ToyStage | None = None\n    recipe: Literal["two_stage", "single_stage", "released", "alit", "toy"]',
+            "    toy: ToyStage | None = None\n"
+            '    recipe: Literal["two_stage", "single_stage", "released", "alit", "toy"]',
         ),
         Edit(
             "titok/config/entries.py",

@@ -155,7 +155,7 @@ def test_gradients(
 def test_without_the_quirk_the_adversary_stays_as_it_is(
     losses: LengthPixelLoss, model: Alit, decoded: tuple[Tensor, Code, Tensor]
 ) -> None:
-    batch, code, restored = decoded
+    batch, _, restored = decoded
     strict = LengthPixelLoss(LengthPixelLosses(adversary_in_model_step=False), losses.perceptual, 8).eval()
     last = model.base.decoder.conv_out.weight
     terms = strict.generator_terms(ITERATION, batch, restored.detach().requires_grad_(), None, last, 0.0)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from models.alit_toys import alit, alit_images
 from torch import Tensor
+from training.tiny import CLASSIFIER
 
 from titok.evaluation.length_criteria import lpips_below, psnr_above, same_class
 from titok.metrics.pixel import psnr
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.length_choice import Criterion, choose_lengths, mean_absolute_error
-from training.tiny import CLASSIFIER
 
 
 def all_lengths(model: Alit, images: Tensor, criterion: Criterion) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -29,7 +29,9 @@ def all_lengths(model: Alit, images: Tensor, criterion: Criterion) -> tuple[list
 def threshold_between(measured: Tensor) -> float:
     """One that some images meet at once, some later, and some never."""
     ordered = measured.double().flatten().sort().values
-    return float(ordered[len(ordered) // 3 : len(ordered) // 3 + 2].mean())  # between two, so that rounding decides none
+    return float(
+        ordered[len(ordered) // 3 : len(ordered) // 3 + 2].mean()
+    )  # between two, so that rounding decides none
 
 
 CRITERIA = {"l1": mean_absolute_error, "psnr": psnr_above}
@@ -70,8 +72,6 @@ def test_the_choice_is_that_of_brute_force(name: str, otherwise: str, latents: s
     searched = torch.where(met.any(dim=0), first + 1, len(lengths))
     assert torch.equal(chosen.decoded, searched)
     assert chosen.values.shape[1] == max(chosen.lengths)
-
-
 
 
 def counted(model: Alit) -> dict[str, int]:

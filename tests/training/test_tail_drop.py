@@ -5,6 +5,7 @@ Run: pytest tests/training/test_tail_drop.py
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_any_number_of_first_tokens_can_be_decoded(model: TiTok, pictures: Tenso
     tokens = model.tokenize(pictures)
     found = [model.detokenize(tokens[:, :count]) for count in range(1, 5)]
     assert all(image.shape == pictures.shape for image in found)
-    assert not any(torch.equal(one, other) for one, other in zip(found, found[1:], strict=False))
+    assert not any(torch.equal(one, other) for one, other in itertools.pairwise(found))
     torch.testing.assert_close(found[-1], model.reconstruct(pictures))
     for count in (0, 5):
         with pytest.raises(ModelError, match=f"{count} tokens per image are to be decoded; this tokenizer has 1 to 4"):
@@ -128,7 +129,11 @@ def test_the_shortest_sufficient_length_is_that_of_brute_force(
     fallback = errors.argmin(dim=0) if otherwise == "best" else torch.full_like(first, len(allowed) - 1)
     index = torch.where(met.any(dim=0), first, fallback)
     chosen = choose_lengths(
-        model, pictures, mean_absolute_error(threshold), lengths=lengths, otherwise=otherwise  # type: ignore[arg-type]
+        model,
+        pictures,
+        mean_absolute_error(threshold),
+        lengths=lengths,
+        otherwise=otherwise,  # type: ignore[arg-type]
     )
     assert chosen.lengths.tolist() == [allowed[each] for each in index]
     assert torch.equal(chosen.decoded, torch.where(met.any(dim=0), first + 1, len(allowed)))

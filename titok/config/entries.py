@@ -172,7 +172,9 @@ class Tokenizer(Section):
                 f"recipe is {self.recipe!r}, source {self.source!r} and head {self.head!r}; "
                 f"give source and head exactly when recipe is 'released'"
             )
-        needed = {"two_stage": "stage1", "alit": "alit", "single_stage": "single_stage", "released": "source"}[self.recipe]
+        needed = {"two_stage": "stage1", "alit": "alit", "single_stage": "single_stage", "released": "source"}[
+            self.recipe
+        ]
         if getattr(self, needed) is None:
             raise ValueError(f"recipe is {self.recipe!r} but {needed} is missing; add its training settings")
         if self.recipe == "two_stage" and self.kind == "vae":
@@ -182,7 +184,9 @@ class Tokenizer(Section):
 
     def _check_alit(self) -> None:
         if (self.recipe == "alit") != (self.alit is not None):
-            raise ValueError(f"recipe is {self.recipe!r} and alit {'' if self.alit else 'not '}given; give both or neither")
+            raise ValueError(
+                f"recipe is {self.recipe!r} and alit {'' if self.alit else 'not '}given; give both or neither"
+            )
         if self.alit is None:
             return
         if self.encoder != self.decoder:

@@ -98,8 +98,8 @@ def config_to_published(config: TokenizerModel) -> dict[str, Any]:
     _check_layout(config)
     if config.tail_drop != "off":
         raise PublishedFormatError(
-            f"tail_drop is {config.tail_drop!r}, which the released settings cannot say: the released class would refuse "
-            f"codes of fewer tokens"
+            f"tail_drop is {config.tail_drop!r}, which the released settings cannot say; the released class decodes "
+            f"codes of all tokens alone"
         )
     legacy = config.head == "proxy_codes"
     model = {theirs: getattr(config, ours) for theirs, ours in _SETTINGS.items()}

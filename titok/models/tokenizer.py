@@ -165,8 +165,8 @@ class TiTok(nn.Module):
             return
         allowed = most if self.config.tail_drop == "off" else f"1 to {most}"
         raise ModelError(
-            f"{count} tokens per image are to be decoded; this tokenizer has {allowed}. Only one trained with tail_drop "
-            f"can decode fewer than it writes"
+            f"{count} tokens per image are to be decoded; this tokenizer has {allowed}. Only one trained with tail "
+            f"drop can decode fewer than it writes"
         )
 
     def _require(self, kind: str, operation: str) -> None:

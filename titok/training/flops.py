@@ -26,8 +26,8 @@ from titok.losses.perceptual import (
     PerceptualLoss,
     lpips_heads,
 )
-from titok.models.classifier import Classifier
 from titok.models.alit_flops import length_decoder_flops, length_quantizer_flops, recurrent_encoder_flops
+from titok.models.classifier import Classifier
 from titok.models.flops import (
     abstractly,
     classifier_flops,

@@ -48,4 +48,6 @@ class Stage2Task(PixelTask):
         """Frozen tokens, trained decoder."""
         with torch.no_grad():
             quantized = self.model.quantize(self.model.encode(images))
-        return Reconstruction(self.model.decode(first_tokens(quantized.z_quantized, self.kept)), indices=quantized.indices)
+        return Reconstruction(
+            self.model.decode(first_tokens(quantized.z_quantized, self.kept)), indices=quantized.indices
+        )
