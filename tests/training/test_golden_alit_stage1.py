@@ -103,10 +103,17 @@ def test_losses_of_every_length(steps: dict[str, Any], official: dict[str, np.nd
 
 
 def test_three_steps(steps: dict[str, Any], official: dict[str, np.ndarray]) -> None:
-    """Losses, norms and rates. After the first step Adam has turned tiny gradients' signs into whole steps."""
-    np.testing.assert_allclose(steps["rows"][0], official["stage1/steps"][0], rtol=1e-5)
-    np.testing.assert_allclose(steps["rows"][:, 2], official["stage1/steps"][:, 2], rtol=1e-12)
-    np.testing.assert_allclose(steps["rows"], official["stage1/steps"], rtol=1e-4)
+    """Losses, norms and rates.
+
+    After the first step Adam has turned the signs of tiny gradients into whole steps, and single latents are nearest to
+    another code. Measured: weights that differ in their last bit alone, drawn twice, move the second loss by 9e-6 and
+    its norm by 1e-4, the third loss by 2e-4 and its norm by 1.3e-3.
+    """
+    theirs = official["stage1/steps"]
+    np.testing.assert_allclose(steps["rows"][:, 2], theirs[:, 2], rtol=1e-12)
+    for step, (loss, norm) in enumerate([(1e-5, 1e-5), (2e-5, 2e-4), (4e-4, 2.6e-3)]):
+        np.testing.assert_allclose(steps["rows"][step, 0], theirs[step, 0], rtol=loss, err_msg=f"loss {step}")
+        np.testing.assert_allclose(steps["rows"][step, 1], theirs[step, 1], rtol=norm, err_msg=f"norm {step}")
 
 
 def test_gradients(steps: dict[str, Any], official: dict[str, np.ndarray], index: dict[str, Any]) -> None:
