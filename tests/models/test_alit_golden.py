@@ -5,6 +5,7 @@ Run: pytest tests/models/test_alit_golden.py
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -32,6 +33,9 @@ from titok.models.recurrent import State
 from titok.models.vqgan import to_grid
 
 pytestmark = pytest.mark.slow
+EVERY_PIXEL = "TITOK_TEST_EVERY_PIXEL" in os.environ
+"""Decode the pixels of all lengths: two more minutes of a core. Logits are compared at all lengths in any case."""
+PIXELS = {"eval": (0, 3, 7), "halt": (7,)}
 TIES = 3
 """Positions, of a run's 16,384, whose two best base codes are so near that rounding decides; the folder says so."""
 
@@ -106,9 +110,10 @@ def run(
         yield f"{at}argmax", logits.argmax(-1)
         yield f"{at}soft_code", model.soft_codes(logits)
         yield f"{at}log_p_gt", logits.log_softmax(-1).gather(-1, base_codes[..., None])[..., 0]
-        restored = model.logits_to_images(logits)
-        yield f"{at}recon", restored
-        yield f"{at}l1", (restored - batch).abs().mean(dim=(1, 2, 3))
+        if EVERY_PIXEL or state.iteration in PIXELS[name]:
+            restored = model.logits_to_images(logits)
+            yield f"{at}recon", restored
+            yield f"{at}l1", (restored - batch).abs().mean(dim=(1, 2, 3))
         if state.iteration + 1 < model.config.iterations:
             halted = None if masks is None else masks[state.iteration]
             yield f"{name}/t{state.iteration + 1}/enc_in", model.encoder.next_input(state, halted)
@@ -135,6 +140,9 @@ def test_every_number_of_every_length(found: dict[str, Tensor], rows: str) -> No
     names = [name for name in expected(rows) if name.split("/")[0] not in ("encode", "haltrule")]
     names = [name for name in names if not name.endswith("index_margin")]
     assert len(names) == (183 if rows == "copied" else 199)
+    undecoded = {name for name in names if name.endswith(("recon", "l1")) and name not in found}
+    assert len(undecoded) == (0 if EVERY_PIXEL else 2 * (16 - 4))
+    names = [name for name in names if name not in undecoded]
     ties = {"eval": 0, "halt": 0}
     for name in names:
         theirs = torch.from_numpy(expected(rows)[name])

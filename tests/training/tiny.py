@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from titok.config.alit import AlitModel, LengthProxyLosses
+from titok.config.alit import AlitModel, BatchNormDiscriminator, GanPhase, LengthPixelLosses, LengthProxyLosses
 from titok.config.model import (
     ClassifierModel,
     DiscriminatorModel,
@@ -29,6 +29,8 @@ from titok.config.training import (
 )
 from titok.data.images import ImageSet, TrainingImages
 from titok.data.tokens import TokenSet, TrainingTokens
+from titok.losses.length_pixels import LengthPixelLoss
+from titok.losses.perceptual import FeatureDistance
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier
@@ -36,6 +38,7 @@ from titok.models.generator import build_generator
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.training.alit_stage1 import AlitStage1Task
+from titok.training.alit_stage2 import AlitStage2Task
 from titok.training.classifier import ClassifierTask
 from titok.training.generator import GeneratorTask
 from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
@@ -140,12 +143,25 @@ def alit(**changes: Any) -> Alit:
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             if parameter.ndim >= 2:
-                parameter.mul_(8.0)
+                parameter.mul_(3.0)  # four passes in a row: 8 would be chaotic
     return model
 
 
 def alit_stage1_task(settings: Training) -> AlitStage1Task:
     return AlitStage1Task(alit(), VQGAN(VQGAN_MODEL), LengthProxyLosses(length_weights=(2.0, 1.0)), settings)
+
+
+def alit_stage2_task(settings: Training) -> AlitStage2Task:
+    """Three steps of the model alone, then turns of the adversary's two and the model's one."""
+    phases = (GanPhase(start_step=3, weight=0.2),)
+    config = LengthPixelLosses(
+        phases=phases, discriminator_steps=2, discriminator=BatchNormDiscriminator(channels=4, num_stages=1)
+    )
+    model = alit(codebook_init="published")
+    with torch.no_grad():
+        model.quantize.embedding.weight.normal_()
+    perceptual = FeatureDistance(Classifier(CLASSIFIER))
+    return AlitStage2Task(model, LengthPixelLoss(config, perceptual, model.config.iterations), settings)
 
 
 def single_stage_vq_task(settings: Training, **changes: Any) -> Task:
@@ -214,6 +230,7 @@ TASKS: dict[str, tuple[Callable[[Training], Task], Callable[..., Batches]]] = {
     "stage1_tail_drop": (lambda settings: stage1_task(settings, tail_drop="uniform"), images),
     "stage2": (stage2_task, images),
     "alit_stage1": (alit_stage1_task, images),
+    "alit_stage2": (alit_stage2_task, images),
     "single_stage_vq": (single_stage_vq_task, images),
     "single_stage_vae": (single_stage_vae_task, images),
     "generator_vit": (generator_task, tokens),

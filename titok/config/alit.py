@@ -139,10 +139,15 @@ class LengthPixelLosses(Section):
     """Weights of the adversaries' verdict; 0 before the first. Officially from epochs 21 and 101 on, of 1,319 steps."""
     discriminator_steps: PositiveInt = 8
     """Steps of the adversary for each of the model, once the adversaries count; officially 8."""
-    adversary_in_model_step: bool = True
-    """Whether the adversary gets the gradient of the model's steps, too, and moves with it, towards being fooled: the
-    official optimiser has its parameters by an oversight."""
+    adversary_in_model_step: bool = False
+    """Whether the adversary gets the gradient of the model's steps, too: the official optimiser has its parameters by
+    an oversight, so that it moves towards being fooled. The loss can do it; our training keeps the two apart."""
     discriminator: BatchNormDiscriminator = BatchNormDiscriminator()
+
+    @property
+    def start_step(self) -> int | None:
+        """When the adversaries begin to count; None: never."""
+        return next((phase.start_step for phase in self.phases if phase.weight > 0), None)
 
     def gan_weight(self, step: int) -> float:
         """The weight at a step, 0 before the first phase."""

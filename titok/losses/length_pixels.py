@@ -18,6 +18,7 @@ from titok.losses.adversarial import hinge_discriminator_loss
 from titok.losses.perceptual import LPIPS, PerceptualLoss
 from titok.models.patchgan import PatchGAN
 from titok.models.quantizer import Quantized
+from titok.runtime.processes import mean
 
 _LARGEST_WEIGHT = 1e4
 _EPSILON = 1e-4
@@ -110,7 +111,11 @@ class LengthPixelLoss(nn.Module):
 
 
 def _gradient_ratio(loss: Tensor, gan_loss: Tensor, last_layer: nn.Parameter) -> Tensor:
-    """How much longer the gradient of ``loss`` at ``last_layer`` is than that of ``gan_loss``; at most 10,000."""
-    longer = torch.autograd.grad(loss, last_layer, retain_graph=True)[0].norm()
-    shorter = torch.autograd.grad(gan_loss, last_layer, retain_graph=True)[0].norm()
+    """How much longer the gradient of ``loss`` at ``last_layer`` is than that of ``gan_loss``; at most 10,000.
+
+    Gradients are those of the images of all processes.
+    """
+    longer, shorter = (
+        mean(torch.autograd.grad(each, last_layer, retain_graph=True)[0].clone()).norm() for each in (loss, gan_loss)
+    )
     return (longer / (shorter + _EPSILON)).clamp(0.0, _LARGEST_WEIGHT).detach()

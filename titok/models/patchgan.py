@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from titok.config.alit import BatchNormDiscriminator
+from titok.models.shared_norm import SharedBatchNorm
 
 LEAKY_SLOPE = 0.2
 
@@ -24,7 +25,7 @@ class PatchGAN(nn.Module):
             stride = 2 if stage < config.num_stages else 1
             layers += [
                 nn.Conv2d(widths[stage - 1], widths[stage], 4, stride=stride, padding=1, bias=False),
-                nn.BatchNorm2d(widths[stage]),
+                SharedBatchNorm(widths[stage]),
                 nn.LeakyReLU(LEAKY_SLOPE),
             ]
         self.main = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))

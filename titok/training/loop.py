@@ -168,7 +168,8 @@ class Run:
                     self.window.collect()
                 if is_last or self.step % training.log_every == 0 or self.is_milestone():
                     self.write_line()
-                    bar.set_postfix({"loss": self.latest["loss"]})
+                    if "loss" in self.latest:  # an adversary may have had all steps to itself
+                        bar.set_postfix({"loss": self.latest["loss"]})
                     bar.update(self.step - shown)
                     shown = self.step
                 stop, save_now = agreement.settle(signals.received or 0, state.is_due())
