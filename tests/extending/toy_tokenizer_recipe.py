@@ -165,8 +165,9 @@ class ToyTask(Task):
         ),
         Edit(
             "titok/config/entries.py",
-            '    recipe: Literal["two_stage", "single_stage", "released"]',
-            '    toy: ToyStage | None = None\n    recipe: Literal["two_stage", "single_stage", "released", "toy"]',
+            '    recipe: Literal["two_stage", "single_stage", "released", "alit"]',
+            "    toy: ToyStage | None = None\n"
+            '    recipe: Literal["two_stage", "single_stage", "released", "alit", "toy"]',
         ),
         Edit(
             "titok/config/entries.py",

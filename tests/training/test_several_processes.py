@@ -92,7 +92,7 @@ def test_results_do_not_depend_on_the_number_of_processes(alone: Path, tmp_path:
         assert json.loads((tmp_path / name / "manifest.json").read_text())["processes"] == world_size
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "alit_stage2"])
 def test_results_do_not_depend_on_the_number_of_passes(alone: Path, tmp_path: Path, name: str) -> None:
     run(name, tmp_path, compute=Compute(micro_batch_size=3))
     assert_same(alone / name, tmp_path)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from titok.config.alit import AlitModel, BatchNormDiscriminator, GanPhase, LengthPixelLosses, LengthProxyLosses
 from titok.config.model import (
     ClassifierModel,
     DiscriminatorModel,
@@ -28,11 +29,16 @@ from titok.config.training import (
 )
 from titok.data.images import ImageSet, TrainingImages
 from titok.data.tokens import TokenSet, TrainingTokens
+from titok.losses.length_pixels import LengthPixelLoss
+from titok.losses.perceptual import FeatureDistance
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
+from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.generator import build_generator
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
+from titok.training.alit_stage1 import AlitStage1Task
+from titok.training.alit_stage2 import AlitStage2Task
 from titok.training.classifier import ClassifierTask
 from titok.training.generator import GeneratorTask
 from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
@@ -112,16 +118,54 @@ def vqgan_task(settings: Training) -> Task:
     return ProxyVQGANTask(VQGAN(VQGAN_MODEL), pixel_losses(1.0), settings)
 
 
-def stage1_task(settings: Training) -> Stage1Task:
-    return Stage1Task(titok(), VQGAN(VQGAN_MODEL), ProxyCodeLosses(), settings)
+def stage1_task(settings: Training, **changes: Any) -> Stage1Task:
+    return Stage1Task(titok(**changes), VQGAN(VQGAN_MODEL), ProxyCodeLosses(), settings)
 
 
-def stage2_task(settings: Training) -> Stage2Task:
-    return Stage2Task(titok(pixel_lookup="soft"), pixel_losses(0.0), settings)
+def stage2_task(settings: Training, **changes: Any) -> Stage2Task:
+    return Stage2Task(titok(pixel_lookup="soft", **changes), pixel_losses(0.0), settings)
 
 
-def single_stage_vq_task(settings: Training) -> Task:
-    model = titok(head="pixels", vqgan=None, use_l2_norm=False, reanchor_codes=True)
+def alit(**changes: Any) -> Alit:
+    """16 x 16 pixels, 4 lengths of 2, 4, 6 and 8 tokens, which differ from image to image and from length to length."""
+    settings: dict[str, Any] = {
+        "image_size": 16,
+        "transformer": SIZE,
+        "tokens_per_iteration": 2,
+        "iterations": 4,
+        "codebook_size": 16,
+        "code_dim": 4,
+        "codebook_init": "data",
+        "halting_threshold": 0.05,
+        "vqgan": VQGAN_MODEL,
+    }
+    model = Alit(AlitModel(**{**settings, **changes}))
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            if parameter.ndim >= 2:
+                parameter.mul_(3.0)  # four passes in a row: 8 would be chaotic
+    return model
+
+
+def alit_stage1_task(settings: Training) -> AlitStage1Task:
+    return AlitStage1Task(alit(), VQGAN(VQGAN_MODEL), LengthProxyLosses(length_weights=(2.0, 1.0)), settings)
+
+
+def alit_stage2_task(settings: Training) -> AlitStage2Task:
+    """Three steps of the model alone, then turns of the adversary's two and the model's one."""
+    phases = (GanPhase(start_step=3, weight=0.2),)
+    config = LengthPixelLosses(
+        phases=phases, discriminator_steps=2, discriminator=BatchNormDiscriminator(channels=4, num_stages=1)
+    )
+    model = alit(codebook_init="published")
+    with torch.no_grad():
+        model.quantize.embedding.weight.normal_()
+    perceptual = FeatureDistance(Classifier(CLASSIFIER))
+    return AlitStage2Task(model, LengthPixelLoss(config, perceptual, model.config.iterations), settings)
+
+
+def single_stage_vq_task(settings: Training, **changes: Any) -> Task:
+    model = titok(head="pixels", vqgan=None, use_l2_norm=False, reanchor_codes=True, **changes)
     return SingleStageTask(model, pixel_losses(1.0), settings)
 
 
@@ -183,7 +227,10 @@ class Built(NamedTuple):
 TASKS: dict[str, tuple[Callable[[Training], Task], Callable[..., Batches]]] = {
     "vqgan": (vqgan_task, images),
     "stage1": (stage1_task, images),
+    "stage1_tail_drop": (lambda settings: stage1_task(settings, tail_drop="uniform"), images),
     "stage2": (stage2_task, images),
+    "alit_stage1": (alit_stage1_task, images),
+    "alit_stage2": (alit_stage2_task, images),
     "single_stage_vq": (single_stage_vq_task, images),
     "single_stage_vae": (single_stage_vae_task, images),
     "generator_vit": (generator_task, tokens),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from titok.config.alit_jobs import AlitStage1Job
 from titok.config.file_sums import FileSums
 from titok.config.job import Job
 from titok.config.jobs import JOBS
@@ -36,6 +37,7 @@ from titok.data.tokens import TrainingTokens, load_tokens
 from titok.data.views import views_of
 from titok.errors import OptionError
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
+from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.folder import load_classifier, load_tokenizer, load_vqgan
 from titok.models.generator import build_generator
@@ -45,6 +47,7 @@ from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
 from titok.runtime.processes import MILESTONE_SECONDS, TIMEOUT_SECONDS, joined, place
 from titok.runtime.seed import seed_everything
+from titok.training.alit_stage1 import AlitStage1Task
 from titok.training.classifier import ClassifierTask
 from titok.training.generator import GeneratorTask
 from titok.training.loop import Evaluate, train
@@ -173,6 +176,14 @@ def _stage2(job: Stage2Job, options: argparse.Namespace) -> Run:
     losses, inputs = _pixel_losses(options, job)
     task = Stage2Task(model, losses, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), {**inputs, "init": options.init})
+
+
+@_run_of.register
+def _alit_stage1(job: AlitStage1Job, options: argparse.Namespace) -> Run:
+    vqgan = load_vqgan(_needed(options, "vqgan"))
+    task = AlitStage1Task(Alit(job.model), vqgan, job.losses, job.training)
+    inputs = {"data": options.data, "vqgan": options.vqgan}
+    return Run(job, job.training, task, _images(options, job, job.training), inputs)
 
 
 @_run_of.register

@@ -70,8 +70,10 @@ def _check_tokenizer_names(study: Study) -> None:
 def _check_losses(study: Study) -> None:
     """What trainings learn from must be there: proxy codes, and the weights of perceptual networks."""
     for name, tokenizer in study.tokenizers.items():
-        if tokenizer.recipe == "two_stage" and study.vqgan is None:
-            raise ValueError(f"tokenizers.{name} has recipe 'two_stage' but the study has no vqgan section; add one")
+        if tokenizer.recipe in ("two_stage", "alit") and study.vqgan is None:
+            raise ValueError(
+                f"tokenizers.{name} has recipe {tokenizer.recipe!r} but the study has no vqgan section; add one"
+            )
     for where, losses in _reconstruction_losses(study):
         missing = losses.perceptual.missing_weights
         if missing and losses.perceptual.weight > 0:

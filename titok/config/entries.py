@@ -9,9 +9,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from titok.config.alit import LengthProxyLosses
 from titok.config.model import ClassifierModel, GeneratorShape, TokenizerSettings, VQGANModel
 from titok.config.sampling import MaskSchedule
-from titok.config.section import Name, NonNegativeInt, PositiveInt, Section
+from titok.config.section import Fraction, Name, Neutral, NonNegativeInt, PositiveInt, Section
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -27,7 +28,7 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-StageName = Literal["stage1", "stage2", "single_stage", "released"]
+StageName = Literal["stage1", "stage2", "alit_stage1", "single_stage", "released"]
 Source = Annotated[str, Field(min_length=1)]
 """Where released weights are: a name in `config/sources.yaml`, a folder, or a repository of the Hugging Face Hub."""
 Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_each_once)]
@@ -107,13 +108,31 @@ class SingleStage(Section):
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
 
 
+class AlitStage1(Section):
+    """Predict the codes of the study's VQGAN from the codes of every length."""
+
+    training: ImageTraining
+    losses: LengthProxyLosses = LengthProxyLosses()
+
+
+class AlitRecipe(Section):
+    """What a tokenizer of recipe `alit` has beside the sizes that all have (docs/adaptive_length.md)."""
+
+    iterations: Annotated[int, Field(ge=2)] = 8
+    """How many lengths there are; the shortest has `num_latent_tokens` over this many tokens."""
+    latents: Literal["quantized", "continuous", "unprojected"] = "quantized"
+    halting_threshold: Fraction = 0.55
+    stage1: AlitStage1
+
+
 class Tokenizer(TokenizerSettings):
-    """One TiTok: its sizes, its K, and how it is trained."""
+    """One tokenizer, a TiTok or of another recipe: its sizes, its K, and how it is trained."""
 
     family: Literal["titok"] = "titok"
     """`vqgan` makes the entry a 2D VQGAN, with the settings of `baselines` or, called `vqgan`, of `vqgan`."""
-    recipe: Literal["two_stage", "single_stage", "released"] = "two_stage"
-    """`released` trains nothing: the weights come from `source`, and the stage is called `released`, too."""
+    recipe: Literal["two_stage", "single_stage", "released", "alit"] = "two_stage"
+    """`released` trains nothing: the weights come from `source`, and the stage is called `released`, too. `alit`: the
+    recurrent tokenizer of adaptive length, whose longest code has `num_latent_tokens`."""
     source: Source | None = None
     head: Literal["proxy_codes", "pixels"] | None = None
     """What a released tokenizer's decoder predicts; the recipe says it for all others."""
@@ -128,10 +147,13 @@ class Tokenizer(TokenizerSettings):
     stage2: Stage2 | None = None
     """Null stops after stage 1."""
     single_stage: SingleStage | None = None
+    alit: Annotated[AlitRecipe | None, Neutral(None)] = None
 
     @property
     def stages(self) -> tuple[StageName, ...]:
         """The stages this tokenizer is trained in, in order."""
+        if self.recipe == "alit":
+            return ("alit_stage1",)
         if self.recipe != "two_stage":
             return (self.recipe,)
         return ("stage1", "stage2") if self.stage2 else ("stage1",)
@@ -144,12 +166,34 @@ class Tokenizer(TokenizerSettings):
                 f"recipe is {self.recipe!r}, source {self.source!r} and head {self.head!r}; "
                 f"give source and head exactly when recipe is 'released'"
             )
-        needed = {"two_stage": "stage1", "single_stage": "single_stage", "released": "source"}[self.recipe]
+        needed = {"two_stage": "stage1", "alit": "alit", "single_stage": "single_stage", "released": "source"}[
+            self.recipe
+        ]
         if getattr(self, needed) is None:
             raise ValueError(f"recipe is {self.recipe!r} but {needed} is missing; add its training settings")
         if self.recipe == "two_stage" and self.kind == "vae":
             raise ValueError("kind 'vae' has no two-stage form; set recipe: single_stage")
+        self._check_alit()
         return self
+
+    def _check_alit(self) -> None:
+        if (self.recipe == "alit") != (self.alit is not None):
+            raise ValueError(
+                f"recipe is {self.recipe!r} and alit {'' if self.alit else 'not '}given; give both or neither"
+            )
+        if self.alit is None:
+            return
+        if self.encoder != self.decoder:
+            raise ValueError(
+                f"encoder is {self.encoder!r} and decoder {self.decoder!r}; recipe 'alit' has one size for both"
+            )
+        if self.num_latent_tokens % self.alit.iterations:
+            raise ValueError(
+                f"num_latent_tokens is {self.num_latent_tokens}, no multiple of the {self.alit.iterations} iterations "
+                f"(alit.iterations) that add equally many"
+            )
+        if self.kind == "vae":
+            raise ValueError("kind 'vae' is a TiTok's; latents without a codebook are alit.latents: continuous")
 
 
 class Generator(Section):

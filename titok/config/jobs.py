@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from titok.config.alit_jobs import AlitStage1Job
 from titok.config.data_jobs import CodesJob, DataJob, TokensJob
 from titok.config.job import Job
 from titok.config.measuring_jobs import ProbeJob, SampleJob, ScoreJob, ThroughputJob
@@ -29,6 +30,7 @@ KINDS: tuple[type[Job], ...] = (
     VQGANJob,
     Stage1Job,
     Stage2Job,
+    AlitStage1Job,
     SingleStageJob,
     GeneratorJob,
     CodesJob,

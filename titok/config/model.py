@@ -12,6 +12,8 @@ from pydantic import model_validator
 
 from titok.config.section import Fraction, Neutral, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
+TailDrop = Literal["off", "uniform"]
+
 
 class TransformerSize(Section):
     """Width and depth of a vision transformer."""
@@ -112,6 +114,9 @@ class TokenizerSettings(Section):
     small codebooks from collapsing to one code."""
     reanchor_codes: bool = False
     """Move unused codes onto nearby features (CVQ-VAE), as the released single-stage recipes do."""
+    tail_drop: Annotated[TailDrop, Neutral("off")] = "off"
+    """`uniform`: training decodes the first k tokens of a batch's images, k drawn from 1 to K, each equally likely, as
+    One-D-Piece does; then any number of first tokens can be decoded. The quantizer sees all."""
 
 
 class TokenizerModel(TokenizerSettings):
@@ -167,6 +172,8 @@ class TokenizerModel(TokenizerSettings):
                 f"num_latent_tokens is {self.num_latent_tokens}, more than 4 times the {self.grid_size**2} patches "
                 f"of an image; allowed: 1 to {4 * self.grid_size**2}. Lower it, or make patch_size smaller"
             )
+        if self.tail_drop != "off" and self.kind == "vae":
+            raise ValueError("tail_drop is for tokens, and kind 'vae' has none; set tail_drop: off")
         if self.head == "proxy_codes":
             if self.vqgan is None:
                 raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from titok.config.alit import AlitModel
 from titok.config.model import GeneratorModel, TokenizerModel, TokenizerSettings, VQGANModel
 from titok.config.study import Study
 from titok.config.tokenizer_facts import tokenizer_facts
@@ -21,6 +22,23 @@ def tokenizer_model(study: Study, name: str, stage: str) -> TokenizerModel:
         encoder=study.sizes[entry.encoder],
         decoder=study.sizes[entry.decoder],
         vqgan=vqgan if head == "proxy_codes" else None,
+    )
+
+
+def alit_model(study: Study, name: str) -> AlitModel:
+    """The model settings of a named tokenizer of recipe `alit`."""
+    entry = study.tokenizers[name]
+    if entry.alit is None:
+        raise KeyError(f"tokenizer {name!r} has recipe {entry.recipe!r} and no section `alit`")
+    vqgan = study.vqgan.model if study.vqgan else VQGANModel()
+    same = {"codebook_size", "code_dim", "use_l2_norm", "commitment_weight", "codebook_init"}
+    return AlitModel(
+        **entry.model_dump(include=same),
+        **entry.alit.model_dump(include={"iterations", "latents", "halting_threshold"}),
+        tokens_per_iteration=entry.num_latent_tokens // entry.alit.iterations,
+        image_size=study.dataset.image_size,
+        transformer=study.sizes[entry.encoder],
+        vqgan=vqgan,
     )
 
 

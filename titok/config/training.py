@@ -10,6 +10,7 @@ from titok.config.model import DiscriminatorModel
 from titok.config.section import (
     Fraction,
     Name,
+    Neutral,
     NonNegativeFloat,
     NonNegativeInt,
     Operational,
@@ -28,6 +29,9 @@ class Optimizer(Section):
     learning_rate: PositiveFloat = 1e-4
     betas: tuple[Fraction, Fraction] = (0.9, 0.99)
     weight_decay: NonNegativeFloat = 1e-4
+    decayed: Annotated[Literal["by_name", "matrices"], Neutral("by_name")] = "by_name"
+    """What weight decay pulls on. `by_name`: as released, which spares embeddings and tables of tokens. `matrices`:
+    everything of two or more dimensions, as ALIT's official code."""
     eps: PositiveFloat = 1e-8
 
 
@@ -69,6 +73,11 @@ class Training(Section):
     max_grad_norm: PositiveFloat = 1.0
     ema_decay: Fraction | None = 0.999
     """Averaged weights are what is exported; null exports the raw ones."""
+    ema_ramp: Annotated[bool, Neutral(True)] = True
+    """Begin with a low decay, which forgets the random start; false: a plain average from the first weights on."""
+    ema_restart_steps: Annotated[PositiveInt | None, Neutral(None)] = None
+    """Every so many steps the average begins again at the weights, as in ALIT's official code at every epoch; null:
+    never."""
     log_every: PositiveInt = 50
     """Steps between lines of the metrics log."""
     checkpoint_seconds: Annotated[NonNegativeFloat, Operational()] = 300

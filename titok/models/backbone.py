@@ -34,13 +34,19 @@ class Backbone(nn.Module):
         self.norm_post = nn.LayerNorm(size.width)
 
     def attend(self, image_tokens: Tensor, latent_tokens: Tensor | None = None) -> Tensor:
-        """Image tokens (B, P, D) and latent tokens (B, K, D) to the sequence (B, 1 + P + K, D) before ``norm_post``."""
+        """Image tokens (B, P, D) and latent tokens (B, K, D) to the sequence (B, 1 + P + K, D) before ``norm_post``.
+
+        Fewer latent tokens than there are positions take the first positions.
+        """
         class_position, image_positions = self.positional_embedding.split([1, image_tokens.shape[1]])
         class_token = (self.class_embedding + class_position).expand(image_tokens.shape[0], 1, -1)
         sequence = [class_token, image_tokens + image_positions]
         if latent_tokens is not None:
-            sequence.append(latent_tokens + self.latent_token_positional_embedding)
-        x = self.norm_pre(torch.cat(sequence, dim=1))
+            sequence.append(latent_tokens + self.latent_token_positional_embedding[: latent_tokens.shape[1]])
+        return self.through_blocks(self.norm_pre(torch.cat(sequence, dim=1)))
+
+    def through_blocks(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D)."""
         for block in self.blocks:
             x = block(x)
         return x

@@ -10,8 +10,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from titok.config.alit import AlitModel
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.generator import MaskGIT, build_generator
 from titok.models.image_tokenizer import ImageTokenizer
@@ -35,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "classifier": Kind(ClassifierModel, Classifier),
     "vqgan": Kind(VQGANModel, VQGAN),
     "tokenizer": Kind(TokenizerModel, TiTok),
+    "alit": Kind(AlitModel, Alit),
     "generator": Kind(GeneratorModel, build_generator),
 }
 """The one list of models that can be saved and opened; each has settings of a class of its own."""

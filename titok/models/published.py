@@ -96,6 +96,11 @@ def config_from_published(published: Mapping[str, Any]) -> TokenizerModel:
 def config_to_published(config: TokenizerModel) -> dict[str, Any]:
     """The released ``config.json`` of a TiTok, the inverse of `config_from_published`."""
     _check_layout(config)
+    if config.tail_drop != "off":
+        raise PublishedFormatError(
+            f"tail_drop is {config.tail_drop!r}, which the released settings cannot say; the released class decodes "
+            f"codes of all tokens alone"
+        )
     legacy = config.head == "proxy_codes"
     model = {theirs: getattr(config, ours) for theirs, ours in _SETTINGS.items()}
     model |= {

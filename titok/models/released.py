@@ -6,7 +6,7 @@ is therefore read from the names of its weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from titok.config.model import TokenizerModel, VQGANModel
-from titok.models import published, published_generators
+from titok.config.alit import AlitModel
+from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
+from titok.models import published, published_alit, published_generators
+from titok.models.alit import Alit
 from titok.models.generator import MaskGIT, build_generator
 from titok.models.published import PublishedFormatError
 from titok.models.published_generators import config_to_published, generator_model
@@ -24,10 +26,11 @@ from titok.models.vqgan import VQGAN
 from titok.runtime.weight_names import shared_beginning
 from titok.runtime.weights import WeightsError, check_fit, load_state
 
-Model = TiTok | MaskGIT | VQGAN
-Kind = Literal["tokenizer", "generator", "vqgan"]
+Model = TiTok | MaskGIT | VQGAN | Alit
+Kind = Literal["tokenizer", "generator", "vqgan", "alit"]
 
 _MARKS: tuple[tuple[str, Kind], ...] = (
+    (published_alit.MARK, "alit"),  # before the others: it has some of their names, too
     ("latent_tokens", "tokenizer"),
     ("encoder.transformer.", "tokenizer"),
     ("encoder.latent_token", "tokenizer"),
@@ -38,6 +41,23 @@ _MARKS: tuple[tuple[str, Kind], ...] = (
     ("decoder.up.", "vqgan"),
 )
 """Beginnings of names that only one kind of model has."""
+
+_READERS: dict[Kind, Callable[[Mapping[str, Any]], TokenizerModel | GeneratorModel | AlitModel]] = {
+    "tokenizer": published.config_from_published,
+    "generator": generator_model,
+    "alit": published_alit.config_from_official,
+}
+"""What reads the released config of a kind."""
+
+_SECTIONS = (
+    "a released config with the sections model.vq_model, model.generator (generators) and dataset.preprocessing "
+    "(tokenizers)"
+)
+_EXPECTED: dict[Kind, str] = {
+    "tokenizer": _SECTIONS,
+    "generator": _SECTIONS,
+    "alit": "the official arguments: model (alit_small, ...), quantize_latent, factorize_latent",
+}
 
 _PIXEL_PARTS = ("pixel_quantize.", "pixel_decoder.")
 _TRAINING_STATE = "quantize.embed_prob"
@@ -63,14 +83,19 @@ def build_released(
 ) -> Model:
     """The model that ``state`` holds the weights of, with these weights, in eval mode and frozen.
 
-    ``config`` is the released config; the MaskGIT-VQGAN has none. ``vqgan`` supplies the pixel decoder of a stage-1
-    checkpoint.
+    ``config`` is the released config; the MaskGIT-VQGAN has none, and ALIT's sizes are read from its weights where none
+    is given. ``vqgan`` supplies the pixel decoder of a stage-1 checkpoint.
 
     Raises:
         WeightsError: the weights do not fit the config; the message lists the (released) names.
         PublishedFormatError: the config is none, or contradicts itself.
     """
-    model = empty_model(kind_of(state, where), config, where)
+    kind = kind_of(state, where)
+    if kind == "alit" and config is None:
+        config = published_alit.config_to_official(published_alit.config_of_state(state))
+    model = empty_model(kind, config, where)
+    if isinstance(model, Alit):
+        state = published_alit.without_training_parts(state, model.config.latents)
     if isinstance(model, TiTok) and model.config.head == "proxy_codes" and model.config.pixel_lookup == "argmax":
         state = {**state, **_pixel_parts(vqgan, where)}
     return filled(model, state, where)
@@ -90,15 +115,19 @@ def empty_model(kind: Kind, config: Mapping[str, Any] | None, where: str | Path)
             f"the released YAML configs: titok.load(path, config=...)"
         )
     try:
-        settings = published.config_from_published(config) if kind == "tokenizer" else generator_model(config)
+        settings = _READERS[kind](config)
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         what = f"has no key {error}" if isinstance(error, KeyError) else f"does not describe one ({error})"
         raise PublishedFormatError(
-            f"{where} holds a {kind}, but its config {what}; expected a released config with the sections "
-            f"model.vq_model, model.generator (generators) and dataset.preprocessing (tokenizers)"
+            f"{where} holds a {kind}, but its config {what}; expected {_EXPECTED[kind]}"
         ) from error
     with torch.device("meta"):
-        return TiTok(settings) if isinstance(settings, TokenizerModel) else build_generator(settings)
+        match settings:
+            case TokenizerModel():
+                return TiTok(settings)
+            case AlitModel():
+                return Alit(settings)
+        return build_generator(settings)
 
 
 def released_form(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -116,6 +145,8 @@ def released_form(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
         vqgan = model.config.vqgan if model.config.head == "proxy_codes" else None
     elif isinstance(model, MaskGIT):
         config, vqgan = config_to_published(model.config), None
+    elif isinstance(model, Alit):
+        config, vqgan = published_alit.config_to_official(model.config), model.config.vqgan
     elif isinstance(model, VQGAN):
         config, vqgan = {"kind": "vqgan", "model": model.config.resolved()}, model.config
     else:
@@ -136,6 +167,8 @@ def to_released(model: Model) -> dict[str, Tensor]:
             return published.to_published(model.state_dict(), model.config)
         case MaskGIT():
             return published_generators.to_published(model.state_dict(), model.config)
+        case Alit():
+            return published_alit.to_official(model.state_dict())
     return dict(model.state_dict())
 
 
@@ -147,6 +180,8 @@ def filled(model: Model, state: Mapping[str, Tensor], where: str | Path) -> Mode
             state = published.from_published(state, model.config)
         case MaskGIT():
             state = published_generators.from_published(state, model.config)
+        case Alit():
+            state = published_alit.from_official(state)
     load_state(model, state, where)
     return model.eval().requires_grad_(False)
 

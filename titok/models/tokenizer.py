@@ -116,6 +116,7 @@ class TiTok(ImageTokenizer):
         """Latents (B, K, E) to logits (B, P, V_proxy) over the proxy VQGAN's codes, raster order."""
         if self.config.head != "proxy_codes":
             raise ModelError("proxy_logits needs head 'proxy_codes', this tokenizer has head 'pixels'; use decode")
+        self._check_length(z_quantized)
         return self.decoder(z_quantized)
 
     def logits_to_images(self, logits: Tensor) -> Tensor:
@@ -125,7 +126,11 @@ class TiTok(ImageTokenizer):
         return self.pixel_decoder(to_grid(codes))
 
     def decode(self, z_quantized: Tensor) -> Tensor:
-        """Latents (B, K, E) to images (B, 3, H, W), not clamped."""
+        """Latents (B, K, E) to images (B, 3, H, W), not clamped.
+
+        With ``tail_drop`` fewer than K will do: the first of them.
+        """
+        self._check_length(z_quantized)
         prediction = self.decoder(z_quantized)
         return self.logits_to_images(prediction) if self.config.head == "proxy_codes" else prediction
 
@@ -137,7 +142,10 @@ class TiTok(ImageTokenizer):
         return Ids(self.quantize(self.encode(images)).indices)
 
     def detokenize(self, ids: Ids) -> Tensor:
-        """Ids (B, K) to images (B, 3, H, W), not clamped; `ModelError` for a vae."""
+        """Ids (B, K) to images (B, 3, H, W), not clamped; `ModelError` for a vae.
+
+        With ``tail_drop`` fewer than K will do: the first of them.
+        """
         if self.config.kind == "vae":
             raise no_ids(self, "detokenize")
         return self.decode(self.quantize.lookup(ids.of_one_length()))
@@ -185,3 +193,14 @@ class TiTok(ImageTokenizer):
         if self.config.head == "proxy_codes":
             parts["pixel_decoder"] = [*self.pixel_quantize.parameters(), *self.pixel_decoder.parameters()]
         return parts
+
+    def _check_length(self, latents: Tensor) -> None:
+        """Raises `ModelError` for a number of tokens that this decoder was not trained for."""
+        count, most = latents.shape[1], self.config.num_latent_tokens
+        if count == most or (self.config.tail_drop != "off" and 1 <= count < most):
+            return
+        allowed = most if self.config.tail_drop == "off" else f"1 to {most}"
+        raise ModelError(
+            f"{count} tokens per image are to be decoded; this tokenizer has {allowed}. Only one trained with tail "
+            f"drop can decode fewer than it writes"
+        )

@@ -6,6 +6,7 @@ finite numbers are refused.
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
 import sys
@@ -28,6 +29,8 @@ INDEX_ENDING = ".index.json"
 """After either name: the list of the parts that large weights were saved in."""
 CONFIG_FILE = "config.json"
 _CONFIG_SUM = "config_sha256"
+_AVERAGED = "ema"
+"""Where official checkpoints of ALIT keep their weights, beside the state of the training."""
 _SHOWN_KEYS = 8
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 """How files of ``torch.save`` begin, today's and those of before 2020."""
@@ -100,7 +103,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], str | None]
     """``(state_dict on the CPU, SHA-256 of its config or None)`` of a ``.safetensors`` file or a pickle.
 
     The list of several parts (``model.safetensors.index.json``) stands for all of them. Names are those of the model
-    itself, without what wrappers put before them, which is told on standard error.
+    itself, without what wrappers put before them, which is told on standard error. Of the checkpoint of a training with
+    averaged weights under ``ema`` these are read, which is told, too.
 
     Raises ``FileError`` when the file is missing or damaged, ``WeightsError`` when a pickle holds anything but tensors.
     """
@@ -169,7 +173,9 @@ def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
             f"a model's folder"
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # The command line of a training, which checkpoints hold, is a bare record: making it runs nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         what = f"loading it would call {wanted[1]}" if wanted else "it holds more than tensors"
@@ -184,6 +190,9 @@ def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
         ) from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds {type(content).__name__}, expected tensors by name (a state_dict)")
+    if isinstance(averaged := content.get(_AVERAGED), dict):
+        print(f"{path} is a checkpoint; its averaged weights ({_AVERAGED}) are read, nothing else", file=sys.stderr)
+        content = averaged
     strange = [str(key) for key, value in content.items() if not isinstance(value, torch.Tensor)]
     if strange:
         raise WeightsError(

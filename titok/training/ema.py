@@ -23,10 +23,23 @@ def decay_of_update(number: int, decay: float) -> float:
 
 
 class Ema:
-    """Shadow copies of ``parameters``; a ``decay`` of None keeps none and leaves the raw weights in charge."""
+    """Shadow copies of ``parameters``; a ``decay`` of None keeps none and leaves the raw weights in charge.
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float | None) -> None:
+    Without ``ramp`` the decay is the same from the first update on. Before every ``restart_steps``-th update the
+    average begins again at the raw weights.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        decay: float | None,
+        *,
+        ramp: bool = True,
+        restart_steps: int | None = None,
+    ) -> None:
         self.decay = decay
+        self.ramp = ramp
+        self.restart_steps = restart_steps
         self.num_updates = 0
         self._parameters = dict(parameters) if decay is not None else {}
         self.shadow: dict[str, Tensor] = {name: value.detach().clone() for name, value in self._parameters.items()}
@@ -35,12 +48,19 @@ class Ema:
         self._shadows = list(self.shadow.values())
 
     @torch.no_grad()
+    def begin_step(self) -> None:
+        """Begins the average again at the present weights, where that is due; call before each step's updates."""
+        if self.decay is not None and self.restart_steps is not None and self.num_updates % self.restart_steps == 0:
+            torch._foreach_copy_(self._shadows, self._values)
+
+    @torch.no_grad()
     def update(self) -> None:
         """Moves every shadow towards its parameter; call once after each step's optimizer updates."""
         if self.decay is None:
             return
         self.num_updates += 1
-        torch._foreach_lerp_(self._shadows, self._values, 1.0 - decay_of_update(self.num_updates, self.decay))
+        decay = decay_of_update(self.num_updates, self.decay) if self.ramp else self.decay
+        torch._foreach_lerp_(self._shadows, self._values, 1.0 - decay)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from titok.config.alit import AlitModel, LengthProxyLosses
+from titok.config.alit_jobs import AlitStage1Job
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
 from titok.config.training import Adversarial, ReconstructionLosses
@@ -24,6 +26,7 @@ from titok.losses.perceptual import (
     PerceptualLoss,
     lpips_heads,
 )
+from titok.models.alit_flops import length_decoder_flops, length_quantizer_flops, recurrent_encoder_flops
 from titok.models.classifier import Classifier
 from titok.models.flops import (
     abstractly,
@@ -74,6 +77,8 @@ def step_of_job(job: Section, classifier: ClassifierModel | None = None) -> Step
             return stage1_step(job.model, job.model.vqgan, codes_stored=job.proxy_codes is not None)
         case Stage2Job():
             return stage2_step(job.model, job.losses, classifier)
+        case AlitStage1Job():
+            return alit_stage1_step(job.model, job.losses)
         case SingleStageJob():
             return single_stage_step(job.model, job.losses, classifier)
         case VQGANJob():
@@ -90,6 +95,20 @@ def stage1_step(model: TokenizerModel, vqgan: VQGANModel, *, codes_stored: bool 
     parts = vqgan_parts(vqgan, model.image_size)
     frozen = 0 if codes_stored else parts["encoder"].forward + parts["quantizer"].forward
     return StepFlops(frozen, encoder_flops(model).training + _bottleneck(model) + decoder_flops(model).training)
+
+
+def alit_stage1_step(model: AlitModel, losses: LengthProxyLosses) -> StepFlops:
+    """The base's features and codes, then all iterations; every one is decoded that counts or that halting looks at."""
+    parts = vqgan_parts(model.vqgan, model.image_size)
+    counted = min(losses.decoded_iterations or model.iterations, model.iterations)
+    share = counted / model.iterations
+    decoded, quantized = length_decoder_flops(model), length_quantizer_flops(model)
+    looked = 0
+    if losses.halting and share < 1:
+        looked = int((1 - share) * (decoded.forward + quantized.forward))
+    learning = int(share * (decoded.training + quantized.training))
+    frozen = parts["encoder"].forward + parts["quantizer"].forward + looked
+    return StepFlops(frozen, recurrent_encoder_flops(model).training + learning)
 
 
 def stage2_step(

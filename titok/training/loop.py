@@ -118,7 +118,12 @@ class Run:
                 player.gradients.join()
         self.config = dict(config)
         self.identity = {"seed": seed, "config": self.config}
-        self.ema = Ema(task.players[MODEL].parameters, training.ema_decay)
+        self.ema = Ema(
+            task.players[MODEL].parameters,
+            training.ema_decay,
+            ramp=training.ema_ramp,
+            restart_steps=training.ema_restart_steps,
+        )
         self.window = Window(task.codebook_size, task.device)
         self.watch = CollapseWatch(training.steps, training.schedule.warmup_steps)
         self.health = HealthCheck(
@@ -163,7 +168,8 @@ class Run:
                     self.window.collect()
                 if is_last or self.step % training.log_every == 0 or self.is_milestone():
                     self.write_line()
-                    bar.set_postfix({"loss": self.latest["loss"]})
+                    if "loss" in self.latest:  # an adversary may have had all steps to itself
+                        bar.set_postfix({"loss": self.latest["loss"]})
                     bar.update(self.step - shown)
                     shown = self.step
                 stop, save_now = agreement.settle(signals.received or 0, state.is_due())
@@ -185,6 +191,7 @@ class Run:
         apart = (self.place.rank,) if self.place.rank else ()
         seed_dropout(derive_seed(self.seed, "dropout", step, *apart), self.task.device)
         batch = batches.batch(step)
+        self.ema.begin_step()
         turns: dict[str, list[Turn]] = {}
         for turn in self._turns(self.task.updates(batch, step, generator(self.seed, "step", step))):
             player = self.task.players[turn.player]

@@ -7,7 +7,7 @@ gradient clipping (specification 8).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +30,16 @@ def is_decayed(name: str, parameter: Tensor) -> bool:
     return parameter.ndim >= 2 and not any(part in name for part in _SPARED)
 
 
-def parameter_groups(parameters: Mapping[str, nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """AdamW's groups: spared parameters first, decayed ones second; an empty group is left out."""
-    spared = [parameter for name, parameter in parameters.items() if not is_decayed(name, parameter)]
-    decayed = [parameter for name, parameter in parameters.items() if is_decayed(name, parameter)]
+def parameter_groups(
+    parameters: Mapping[str, nn.Parameter], weight_decay: float, rule: Literal["by_name", "matrices"] = "by_name"
+) -> list[dict[str, Any]]:
+    """AdamW's groups: spared parameters first, decayed ones second; an empty group is left out.
+
+    ``rule`` is the settings' `decayed`: the released rule, or whatever has two or more dimensions.
+    """
+    pulls = is_decayed if rule == "by_name" else lambda name, parameter: parameter.ndim >= 2
+    spared = [parameter for name, parameter in parameters.items() if not pulls(name, parameter)]
+    decayed = [parameter for name, parameter in parameters.items() if pulls(name, parameter)]
     groups = [{"params": spared, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay}]
     return [group for group in groups if group["params"]]
 
@@ -71,7 +77,7 @@ class Player:
         self._base = settings.learning_rate if learning_rate is None else learning_rate
         # One fused kernel: three times as fast as the default for a hundred small tensors, on CPUs too.
         self.optimizer = optimizer or torch.optim.AdamW(
-            parameter_groups(self.parameters, settings.weight_decay),
+            parameter_groups(self.parameters, settings.weight_decay, settings.decayed),
             lr=self._base,
             betas=settings.betas,
             eps=settings.eps,

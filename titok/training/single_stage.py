@@ -11,6 +11,7 @@ from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.tokenizer import TiTok
 from titok.training.codebook import place_codebook
 from titok.training.pixel_task import NoisyBatch, PixelTask, Reconstruction
+from titok.training.tail_drop import first_tokens, kept_tokens
 
 
 class SingleStageTask(PixelTask):
@@ -33,7 +34,8 @@ class SingleStageTask(PixelTask):
         return NoisyBatch(*batch, self.shares.mine(torch.randn(shape, generator=rng)))
 
     def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
-        """vq: places the codebook."""
+        """vq: places the codebook, and draws how many tokens are decoded."""
+        self.kept = kept_tokens(self.model.config, rng)
         if self.model.config.draws_codebook:
             place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
         if self.model.config.kind == "vq":
@@ -43,8 +45,7 @@ class SingleStageTask(PixelTask):
         """vq: through the codebook, which learns. vae: through a sample of the posterior."""
         if noise is None:
             quantized = self.model.quantize(self.model.encode(images))
-            return Reconstruction(
-                self.model.decode(quantized.z_quantized), quantized=quantized, indices=quantized.indices
-            )
+            restored = self.model.decode(first_tokens(quantized.z_quantized, self.kept))
+            return Reconstruction(restored, quantized=quantized, indices=quantized.indices)
         posterior = self.model.posterior(images)
         return Reconstruction(self.model.decode(posterior.sample(noise)), kl=posterior.kl())

@@ -17,6 +17,7 @@ from titok.models.vqgan import VQGAN
 from titok.runtime.transfers import sent
 from titok.training.codebook import place_codebook
 from titok.training.optimizer import Player
+from titok.training.tail_drop import first_tokens, kept_tokens
 from titok.training.task import MODEL, Task, Turn
 
 
@@ -47,10 +48,11 @@ class Stage1Task(Task):
         codes = sent(batch.codes, self.device) if isinstance(batch, CodedBatch) else None
         if self.model.config.draws_codebook:
             place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
+        kept = kept_tokens(self.model.config, rng)
         for rows, share in self.shares.passes(len(images)):
             seen = images[rows]
             proxy_codes = self.vqgan.network.tokenize(seen).values if codes is None else codes[rows]
             quantized = self.model.quantize(self.model.encode(seen))
-            logits = self.model.proxy_logits(quantized.z_quantized)
+            logits = self.model.proxy_logits(first_tokens(quantized.z_quantized, kept))
             terms = proxy_code_losses(logits, proxy_codes, quantized, self.losses)
             yield Turn(MODEL, {**terms, "indices": quantized.indices}, share)

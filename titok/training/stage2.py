@@ -11,6 +11,7 @@ from titok.config.training import Training
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.tokenizer import TiTok
 from titok.training.pixel_task import PixelTask, Reconstruction
+from titok.training.tail_drop import first_tokens, kept_tokens
 
 
 class Stage2Task(PixelTask):
@@ -40,8 +41,14 @@ class Stage2Task(PixelTask):
         self.model.quantize.eval()
         return self
 
+    def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
+        """Draws how many tokens are decoded."""
+        self.kept = kept_tokens(self.model.config, rng)
+
     def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """Frozen tokens, trained decoder."""
         with torch.no_grad():
             quantized = self.model.quantize(self.model.encode(images))
-        return Reconstruction(self.model.decode(quantized.z_quantized), indices=quantized.indices)
+        return Reconstruction(
+            self.model.decode(first_tokens(quantized.z_quantized, self.kept)), indices=quantized.indices
+        )

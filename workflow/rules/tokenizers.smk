@@ -184,6 +184,38 @@ rule train_stage2:
         " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
 
 
+rule train_alit_stage1:
+    """Codes of every length learn to predict the base's codes (docs/adaptive_length.md)."""
+    input:
+        config="results/{study}/configs/alit_stage1/{tokenizer}.yaml",
+        data="results/{study}/data/train.index.npz",
+        vqgan="results/{study}/vqgan/model.safetensors",
+        milestones=milestone_files("alit_stage1"),
+    output:
+        model="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage1/model.safetensors",
+        config="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage1/config.json",
+        metrics="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage1/metrics.jsonl",
+        manifest="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage1/manifest.json",
+    log:
+        "logs/{study}/train_alit_stage1/{tokenizer}-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/train_alit_stage1/{tokenizer}-seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: takes("alit_stage1")["cpus_per_task"]
+    resources:
+        **takes("alit_stage1"),
+    params:
+        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/alit_stage1",
+        milestones=milestone_options,
+    shell:
+        "python -m titok launch {resources.launch}"
+        " train alit_stage1 --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --vqgan {input.vqgan:q}"
+        " --seed {wildcards.seed:q} {params.milestones}"
+        " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
+
+
 rule train_single_stage:
     """The ablation: everything at once, from pixels, without proxy codes (paper Table 3c)."""
     input:

@@ -1,0 +1,107 @@
+"""Tokenizers of adaptive length in a study: trained, scored, and in a table, like any other.
+
+Run: pytest tests/workflow/test_adaptive_length.py (a minute on two cores)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from config.studies import changed, study_of, tiny_document, without
+from workflow.sandbox import Sandbox
+
+import titok
+from titok.config.alit_jobs import AlitStage1Job
+from titok.config.jobs import job
+from titok.config.study import Study
+from titok.models.alit import Alit
+from titok.models.length_choice import choose_lengths, mean_absolute_error
+from titok.training.flops import step_of_job
+
+
+def adaptive_document() -> dict[str, Any]:
+    """The small study with nothing but an ALIT of 2 and 4 tokens and a TiTok of 1 and 2."""
+    document = without(without(tiny_document(), "generators"), "baselines")
+    training = document["defaults"]["tokenizer"].pop("stage1")
+    sizes = {"encoder": "s", "decoder": "s"}
+    document["tokenizers"] = {
+        "alit": {**sizes, "recipe": "alit", "num_latent_tokens": 4, "alit": {"iterations": 2, "stage1": training}},
+        "tail": {**sizes, "num_latent_tokens": 2, "tail_drop": "uniform", "stage1": training},
+    }
+    rows = [
+        {"label": "ALIT", "tokenizer": "alit", "stage": "alit_stage1"},
+        {"label": "Tail drop", "tokenizer": "tail", "stage": "stage1"},
+    ]
+    document["reporting"] = {"tables": {"table1": {"rows": rows}}, "checks": {"enabled": False}}
+    return without(without(document, "samplers"), "defaults.generator")
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return study_of(adaptive_document())
+
+
+def test_a_job_is_told_what_the_study_says(study: Study) -> None:
+    settings = job(study, "alit_stage1", "alit")
+    assert isinstance(settings, AlitStage1Job)
+    model = settings.model
+    assert (model.lengths, model.image_size, model.codebook_size) == ((2, 4), 16, 16)
+    assert model.transformer == study.sizes["s"]
+    assert study.vqgan is not None
+    assert model.vqgan == study.vqgan.model
+    assert list(AlitStage1Job.names(study)) == ["alit"]
+    assert "stage1" in job(study, "stage1", "tail").kind
+    assert job(study, "stage1", "tail").model.tail_drop == "uniform"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("tokenizers.alit.decoder", "b", "recipe 'alit' has one size for both"),
+        ("tokenizers.alit.num_latent_tokens", 3, "no multiple of the 2 iterations"),
+        ("tokenizers.alit.alit", None, "recipe is 'alit' but alit is missing"),
+        ("tokenizers.tail.alit", {"stage1": {"training": {"steps": 9}}}, "recipe is 'two_stage' and alit given"),
+        ("tokenizers.alit.kind", "vae", "alit.latents: continuous"),
+        ("vqgan", None, "recipe 'alit' but the study has no vqgan section"),
+    ],
+)
+def test_mistakes_are_told(key: str, value: Any, said: str) -> None:
+    document = adaptive_document()
+    if key == "tokenizers.tail.alit":
+        value = document["tokenizers"]["alit"]["alit"]
+    with pytest.raises(ValueError, match=said):
+        study_of(changed(document, key, value))
+
+
+def test_a_step_s_operations_grow_with_the_lengths_that_count(study: Study) -> None:
+    whole = job(study, "alit_stage1", "alit")
+    assert isinstance(whole, AlitStage1Job)
+
+    def step(**changes: Any) -> int:
+        losses = whole.losses.model_copy(update=changes)
+        return step_of_job(whole.model_copy(update={"losses": losses})).late
+
+    assert step(decoded_iterations=1, halting=False) < step(decoded_iterations=1) < step()
+
+
+@pytest.mark.workflow
+def test_both_are_trained_scored_and_shown(empty: Sandbox) -> None:
+    empty.write_study(adaptive_document())
+    done = empty.snakemake("--cores", 2, "table1", torch=True)
+    assert done.status == 0, done.said[-5000:]
+    lines = (empty.results / "tables" / "table1.csv").read_text().splitlines()
+    assert any(line.startswith("ALIT,alit,") for line in lines), lines
+    assert any(line.startswith("Tail drop,tail,") for line in lines), lines
+    trained = empty.results / "tokenizers" / "alit" / "seed0" / "alit_stage1"
+    manifest = json.loads((trained / "manifest.json").read_text())
+    assert (manifest["task"], manifest["steps"]) == ("alit_stage1", 30)
+    score = json.loads((empty.results / "scores/reconstruction/alit/alit_stage1/seed0.json").read_text())
+    assert score["metrics"]["psnr"]["value"] > 0
+    model = titok.load(trained)
+    assert isinstance(model, Alit)
+    images = torch.rand(3, 3, 16, 16)
+    assert model.tokenize(images).values.shape == (3, 4)
+    assert set(choose_lengths(model, images, mean_absolute_error(0.0)).lengths.tolist()) <= {2, 4}

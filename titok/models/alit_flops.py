@@ -1,0 +1,66 @@
+"""Operations of ALIT at any size, counted as in `titok.models.flops`: per image, and of all lengths together."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from titok.config.alit import AlitModel
+from titok.models.flops import Flops, abstractly, block_flops, of_part, quantizer_flops
+from titok.models.recurrent import LengthDecoder, RecurrentEncoder
+
+
+def _without_blocks(config: AlitModel) -> AlitModel:
+    return config.model_copy(update={"transformer": config.transformer.model_copy(update={"depth": 0})})
+
+
+def _stack_flops(config: AlitModel, length: int) -> Flops:
+    """All blocks of the encoder or the decoder once, over [class, grid, latents]."""
+    size = config.transformer
+    return block_flops(size.width, size.num_heads, size.mlp_ratio, 1 + config.grid_size**2 + length).times(size.depth)
+
+
+def _sum(parts: list[Flops]) -> Flops:
+    return sum(parts, Flops(0, 0))
+
+
+@cache
+def recurrent_encoder_flops(config: AlitModel) -> Flops:
+    """The base's features and the image to latents of every length, before quantisation."""
+    with abstractly():
+        module = RecurrentEncoder(_without_blocks(config))
+        images = torch.empty(1, 3, config.image_size, config.image_size)
+        features = torch.empty(1, config.grid_size**2, config.vqgan.code_dim)
+
+        def all_lengths() -> Tensor:
+            state = module.first(features, images)
+            found = [module(state).sum()]
+            for _ in range(config.iterations - 1):
+                state = module.next(state)
+                found.append(module(state).sum())
+            return torch.stack(found)
+
+        return of_part(module, all_lengths) + _sum([_stack_flops(config, length) for length in config.lengths])
+
+
+@cache
+def length_decoder_flops(config: AlitModel) -> Flops:
+    """Latents of every length to logits over the base's codes."""
+    with abstractly():
+        module = LengthDecoder(_without_blocks(config))
+
+        def decoded(length: int) -> Flops:
+            latents = torch.empty(1, length, config.latent_dim, requires_grad=True)
+            return of_part(module, lambda: module(latents)) + _stack_flops(config, length)
+
+        return _sum([decoded(length) for length in config.lengths])
+
+
+@cache
+def length_quantizer_flops(config: AlitModel) -> Flops:
+    """Latents of every length to codes; nothing without a codebook."""
+    if config.latents != "quantized":
+        return Flops(0, 0)
+    return _sum([quantizer_flops(config.codebook_size, config.code_dim, length) for length in config.lengths])
