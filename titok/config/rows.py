@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from titok.config.section import Name, PositiveInt, Section
 
-Stage = Literal["stage1", "stage2", "alit_stage1", "single_stage", "released", "vqgan_2d"]
+Stage = Literal["stage1", "stage2", "alit_stage1", "alit_stage2", "single_stage", "released", "vqgan_2d"]
 STAGES: tuple[str, ...] = get_args(Stage)
 PaperRow = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9+_-]+$")]
 """`table/row` of the paper's numbers."""
