@@ -16,7 +16,7 @@ from training.several import in_processes
 from training.tiny import alit, alit_stage2_task, images, training
 
 from titok.config.alit import BatchNormDiscriminator, GanPhase, LengthPixelLosses
-from titok.config.training import Compute
+from titok.config.training import Compute, Perceptual
 from titok.losses.length_pixels import LengthPixelLoss
 from titok.models.shared_norm import SharedBatchNorm
 from titok.runtime.processes import place
@@ -38,7 +38,7 @@ def test_lengths_take_turns_and_then_so_do_players() -> None:
 
 
 def test_without_an_adversary_lengths_take_turns_for_ever() -> None:
-    config = LengthPixelLosses(perceptual_weight=0.0, phases=())
+    config = LengthPixelLosses(perceptual=Perceptual(kind="none"), phases=())
     alone = AlitStage2Task(alit(), LengthPixelLoss(config, None, 4), training())
     assert [alone.turn(step) for step in (0, 5, 1_000_003)] == [(0, True), (1, True), (3, True)]
 
@@ -86,12 +86,14 @@ def test_phases_say_how_much_the_adversary_counts() -> None:
 
 
 def test_what_it_cannot_do_is_refused() -> None:
-    losses = LengthPixelLoss(LengthPixelLosses(perceptual_weight=0.0, adversary_in_model_step=True), None, 4)
+    losses = LengthPixelLoss(
+        LengthPixelLosses(perceptual=Perceptual(kind="none"), adversary_in_model_step=True), None, 4
+    )
     with pytest.raises(ValueError, match="adversary_in_model_step is true"):
         AlitStage2Task(alit(), losses, training())
     with pytest.raises(ValueError, match="micro_batch_size is 4, but the norms of ALIT's adversaries"):
         alit_stage2_task(training(compute=Compute(micro_batch_size=4)))
-    with pytest.raises(ValueError, match=r"perceptual_weight is 1\.0, but there is no perceptual loss"):
+    with pytest.raises(ValueError, match=r"perceptual\.kind is 'lpips' but the perceptual loss given is NoneType"):
         LengthPixelLoss(LengthPixelLosses(discriminator=BatchNormDiscriminator(channels=4)), None, 4)
 
 

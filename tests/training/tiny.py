@@ -155,7 +155,10 @@ def alit_stage2_task(settings: Training) -> AlitStage2Task:
     """Three steps of the model alone, then turns of the adversary's two and the model's one."""
     phases = (GanPhase(start_step=3, weight=0.2),)
     config = LengthPixelLosses(
-        phases=phases, discriminator_steps=2, discriminator=BatchNormDiscriminator(channels=4, num_stages=1)
+        perceptual=Perceptual(kind="classifier", classifier="critic", weight=1.0),
+        phases=phases,
+        discriminator_steps=2,
+        discriminator=BatchNormDiscriminator(channels=4, num_stages=1),
     )
     model = alit(codebook_init="published")
     with torch.no_grad():

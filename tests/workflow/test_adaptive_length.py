@@ -14,12 +14,24 @@ from config.studies import changed, study_of, tiny_document, without
 from workflow.sandbox import Sandbox
 
 import titok
-from titok.config.alit_jobs import AlitStage1Job
+from titok.config.alit import GanPhase
+from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.jobs import job
 from titok.config.study import Study
 from titok.models.alit import Alit
 from titok.models.length_choice import choose_lengths, mean_absolute_error
-from titok.training.flops import step_of_job
+from titok.training.flops import StepFlops, step_of_job
+
+
+def stage2(stage1: dict[str, Any]) -> dict[str, Any]:
+    """Twelve steps; from the sixth on the adversary plays, two steps for each of the model."""
+    losses = {
+        "perceptual": {"kind": "classifier", "classifier": "critic", "weight": 0.1},
+        "phases": [{"start_step": 6, "weight": 0.2}],
+        "discriminator_steps": 2,
+        "discriminator": {"channels": 4, "num_stages": 1},
+    }
+    return {"training": {**stage1["training"], "steps": 12}, "losses": losses}
 
 
 def adaptive_document() -> dict[str, Any]:
@@ -28,11 +40,17 @@ def adaptive_document() -> dict[str, Any]:
     training = document["defaults"]["tokenizer"].pop("stage1")
     sizes = {"encoder": "s", "decoder": "s"}
     document["tokenizers"] = {
-        "alit": {**sizes, "recipe": "alit", "num_latent_tokens": 4, "alit": {"iterations": 2, "stage1": training}},
+        "alit": {
+            **sizes,
+            "recipe": "alit",
+            "num_latent_tokens": 4,
+            "alit": {"iterations": 2, "stage1": training, "stage2": stage2(training)},
+        },
         "tail": {**sizes, "num_latent_tokens": 2, "tail_drop": "uniform", "stage1": training},
     }
     rows = [
         {"label": "ALIT", "tokenizer": "alit", "stage": "alit_stage1"},
+        {"label": "ALIT, pixels", "tokenizer": "alit", "stage": "alit_stage2"},
         {"label": "Tail drop", "tokenizer": "tail", "stage": "stage1"},
     ]
     document["reporting"] = {"tables": {"table1": {"rows": rows}}, "checks": {"enabled": False}}
@@ -87,6 +105,22 @@ def test_a_step_s_operations_grow_with_the_lengths_that_count(study: Study) -> N
     assert step(decoded_iterations=1, halting=False) < step(decoded_iterations=1) < step()
 
 
+def test_a_step_of_the_second_stage_counts_whose_turn_it_is(study: Study) -> None:
+    whole = job(study, "alit_stage2", "alit")
+    assert isinstance(whole, AlitStage2Job)
+
+    def step(*phases: GanPhase) -> StepFlops:
+        losses = whole.losses.model_copy(update={"phases": phases})
+        return step_of_job(whole.model_copy(update={"losses": losses}))
+
+    alone, half, soon = step(), step(GanPhase(start_step=6, weight=0.2)), step(GanPhase(start_step=0, weight=0.2))
+    assert (alone.frozen, alone.adversary) == (0, 0)
+    assert soon.model == pytest.approx(alone.model / 3, abs=1), "one step in three is the model's"
+    assert half.model == pytest.approx((alone.model + soon.model) / 2, abs=1)
+    assert 0 < half.adversary < soon.adversary
+    assert 0 < half.frozen < soon.frozen
+
+
 @pytest.mark.workflow
 def test_both_are_trained_scored_and_shown(empty: Sandbox) -> None:
     empty.write_study(adaptive_document())
@@ -95,6 +129,9 @@ def test_both_are_trained_scored_and_shown(empty: Sandbox) -> None:
     lines = (empty.results / "tables" / "table1.csv").read_text().splitlines()
     assert any(line.startswith("ALIT,alit,") for line in lines), lines
     assert any(line.startswith("Tail drop,tail,") for line in lines), lines
+    pixels = json.loads((empty.results / "tokenizers/alit/seed0/alit_stage2/manifest.json").read_text())
+    assert (pixels["task"], pixels["steps"]) == ("alit_stage2", 12)
+    assert any(line.startswith('"ALIT, pixels",alit,') for line in lines), lines
     trained = empty.results / "tokenizers" / "alit" / "seed0" / "alit_stage1"
     manifest = json.loads((trained / "manifest.json").read_text())
     assert (manifest["task"], manifest["steps"]) == ("alit_stage1", 30)

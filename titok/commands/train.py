@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from titok.config.alit_jobs import AlitStage1Job
+from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.file_sums import FileSums
 from titok.config.job import Job
 from titok.config.jobs import JOBS
 from titok.config.load import load_job
 from titok.config.section import Section, fingerprint
-from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Training
+from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Perceptual, Training
 from titok.config.training_jobs import (
     ClassifierJob,
     GeneratorJob,
@@ -36,10 +36,11 @@ from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.tokens import TrainingTokens, load_tokens
 from titok.data.views import views_of
 from titok.errors import OptionError
+from titok.losses.length_pixels import build_length_pixel_loss
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier
-from titok.models.folder import load_classifier, load_tokenizer, load_vqgan
+from titok.models.folder import load_classifier, load_folder, load_tokenizer, load_vqgan
 from titok.models.generator import build_generator
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
@@ -48,6 +49,7 @@ from titok.runtime.files import sha256_file
 from titok.runtime.processes import MILESTONE_SECONDS, TIMEOUT_SECONDS, joined, place
 from titok.runtime.seed import seed_everything
 from titok.training.alit_stage1 import AlitStage1Task
+from titok.training.alit_stage2 import AlitStage2Task
 from titok.training.classifier import ClassifierTask
 from titok.training.generator import GeneratorTask
 from titok.training.loop import Evaluate, train
@@ -187,6 +189,16 @@ def _alit_stage1(job: AlitStage1Job, options: argparse.Namespace) -> Run:
 
 
 @_run_of.register
+def _alit_stage2(job: AlitStage2Job, options: argparse.Namespace) -> Run:
+    model = load_folder(_needed(options, "init"), Alit)
+    critic, inputs = _perceptual(options, job.losses.perceptual)
+    with torch.random.fork_rng(devices=[]):  # the adversaries' init must not move the model's
+        losses = build_length_pixel_loss(job.losses, job.model.iterations, critic)
+    task = AlitStage2Task(model, losses, job.training)
+    return Run(job, job.training, task, _images(options, job, job.training), {**inputs, "init": options.init})
+
+
+@_run_of.register
 def _single_stage(job: SingleStageJob, options: argparse.Namespace) -> Run:
     losses, inputs = _pixel_losses(options, job)
     task = SingleStageTask(TiTok(job.model), losses, job.training)
@@ -251,14 +263,19 @@ def _pixel_losses(
     options: argparse.Namespace, job: VQGANJob | PixelStageJob
 ) -> tuple[ReconstructionLoss, dict[str, Path]]:
     """The reconstruction losses and the files behind them."""
-    inputs = {"data": _needed(options, "data")}
-    for name in PERCEPTUAL_NETWORKS[job.losses.perceptual.kind]:
-        file = getattr(job.losses.perceptual.weights, name)
-        if file is not None:  # else building the loss says what is missing
-            inputs[name] = Path(file.path)
-    critic = None
-    if job.losses.perceptual.kind == "classifier":
-        inputs["critic"] = _needed(options, "critic")
-        critic = load_classifier(inputs["critic"])
+    critic, inputs = _perceptual(options, job.losses.perceptual)
     with torch.random.fork_rng(devices=[]):  # the discriminator's init must not move the model's
         return build_reconstruction_loss(job.losses, classifier=critic), inputs
+
+
+def _perceptual(options: argparse.Namespace, settings: Perceptual) -> tuple[Classifier | None, dict[str, Path]]:
+    """The critic of losses that have one, and the files behind them, the images among them."""
+    inputs = {"data": _needed(options, "data")}
+    for name in PERCEPTUAL_NETWORKS[settings.kind]:
+        file = getattr(settings.weights, name)
+        if file is not None:  # else building the loss says what is missing
+            inputs[name] = Path(file.path)
+    if settings.kind != "classifier":
+        return None, inputs
+    inputs["critic"] = _needed(options, "critic")
+    return load_classifier(inputs["critic"]), inputs

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from titok.config.model import TransformerSize, VQGANModel
 from titok.config.section import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from titok.config.training import Perceptual
 
 ALIT_SIZES: dict[str, TransformerSize] = {
     "tiny": TransformerSize(width=512, depth=8, num_heads=8),
@@ -129,7 +130,8 @@ class LengthPixelLosses(Section):
 
     reconstruction_weight: NonNegativeFloat = 1.0
     """Mean absolute error."""
-    perceptual_weight: NonNegativeFloat = 1.0
+    perceptual: Perceptual = Perceptual(kind="lpips", weight=1.0)
+    """Officially LPIPS with VGG16."""
     quantizer_weight: NonNegativeFloat = 1.0
     lpips_range: Literal["unit", "signed"] = "unit"
     """`unit`: LPIPS sees images in [0, 1], as officially; `signed`: in [-1, 1], as its weights expect."""

@@ -5,30 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Self
 
-from titok.config.alit import AlitModel, LengthProxyLosses
+from titok.config.alit import AlitModel, LengthPixelLosses, LengthProxyLosses
 from titok.config.study import Study
 from titok.config.study_models import alit_model
 from titok.config.training_jobs import ReconstructingJob
 
 
-class AlitStage1Job(ReconstructingJob):
-    """Codes of every length learn to predict the codes of the study's VQGAN."""
+class AlitJob(ReconstructingJob):
+    """A stage of an ALIT."""
 
-    kind: ClassVar[str] = "alit_stage1"
     section: ClassVar[str] = "tokenizers"
 
     model: AlitModel
-    losses: LengthProxyLosses
 
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
-        """Every tokenizer of recipe `alit`."""
+        """Every tokenizer of recipe `alit` that has the stage."""
         return [name for name, tokenizer in study.tokenizers.items() if cls.kind in tokenizer.stages]
 
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """One of them."""
-        model, entry = alit_model(study, name), study.tokenizers[name].alit
+        model, recipe = alit_model(study, name), study.tokenizers[name].alit
+        entry = getattr(recipe, cls.kind.removeprefix("alit_"))
         if entry is None:
-            raise KeyError(f"tokenizer {name!r} has no section `alit`")
-        return cls(model=model, losses=entry.stage1.losses, **cls.shared(study, entry.stage1.training))
+            raise KeyError(f"tokenizer {name!r} has no {cls.kind}")
+        return cls(**{"model": model, "losses": entry.losses, **cls.shared(study, entry.training)})
+
+
+class AlitStage1Job(AlitJob):
+    """Codes of every length learn to predict the codes of the study's VQGAN."""
+
+    kind: ClassVar[str] = "alit_stage1"
+
+    losses: LengthProxyLosses
+
+
+class AlitStage2Job(AlitJob):
+    """Everything learns pixels, one length at a time."""
+
+    kind: ClassVar[str] = "alit_stage2"
+
+    losses: LengthPixelLosses

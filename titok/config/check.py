@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
+from titok.config.alit import LengthPixelLosses
 from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
 from titok.config.jobs import JOBS, job, job_names
@@ -204,7 +205,7 @@ def _references(study: Study) -> Iterator[tuple[str, str, str]]:
     yield from study.reporting.references()
 
 
-def _reconstruction_losses(study: Study) -> Iterator[tuple[str, ReconstructionLosses]]:
+def _reconstruction_losses(study: Study) -> Iterator[tuple[str, ReconstructionLosses | LengthPixelLosses]]:
     if study.vqgan and study.vqgan.training:
         yield "vqgan", study.vqgan.losses
     yield from ((f"baselines.{name}", baseline.losses) for name, baseline in study.baselines.items())
@@ -213,6 +214,8 @@ def _reconstruction_losses(study: Study) -> Iterator[tuple[str, ReconstructionLo
             yield f"tokenizers.{name}.stage2", tokenizer.stage2.losses
         if tokenizer.single_stage:
             yield f"tokenizers.{name}.single_stage", tokenizer.single_stage.losses
+        if tokenizer.alit and tokenizer.alit.stage2:
+            yield f"tokenizers.{name}.alit.stage2", tokenizer.alit.stage2.losses
 
 
 def _require(kind: str, name: str, known: Iterable[str], where: str) -> None:

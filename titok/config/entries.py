@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from titok.config.alit import LengthProxyLosses
+from titok.config.alit import LengthPixelLosses, LengthProxyLosses
 from titok.config.model import ClassifierModel, GeneratorShape, TokenizerSettings, VQGANModel
 from titok.config.sampling import MaskSchedule
 from titok.config.section import Fraction, Name, Neutral, NonNegativeInt, PositiveInt, Section
@@ -28,7 +28,7 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-StageName = Literal["stage1", "stage2", "alit_stage1", "single_stage", "released"]
+StageName = Literal["stage1", "stage2", "alit_stage1", "alit_stage2", "single_stage", "released"]
 Source = Annotated[str, Field(min_length=1)]
 """Where released weights are: a name in `config/sources.yaml`, a folder, or a repository of the Hugging Face Hub."""
 Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_each_once)]
@@ -115,6 +115,13 @@ class AlitStage1(Section):
     losses: LengthProxyLosses = LengthProxyLosses()
 
 
+class AlitStage2(Section):
+    """Everything learns pixels, one length at a time, each with an adversary of its own."""
+
+    training: ImageTraining
+    losses: LengthPixelLosses = LengthPixelLosses()
+
+
 class AlitRecipe(Section):
     """What a tokenizer of recipe `alit` has beside the sizes that all have (docs/adaptive_length.md)."""
 
@@ -123,6 +130,8 @@ class AlitRecipe(Section):
     latents: Literal["quantized", "continuous", "unprojected"] = "quantized"
     halting_threshold: Fraction = 0.55
     stage1: AlitStage1
+    stage2: AlitStage2 | None = None
+    """Null stops after stage 1."""
 
 
 class Tokenizer(TokenizerSettings):
@@ -153,7 +162,7 @@ class Tokenizer(TokenizerSettings):
     def stages(self) -> tuple[StageName, ...]:
         """The stages this tokenizer is trained in, in order."""
         if self.recipe == "alit":
-            return ("alit_stage1",)
+            return ("alit_stage1", "alit_stage2") if self.alit and self.alit.stage2 else ("alit_stage1",)
         if self.recipe != "two_stage":
             return (self.recipe,)
         return ("stage1", "stage2") if self.stage2 else ("stage1",)

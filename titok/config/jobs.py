@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from titok.config.alit_jobs import AlitStage1Job
+from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.data_jobs import CodesJob, DataJob, TokensJob
 from titok.config.job import Job
 from titok.config.measuring_jobs import ProbeJob, SampleJob, ScoreJob, ThroughputJob
@@ -31,6 +31,7 @@ KINDS: tuple[type[Job], ...] = (
     Stage1Job,
     Stage2Job,
     AlitStage1Job,
+    AlitStage2Job,
     SingleStageJob,
     GeneratorJob,
     CodesJob,

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from titok.config.alit import LengthPixelLosses
 from titok.losses.adversarial import hinge_discriminator_loss
-from titok.losses.perceptual import LPIPS, PerceptualLoss
+from titok.losses.perceptual import LPIPS, PerceptualLoss, build_perceptual_loss
+from titok.models.classifier import Classifier
 from titok.models.patchgan import PatchGAN
 from titok.models.quantizer import Quantized
 from titok.runtime.processes import mean
@@ -28,11 +29,12 @@ class LengthPixelLoss(nn.Module):
     """The losses of a model that decodes one of T lengths at a time; its parameters are the T adversaries'."""
 
     def __init__(self, config: LengthPixelLosses, perceptual: PerceptualLoss | None, iterations: int) -> None:
-        """``perceptual``: None does without, and then its weight in the settings must be 0."""
+        """``perceptual``: None does without, and then the settings must say so too."""
         super().__init__()
-        if perceptual is None and config.perceptual_weight > 0:
+        if (perceptual is None) != (config.perceptual.kind == "none"):
             raise ValueError(
-                f"perceptual_weight is {config.perceptual_weight}, but there is no perceptual loss; set it to 0"
+                f"perceptual.kind is {config.perceptual.kind!r} but the perceptual loss given is "
+                f"{type(perceptual).__name__}; give None exactly when kind is 'none'"
             )
         self.config = config
         self.perceptual = perceptual
@@ -52,7 +54,7 @@ class LengthPixelLoss(nn.Module):
         images: Tensor,
         reconstructions: Tensor,
         quantized: Quantized | None,
-        last_layer: nn.Parameter,
+        last_layer: Tensor,
         gan_weight: float,
     ) -> dict[str, Tensor]:
         """What the model minimises: images and reconstructions (B, 3, H, W), these not clamped, in float32.
@@ -68,7 +70,7 @@ class LengthPixelLoss(nn.Module):
             terms = {"reconstruction_loss": self.config.reconstruction_weight * F.l1_loss(reconstructions, images)}
             if self.perceptual is not None:
                 distance = self.perceptual(self._seen(reconstructions), self._seen(images))
-                terms["perceptual_loss"] = self.config.perceptual_weight * distance
+                terms["perceptual_loss"] = self.config.perceptual.weight * distance
             logged: dict[str, Tensor] = {}
             if gan_weight > 0:
                 gan_loss = -self._judged(iteration, reconstructions).mean()
@@ -110,7 +112,7 @@ class LengthPixelLoss(nn.Module):
         return (images + 1) / 2 if is_official else images
 
 
-def _gradient_ratio(loss: Tensor, gan_loss: Tensor, last_layer: nn.Parameter) -> Tensor:
+def _gradient_ratio(loss: Tensor, gan_loss: Tensor, last_layer: Tensor) -> Tensor:
     """How much longer the gradient of ``loss`` at ``last_layer`` is than that of ``gan_loss``; at most 10,000.
 
     Gradients are those of the images of all processes.
@@ -119,3 +121,10 @@ def _gradient_ratio(loss: Tensor, gan_loss: Tensor, last_layer: nn.Parameter) ->
         mean(torch.autograd.grad(each, last_layer, retain_graph=True)[0].clone()).norm() for each in (loss, gan_loss)
     )
     return (longer / (shorter + _EPSILON)).clamp(0.0, _LARGEST_WEIGHT).detach()
+
+
+def build_length_pixel_loss(
+    config: LengthPixelLosses, iterations: int, classifier: Classifier | None = None
+) -> LengthPixelLoss:
+    """With what the settings ask for; ``classifier`` is the perceptual network of kind `classifier`."""
+    return LengthPixelLoss(config, build_perceptual_loss(config.perceptual, classifier), iterations)

@@ -46,6 +46,25 @@ def recurrent_encoder_flops(config: AlitModel) -> Flops:
 
 
 @cache
+def length_encoder_flops(config: AlitModel, length: int) -> Flops:
+    """The base's features and the image to the latents of one length, through the iterations before it."""
+    with abstractly():
+        module = RecurrentEncoder(_without_blocks(config))
+        images = torch.empty(1, 3, config.image_size, config.image_size)
+        features = torch.empty(1, config.grid_size**2, config.vqgan.code_dim, requires_grad=True)
+
+        def one_length() -> Tensor:
+            state = module.first(features, images)
+            while module.latents(state).shape[1] < length:
+                state = module.next(state)
+            latents: Tensor = module(state)
+            return latents
+
+        shorter = [each for each in config.lengths if each <= length]
+        return of_part(module, one_length) + _sum([_stack_flops(config, each) for each in shorter])
+
+
+@cache
 def length_decoder_flops(config: AlitModel) -> Flops:
     """Latents of every length to logits over the base's codes."""
     with abstractly():

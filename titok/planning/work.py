@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from titok.config.alit import LengthPixelLosses
 from titok.config.image_counts import stated_images
 from titok.config.jobs import JOBS, TRAININGS, job
 from titok.config.model import ClassifierModel
@@ -95,7 +96,7 @@ def _training(planned: Job, study: Study) -> Work:
 
 
 def _critic(study: Study, losses: object) -> ClassifierModel | None:
-    name = losses.perceptual.classifier if isinstance(losses, ReconstructionLosses) else None
+    name = losses.perceptual.classifier if isinstance(losses, ReconstructionLosses | LengthPixelLosses) else None
     return study.classifiers[name].model if name else None
 
 

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from titok.config.alit import AlitModel, LengthProxyLosses
-from titok.config.alit_jobs import AlitStage1Job
+from titok.config.alit import AlitModel, LengthPixelLosses, LengthProxyLosses
+from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
 from titok.config.training import Adversarial, ReconstructionLosses
@@ -26,7 +26,6 @@ from titok.losses.perceptual import (
     PerceptualLoss,
     lpips_heads,
 )
-from titok.models.alit_flops import length_decoder_flops, length_quantizer_flops, recurrent_encoder_flops
 from titok.models.classifier import Classifier
 from titok.models.flops import (
     abstractly,
@@ -41,6 +40,7 @@ from titok.models.flops import (
     vqgan_encoder_flops,
     vqgan_parts,
 )
+from titok.training.alit_flops import Stage2Operations, stage1_operations
 
 
 class StepFlops(NamedTuple):
@@ -79,6 +79,8 @@ def step_of_job(job: Section, classifier: ClassifierModel | None = None) -> Step
             return stage2_step(job.model, job.losses, classifier)
         case AlitStage1Job():
             return alit_stage1_step(job.model, job.losses)
+        case AlitStage2Job():
+            return alit_stage2_step(job.model, job.losses, job.training.steps, classifier)
         case SingleStageJob():
             return single_stage_step(job.model, job.losses, classifier)
         case VQGANJob():
@@ -98,17 +100,17 @@ def stage1_step(model: TokenizerModel, vqgan: VQGANModel, *, codes_stored: bool 
 
 
 def alit_stage1_step(model: AlitModel, losses: LengthProxyLosses) -> StepFlops:
-    """The base's features and codes, then all iterations; every one is decoded that counts or that halting looks at."""
-    parts = vqgan_parts(model.vqgan, model.image_size)
-    counted = min(losses.decoded_iterations or model.iterations, model.iterations)
-    share = counted / model.iterations
-    decoded, quantized = length_decoder_flops(model), length_quantizer_flops(model)
-    looked = 0
-    if losses.halting and share < 1:
-        looked = int((1 - share) * (decoded.forward + quantized.forward))
-    learning = int(share * (decoded.training + quantized.training))
-    frozen = parts["encoder"].forward + parts["quantizer"].forward + looked
-    return StepFlops(frozen, recurrent_encoder_flops(model).training + learning)
+    """The base's features and codes, then ALIT at all lengths."""
+    return StepFlops(*stage1_operations(model, losses))
+
+
+def alit_stage2_step(
+    model: AlitModel, losses: LengthPixelLosses, steps: int, classifier: ClassifierModel | None = None
+) -> StepFlops:
+    """The mean over a run of ``steps``, whose later steps are the adversaries' for the most part."""
+    found = Stage2Operations(model, losses, steps)
+    perceptual = perceptual_flops(losses.perceptual.kind, model.image_size, classifier)
+    return StepFlops(found.frozen, found.model, int(found.model_turns * perceptual), found.adversary)
 
 
 def stage2_step(

@@ -216,6 +216,42 @@ rule train_alit_stage1:
         " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
 
 
+rule train_alit_stage2:
+    """Everything learns pixels, one length at a time (docs/adaptive_length.md)."""
+    input:
+        config="results/{study}/configs/alit_stage2/{tokenizer}.yaml",
+        data="results/{study}/data/train.index.npz",
+        stage1="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage1/model.safetensors",
+        critic=lambda wildcards: critic(
+            study.tokenizers[wildcards.tokenizer].alit.stage2.losses
+        ),
+        milestones=milestone_files("alit_stage2"),
+    output:
+        model="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage2/model.safetensors",
+        config="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage2/config.json",
+        metrics="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage2/metrics.jsonl",
+        manifest="results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage2/manifest.json",
+    log:
+        "logs/{study}/train_alit_stage2/{tokenizer}-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/train_alit_stage2/{tokenizer}-seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: takes("alit_stage2")["cpus_per_task"]
+    resources:
+        **takes("alit_stage2"),
+    params:
+        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/alit_stage2",
+        critic=option("critic"),
+        milestones=milestone_options,
+    shell:
+        "python -m titok launch {resources.launch}"
+        " train alit_stage2 --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --init {input.stage1:q} {params.critic}"
+        " --seed {wildcards.seed:q} {params.milestones}"
+        " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
+
+
 rule train_single_stage:
     """The ablation: everything at once, from pixels, without proxy codes (paper Table 3c)."""
     input:
