@@ -17,6 +17,8 @@ from titok.config.section import KnownBy, Section
 MEMORY = "files.json"
 """In a study's results: the sums that the last run went by."""
 
+_UNKNOWN = ""
+
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -49,11 +51,11 @@ class FileSums:
         known = self._known.get(path)
         try:
             facts = Path(path).stat()
-            found = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "ctime_ns": facts.st_ctime_ns}
-            if known is None or {**known, "sha256": None} != {**found, "sha256": None}:
+            found = Known(bytes=facts.st_size, mtime_ns=facts.st_mtime_ns, ctime_ns=facts.st_ctime_ns, sha256=_UNKNOWN)
+            if known is None or {**known, "sha256": _UNKNOWN} != found:
                 with Path(path).open("rb") as stream:
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                known = Known(**found, sha256=digest)
+                    found["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
+                known = found
         except OSError:
             pass  # the job that needs it says so
         if known is None:
@@ -95,5 +97,9 @@ def _remembered(memory: Path) -> dict[str, Known]:
 
 def _checked(entry: Mapping[str, Any]) -> Known:
     """Memories of before have no time of the inode: a file that is here is looked at again."""
-    times = {name: int(entry.get(name, -1)) for name in ("mtime_ns", "ctime_ns")}
-    return Known(bytes=int(entry["bytes"]), **times, sha256=str(entry["sha256"]))
+    return Known(
+        bytes=int(entry["bytes"]),
+        mtime_ns=int(entry["mtime_ns"]),
+        ctime_ns=int(entry.get("ctime_ns", -1)),
+        sha256=str(entry["sha256"]),
+    )
