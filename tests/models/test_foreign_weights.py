@@ -84,6 +84,15 @@ def in_parts(folder: Path, name: str, ending: str) -> dict[str, torch.Tensor]:
     return state
 
 
+def test_quantised_weights_are_no_small_numbers() -> None:
+    """Whole numbers from -128 to 127 would be taken for weights of that size."""
+    layer = torch.nn.Linear(2, 2)
+    quantised = {key: (value * 100).to(torch.int8) for key, value in layer.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"2 of whole numbers \(quantised\? save them as floats\): bias torch\.int8"):
+        load_state(layer, quantised, "w")
+    load_state(layer, {key: value.to(torch.float8_e4m3fn) for key, value in layer.state_dict().items()}, "w")
+
+
 @pytest.mark.parametrize("ending", ["safetensors", "bin"])
 def test_weights_in_several_parts_are_read(tmp_path: Path, ending: str) -> None:
     state = in_parts(tmp_path, "two_stage", ending)

@@ -17,6 +17,8 @@ from titok.config.section import KnownBy, Section
 MEMORY = "files.json"
 """In a study's results: the sums that the last run went by."""
 
+_UNKNOWN = ""
+
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -49,11 +51,11 @@ class FileSums:
         known = self._known.get(path)
         try:
             facts = Path(path).stat()
-            found = Known(bytes=facts.st_size, mtime_ns=facts.st_mtime_ns, ctime_ns=facts.st_ctime_ns, sha256="")
-            if known is None or {**known, "sha256": ""} != found:
+            found = Known(bytes=facts.st_size, mtime_ns=facts.st_mtime_ns, ctime_ns=facts.st_ctime_ns, sha256=_UNKNOWN)
+            if known is None or {**known, "sha256": _UNKNOWN} != found:
                 with Path(path).open("rb") as stream:
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                known = {**found, "sha256": digest}
+                    found["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
+                known = found
         except OSError:
             pass  # the job that needs it says so
         if known is None:
@@ -68,8 +70,6 @@ class FileSums:
             value = getattr(section, name)
             if isinstance(value, Section):
                 changes[name] = self.filled(value)
-            elif isinstance(value, dict) and any(isinstance(one, Section) for one in value.values()):
-                changes[name] = {key: self.filled(one) for key, one in value.items()}
             for mark in field.metadata:
                 if isinstance(mark, KnownBy) and value is not None and getattr(section, mark.sum_field) is None:
                     changes[mark.sum_field] = self.of(value)
@@ -99,7 +99,7 @@ def _checked(entry: Mapping[str, Any]) -> Known:
     """Memories of before have no time of the inode: a file that is here is looked at again."""
     return Known(
         bytes=int(entry["bytes"]),
-        mtime_ns=int(entry.get("mtime_ns", -1)),
+        mtime_ns=int(entry["mtime_ns"]),
         ctime_ns=int(entry.get("ctime_ns", -1)),
         sha256=str(entry["sha256"]),
     )

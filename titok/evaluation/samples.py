@@ -121,7 +121,8 @@ def _open_file(path: Path) -> tuple[tuple[int, ...], np.ndarray | None]:
 
 def _labels_of(archive: Mapping[str, np.ndarray], path: Path) -> np.ndarray | None:
     """``labels``, or ADM's ``arr_1`` where it looks like labels; None without either."""
-    named, second = archive.get("labels"), archive.get("arr_1")
+    named = archive.get("labels")
+    second = archive.get("arr_1")
     if second is not None and (second.ndim != 1 or second.dtype.kind not in "iu"):
         second = None
     if named is not None and second is not None and not np.array_equal(named, second):

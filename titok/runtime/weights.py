@@ -210,7 +210,7 @@ def load_state(model: torch.nn.Module, state_dict: Mapping[str, torch.Tensor], w
     """Loads weights into ``model``, all or none; ``where`` names their origin in the error.
 
     A model that was built on the meta device gets the tensors themselves. Raises ``WeightsError`` that lists missing,
-    unexpected, mis-shaped and not finite entries together.
+    unexpected, mis-shaped, quantised and not finite entries together.
     """
     wanted = model.state_dict()
     check_fit(wanted, state_dict, type(model).__name__, where)
@@ -227,10 +227,16 @@ def check_fit(
         for key in wanted.keys() & given.keys()
         if wanted[key].shape != given[key].shape
     )
+    quantised = (
+        f"{key} {given[key].dtype}"
+        for key in wanted.keys() & given.keys()
+        if wanted[key].is_floating_point() and not given[key].is_floating_point()
+    )
     problems = [
         _listing("missing", wanted.keys() - given.keys()),
         _listing("unexpected", given.keys() - wanted.keys()),
         _listing("of another shape", misfits),
+        _listing("of whole numbers (quantised? save them as floats)", quantised),
         _listing("with NaN or infinity", (key for key, tensor in given.items() if not torch.isfinite(tensor).all())),
     ]
     if any(problems):
