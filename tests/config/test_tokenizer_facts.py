@@ -59,7 +59,10 @@ def test_baselines_are_jobs_and_have_scores() -> None:
             changed(tiny_document(), "baselines.s1", tiny_document()["baselines"]["b2d"]),
             "baselines.s1: a name that a tokenizer has",
         ),
-        (changed(tiny_document(), "baselines.all", tiny_document()["baselines"]["b2d"]), "baselines.all: a name that means"),
+        (
+            changed(tiny_document(), "baselines.all", tiny_document()["baselines"]["b2d"]),
+            "baselines.all: a name that means",
+        ),
         (changed(tiny_document(), "baselines.vqgan", tiny_document()["baselines"]["b2d"]), "baselines has 'vqgan'"),
         (changed(tiny_document(), "generators.maskgit.stage", "stage1"), r"generators\.maskgit\.stage is 'stage1'"),
         (changed(tiny_document(), "generators.maskgit.tokenizer", "b3d"), "did you mean 'b2d'"),

@@ -14,6 +14,7 @@ from titok.config.reporting import FigureName, PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
+from titok.config.training import ReconstructionLosses
 from titok.config.training_jobs import ReconstructingJob
 
 
@@ -45,6 +46,12 @@ class Targets(ModelFiles):
         judge = settings.evaluation.extractor.classifier
         judges = [f"{self.root}/classifiers/{judge}/model.safetensors"] if judge else []
         return [f"{self.root}/data/test.index.npz", *judges]
+
+    def critic(self, kind: str, name: str) -> list[str]:
+        """The classifier that a training's perceptual loss needs, if any."""
+        losses = getattr(job(self.study, kind, name), "losses", None)
+        critic = losses.perceptual.classifier if isinstance(losses, ReconstructionLosses) else None
+        return [f"{self.root}/classifiers/{critic}/model.safetensors"] if critic else []
 
     def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Reconstruction scores of a tokenizer's stage, one per seed."""
