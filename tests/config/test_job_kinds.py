@@ -5,7 +5,6 @@ Run: pytest tests/config/test_job_kinds.py
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from titok.cli import build_parser
 from titok.config.check import check_study
 from titok.config.jobs import ADOPTED, COMPUTING, JOBS, KINDS, TRAININGS, job, job_names
 from titok.config.rows import STAGES
-
-RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+from titok.config.targets import Targets
+from titok.config.training_rules import training_rules
 
 
 def test_kinds_have_names_of_their_own() -> None:
@@ -69,9 +68,27 @@ def test_a_job_that_cannot_be_is_told_where_the_study_says_it() -> None:
 def test_every_training_has_a_rule_with_its_wildcard_and_a_verb(kind: str) -> None:
     words = ["train", kind, "--config", "c.yaml", "--output", "o/model.safetensors", "--state", "s", "--seed", "0"]
     assert build_parser().parse_args(words).task == kind
-    rule = RULES.partition(f"rule train_{kind}:\n")[2].partition("\n\n\n")[0]
-    (config,) = re.findall(rf'config="results/{{study}}/configs/{kind}/(.*)\.yaml"', rule)
-    assert config in ("all", f"{{{JOBS[kind].wildcard}}}")
+    rule = next(rule for rule in training_rules() if rule.name == f"train_{kind}")
+    assert rule.kind is JOBS[kind]
+    assert rule.job in ("all", f"{{{JOBS[kind].wildcard}}}")
+    assert set(rule.kind.reads) <= {"data", "vqgan", "codes", "stage1", "critic", "tokens"}
+    assert rule.has_own_seed == (kind in ("classifier", "vqgan"))
+
+
+def test_rules_of_trainings_lie_where_their_models_are_looked_for() -> None:
+    study = study_of(tiny_document())
+    rules = {rule.name: rule for rule in training_rules()}
+    assert list(rules)[:2] == ["train_vqgan", "train_classifier"]
+    shown = {name: (rule.folder, rule.job, rule.log, rule.names(study)) for name, rule in rules.items()}
+    assert shown["train_vqgan"] == ("vqgan", "all", "train_vqgan", ["all"])
+    place = "{tokenizer}-seed{seed}"
+    folder = "tokenizers/{tokenizer}/seed{seed}/vqgan_2d"
+    assert shown["train_baseline"] == (folder, "{tokenizer}", f"train_baseline/{place}", ["b2d"])
+    targets = Targets(study)
+    for name, stage in targets.trained_stages():
+        rule = next(rule for rule in rules.values() if name in rule.names(study) and rule.folder.endswith(stage))
+        model = rule.folder.format(tokenizer=name, seed=3)
+        assert targets.tokenizer_model(name, stage, 3) == f"{targets.root}/{model}/model.safetensors"
 
 
 @pytest.mark.parametrize("what", ADOPTED)

@@ -4,38 +4,6 @@ from __future__ import annotations
 
 from extending.recipes import Edit, Recipe
 
-_RULE = '''
-rule train_toy:
-    """The toy learns from pixels."""
-    input:
-        config="results/{study}/configs/toy/{tokenizer}.yaml",
-        data="results/{study}/data/train.index.npz",
-    output:
-        model="results/{study}/tokenizers/{tokenizer}/seed{seed}/toy/model.safetensors",
-        config="results/{study}/tokenizers/{tokenizer}/seed{seed}/toy/config.json",
-        metrics="results/{study}/tokenizers/{tokenizer}/seed{seed}/toy/metrics.jsonl",
-        manifest="results/{study}/tokenizers/{tokenizer}/seed{seed}/toy/manifest.json",
-    log:
-        "logs/{study}/train_toy/{tokenizer}-seed{seed}.log",
-    benchmark:
-        "logs/{study}/benchmarks/train_toy/{tokenizer}-seed{seed}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: takes("toy")["cpus_per_task"]
-    resources:
-        **takes("toy"),
-    params:
-        state="results/{study}/training/tokenizers/{tokenizer}/seed{seed}/toy",
-    shell:
-        "python -m titok launch {resources.launch}"
-        " train toy --config {input.config:q} --execution {resources.execution:q}"
-        " --data {input.data:q} --seed {wildcards.seed:q}"
-        " --workers {resources.workers} --state {params.state:q} --output {output.model:q} > {log} 2>&1"
-
-
-rule extract_tokens:
-'''
-
 _JOB = '''\
 class ToyJob(ReconstructingJob):
     """The toy learns from pixels."""
@@ -219,6 +187,5 @@ class ToyTask(Task):
             "        case ToyJob():\n            return StepFlops(0, 3 * job.model.image_size**2)\n"
             "        case GeneratorJob():\n",
         ),
-        Edit("workflow/rules/tokenizers.smk", "\nrule extract_tokens:\n", _RULE),
     ),
 )

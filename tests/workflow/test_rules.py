@@ -6,12 +6,14 @@ Run: pytest tests/workflow/test_rules.py
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 from config.studies import ROOT
 
 from titok.cli import build_parser
+from titok.config.training_rules import training_rules
 
 FILES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 
@@ -20,7 +22,21 @@ def rules() -> dict[str, str]:
     """Name -> text of every rule with a command, across all files."""
     text = "\n\n".join(path.read_text() for path in FILES)
     found = re.findall(r"^(?:rule (\w+)|use rule \w+ as (\w+) with):\n((?:    .*\n|\n)*)", text, re.MULTILINE)
-    return {plain or derived: body for plain, derived, body in found}
+    trainings = dict.fromkeys((rule.name for rule in training_rules()), training_rule())
+    return {plain or derived: body for plain, derived, body in found} | trainings
+
+
+def training_rule() -> str:
+    """The one rule of all trainings, as if it were written for one."""
+    text = "".join(path.read_text() for path in FILES if path.stem in ("training_functions", "trainings"))
+    _, _, body = text.partition("\n    rule:\n")
+    _, _, command = text.partition("def command_of(training):\n")
+    assert body.endswith("        shell:\n            command_of(training)\n")
+    body = textwrap.indent(textwrap.dedent(body), "    ")
+    body = body.replace("command_of(training)", command.partition("\n\n\n")[0])
+    (state,) = re.findall(r"^    state = (.*)$", text, re.MULTILINE)
+    body = body.replace("**params_of(training)", f"state={state}")
+    return body.replace('f"', '"').replace("{{", "{").replace("}}", "}")
 
 
 RULES = rules()
@@ -86,5 +102,7 @@ def test_quoted_options_are_made_by_functions_that_quote() -> None:
     text = "".join(path.read_text() for path in FILES)
     for field in sorted(SHELL_WORDS):
         word = field.removeprefix("params.")
-        values = set(re.findall(rf"^        {word}=((?:option|milestone_options).*),$", text, re.MULTILINE))
-        assert values == ({"milestone_options"} if word == "milestones" else {f'option("{word}")'})
+        values = set(re.findall(rf"^        {word}=(option.*),$", text, re.MULTILINE))
+        assert values == (set() if word in ("milestones", "critic", "codes") else {f'option("{word}")'})
+    assert re.search(r'name: option\(name\)\s+for name in \("critic", "codes"\)', text)
+    assert re.findall(r'optional\["milestones"\] = (.*)', text) == ["milestone_options"]

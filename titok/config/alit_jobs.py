@@ -37,6 +37,7 @@ class AlitStage1Job(AlitJob):
     """Codes of every length learn to predict the codes of the study's VQGAN."""
 
     kind: ClassVar[str] = "alit_stage1"
+    reads: ClassVar[tuple[str, ...]] = ("data", "vqgan")
 
     losses: LengthProxyLosses
 
@@ -45,5 +46,6 @@ class AlitStage2Job(AlitJob):
     """Everything learns pixels, one length at a time."""
 
     kind: ClassVar[str] = "alit_stage2"
+    reads: ClassVar[tuple[str, ...]] = ("data", "alit_stage1", "critic")
 
     losses: LengthPixelLosses

@@ -46,6 +46,13 @@ class Targets(ModelFiles):
         judges = [f"{self.root}/classifiers/{judge}/model.safetensors"] if judge else []
         return [f"{self.root}/data/test.index.npz", *judges]
 
+    def critic(self, kind: str, name: str) -> list[str]:
+        """The classifier that a training's perceptual loss needs, if any."""
+        losses = getattr(job(self.study, kind, name), "losses", None)
+        perceptual = getattr(losses, "perceptual", None)
+        critic = perceptual.classifier if perceptual else None
+        return [f"{self.root}/classifiers/{critic}/model.safetensors"] if critic else []
+
     def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Reconstruction scores of a tokenizer's stage, one per seed."""
         seeds = self.study.tokenizer_seeds(tokenizer)

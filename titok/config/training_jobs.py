@@ -26,6 +26,10 @@ class TrainingJob(Job):
     """A training of some kind."""
 
     is_training: ClassVar[bool] = True
+    folder: ClassVar[str]
+    """Where the workflow puts its model, below `results/{study}`, with wildcards and, perhaps, its kind."""
+    reads: ClassVar[tuple[str, ...]]
+    """What it learns from, by the names in `workflow/rules/training_functions.smk`."""
 
     if TYPE_CHECKING:  # each kind has the field, at a place of its own in the document
         training: Training
@@ -37,6 +41,8 @@ class ClassifierJob(TrainingJob):
     kind: ClassVar[str] = "classifier"
     section: ClassVar[str] = "classifiers"
     wildcard: ClassVar[str] = "classifier"
+    folder: ClassVar[str] = "classifiers/{classifier}"
+    reads: ClassVar[tuple[str, ...]] = ("data",)
 
     dataset: Dataset
     model: ClassifierModel
@@ -58,6 +64,8 @@ class ReconstructingJob(TrainingJob):
     """What every training has whose model gives images back."""
 
     wildcard: ClassVar[str] = "tokenizer"
+    folder: ClassVar[str] = "tokenizers/{tokenizer}/seed{seed}/{kind}"
+    reads: ClassVar[tuple[str, ...]] = ("data",)
 
     dataset: Dataset
     training: ImageTraining
@@ -79,6 +87,8 @@ class VQGANJob(ReconstructingJob):
 
     kind: ClassVar[str] = "vqgan"
     section: ClassVar[str] = "baselines"
+    folder: ClassVar[str] = "tokenizers/{tokenizer}/seed{seed}/vqgan_2d"
+    reads: ClassVar[tuple[str, ...]] = ("data", "critic")
 
     model: VQGANModel
     losses: ReconstructionLosses
@@ -133,6 +143,7 @@ class Stage1Job(TokenizerJob):
     """TiTok learns to predict the proxy codes."""
 
     kind: ClassVar[str] = "stage1"
+    reads: ClassVar[tuple[str, ...]] = ("data", "vqgan", "codes")
 
     losses: ProxyCodeLosses
     proxy_codes: StoredCodes | None = None
@@ -154,12 +165,14 @@ class Stage2Job(PixelStageJob):
     """The decoder is fine-tuned to pixels."""
 
     kind: ClassVar[str] = "stage2"
+    reads: ClassVar[tuple[str, ...]] = ("data", "stage1", "critic")
 
 
 class SingleStageJob(PixelStageJob):
     """Everything at once, from pixels to pixels."""
 
     kind: ClassVar[str] = "single_stage"
+    reads: ClassVar[tuple[str, ...]] = ("data", "critic")
 
 
 class GeneratorJob(TrainingJob):
@@ -168,6 +181,8 @@ class GeneratorJob(TrainingJob):
     kind: ClassVar[str] = "generator"
     section: ClassVar[str] = "generators"
     wildcard: ClassVar[str] = "generator"
+    folder: ClassVar[str] = "generators/{generator}/seed{seed}"
+    reads: ClassVar[tuple[str, ...]] = ("tokens",)
 
     model: GeneratorModel
     mask_schedule: MaskSchedule

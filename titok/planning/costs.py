@@ -122,8 +122,8 @@ class Costs:
         study = self.targets.study
         if self.gpus_per_job is not None or not study.resources:
             return self.gpus_per_job or DEFAULT_GPUS
-        kind, wildcard = TRAINING_RULES[job.rule]
-        return resources_of(study, kind, job.wildcards.get(wildcard, "all")).processes
+        kind = TRAINING_RULES[job.rule]
+        return resources_of(study, kind.kind, job.wildcards.get(kind.wildcard, "all")).processes
 
     @cached_property
     def seconds(self) -> list[float]:

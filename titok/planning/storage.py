@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from titok.config.entries import Tokenizer
-from titok.config.jobs import job
 from titok.config.model import VQGANModel
 from titok.config.probe import Reading
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
 from titok.config.study_models import generator_model, tokenizer_model
 from titok.config.tokenizer_facts import tokenizer_facts
+from titok.config.training_jobs import VQGANJob
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job
 from titok.planning.work import TRAINING_RULES, num_images
@@ -71,22 +71,20 @@ def _columns(study: Study, entry: Tokenizer, reading: Reading) -> int:
 
 def _model(planned: Job, study: Study) -> tuple[int, int]:
     """Parameters of a trained or adopted model, and how many checkpoints stay beside it."""
-    kind, wildcard = TRAINING_RULES.get(planned.rule, ("", ""))
-    name = planned.wildcards.get(wildcard, "all")
-    kept = 0
-    if kind:
-        kept = job(study, kind, name).training.keep_checkpoints  # type: ignore[attr-defined]
+    kind = TRAINING_RULES.get(planned.rule)
+    name = planned.wildcards.get(kind.wildcard if kind else "", "all")
+    kept = kind.of(study, name).training.keep_checkpoints if kind else 0
     wildcards = planned.wildcards
     if "classifier" in wildcards:
         model = study.classifiers[wildcards["classifier"]].model
         return classifier_flops(model, study.dataset.image_size).parameters, kept
     if "generator" in wildcards:
         return generator_flops(generator_model(study, wildcards["generator"])).parameters, kept
-    if planned.rule in ("train_vqgan", "train_baseline", "adopt_vqgan"):
+    if kind is VQGANJob or planned.rule == "adopt_vqgan":
         vqgan = study.baselines[name].model if name in study.baselines else study.vqgan and study.vqgan.model
         parts = vqgan_parts(vqgan or VQGANModel(), study.dataset.image_size)
         return sum(part.parameters for part in parts.values()), kept
-    stage = wildcards.get("stage", kind or "released")
+    stage = wildcards.get("stage", kind.kind if kind else "released")
     parts = tokenizer_parts(tokenizer_model(study, wildcards["tokenizer"], stage))
     return sum(part.parameters for part in parts.values()), kept
 

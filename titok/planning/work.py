@@ -11,7 +11,7 @@ from typing import Literal
 
 from titok.config.alit import LengthPixelLosses
 from titok.config.image_counts import stated_images
-from titok.config.jobs import JOBS, TRAININGS, job
+from titok.config.jobs import job
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
@@ -19,6 +19,7 @@ from titok.config.study_models import generator_model, tokenizer_model
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training import Compute, ReconstructionLosses
 from titok.config.training_jobs import TrainingJob
+from titok.config.training_rules import training_rules
 from titok.generation.schedule import guidance_scales
 from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job, PlanError
@@ -75,24 +76,20 @@ def num_images(study: Study, split: Literal["train", "test"]) -> int:
     return found
 
 
-TRAINING_RULES: dict[str, tuple[str, str]] = {
-    **{f"train_{kind}": (kind, JOBS[kind].wildcard) for kind in TRAININGS},
-    "train_baseline": ("vqgan", JOBS["vqgan"].wildcard),
-}
-"""Rule -> kind of its settings, and the wildcard with their name."""
+TRAINING_RULES = {rule.name: rule.kind for rule in training_rules()}
 
 
 def _training(planned: Job, study: Study) -> Work:
-    kind, wildcard = TRAINING_RULES[planned.rule]
-    settings = job(study, kind, planned.wildcards.get(wildcard, "all"))
+    kind = TRAINING_RULES[planned.rule]
+    settings = job(study, kind.kind, planned.wildcards.get(kind.wildcard, "all"))
     assert isinstance(settings, TrainingJob)
     training = settings.training
     step = step_of_job(settings, _critic(study, getattr(settings, "losses", None)))
     late = max(0, training.steps - step.start_step) / training.steps
     images = training.steps * training.batch_size
-    per_image = by_arithmetic(step, kind, training.compute, playing=late)
+    per_image = by_arithmetic(step, kind.kind, training.compute, playing=late)
     flops = {arithmetic: images * number for arithmetic, number in per_image.items()}
-    return Work("training", kind, images, flops, spreads=True)
+    return Work("training", kind.kind, images, flops, spreads=True)
 
 
 def _critic(study: Study, losses: object) -> ClassifierModel | None:

@@ -131,27 +131,6 @@ def start_fork_server():
         start_server(study.arithmetic)
 
 
-def critic(losses):
-    """Path of the classifier that a perceptual loss needs, as a list for `input:` (empty if none)."""
-    name = losses.perceptual.classifier
-    return (
-        [f"results/{study.study}/classifiers/{name}/model.safetensors"] if name else []
-    )
-
-
-def milestone_files(kind):
-    """Input function: what a training reads that scores itself at milestones (nothing, if it does not)."""
-    return lambda wildcards: targets.milestone_files(
-        kind, wildcards.get("tokenizer", "all")
-    )
-
-
-def milestone_options(wildcards, input):
-    """The same files as options of the command line."""
-    named = zip(("--test", "--judge"), input.milestones)
-    return shlex.join(word for pair in named for word in pair)
-
-
 def option(name):
     """Param: `--name FILE` where the job has an input of this name, else nothing; ready for the shell."""
 
@@ -173,11 +152,6 @@ def judge():
 def tokenizer_of(wildcards):
     """Path of the tokenizer behind a generator: the one whose tokens it learns and whose decoder shows them."""
     return targets.tokenizer_behind(wildcards.generator, wildcards.seed)
-
-
-def tokens_of(wildcards):
-    """Path of the tokens that a generator learns."""
-    return targets.tokens_behind(wildcards.generator, wildcards.seed)
 
 
 def first_stage_of(wildcards):
