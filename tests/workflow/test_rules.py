@@ -31,7 +31,9 @@ def training_rule() -> str:
     text = "".join(path.read_text() for path in FILES if path.stem in ("training_functions", "trainings"))
     _, _, body = text.partition("\n    rule:\n")
     _, _, command = text.partition("def command_of(training):\n")
-    assert body.endswith("        shell:\n            command_of(training)\n")
+    body, found, _ = body.partition("            command_of(training)\n")
+    assert found
+    body += found
     body = textwrap.indent(textwrap.dedent(body), "    ")
     body = body.replace("command_of(training)", command.partition("\n\n\n")[0])
     (state,) = re.findall(r"^    state = (.*)$", text, re.MULTILINE)

@@ -11,10 +11,11 @@ import pytest
 import yaml
 from config.studies import ROOT, changed, tiny_document
 from workflow.sandbox import Sandbox
+from workflow.test_rules import RULES
 
 pytestmark = pytest.mark.workflow
 PROFILE = yaml.safe_load((ROOT / "slurm" / "profile.v9+.yaml").read_text())
-RULES = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+TEXT = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
 STAGE1 = "results/tiny/tokenizers/s1/seed0/stage1/model.safetensors"
 
 
@@ -45,7 +46,7 @@ def test_a_dry_run_needs_no_slurm_and_tells_what_jobs_ask_for(cluster: Sandbox) 
 
 def test_rules_that_the_profile_names_exist() -> None:
     named = {entry.partition("=")[0] for entry in PROFILE["groups"]}
-    assert named <= set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", RULES, re.MULTILINE))
+    assert named <= set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", TEXT, re.MULTILINE))
 
 
 def test_a_rules_text_is_no_reason_to_train_again() -> None:
@@ -55,15 +56,15 @@ def test_a_rules_text_is_no_reason_to_train_again() -> None:
 def test_tries_are_counted_by_the_profile_alone() -> None:
     """`retries` in a rule multiply: every one of the plugin's three processes would retry."""
     assert PROFILE["retries"] > 1
-    assert not re.search(r"^    retries:", RULES, re.MULTILINE)
+    assert not re.search(r"^    retries:", TEXT, re.MULTILINE)
 
 
 def test_only_small_things_stay_on_the_login_node() -> None:
-    local = re.findall(r"^rule (\w+):\n(?:    .*\n|\n)*?    localrule: True\n", RULES, re.MULTILINE)
+    local = re.findall(r"^rule (\w+):\n(?:    .*\n|\n)*?    localrule: True\n", TEXT, re.MULTILINE)
     assert set(local) == {"write_config", "verify_checks"}
 
 
 def test_every_job_that_computes_says_what_it_takes() -> None:
     """Each command that may use a GPU is launched with one of its own, and only those are."""
-    for body in re.split(r"^(?=rule |use rule )", RULES, flags=re.MULTILINE)[1:]:
-        assert ("titok launch {resources.launch}" in body) == ("**takes(" in body), body.splitlines()[0]
+    for name, body in RULES.items():
+        assert ("titok launch {resources.launch}" in body) == ("**takes(" in body), name

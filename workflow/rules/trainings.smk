@@ -2,7 +2,9 @@
 
 from titok.config.training_rules import training_rules
 
-for training in training_rules():
+
+def train(training):
+    """Adds one. A function, for Snakemake reads a command again when it runs it, and a loop's variable is another then."""
 
     rule:
         name:
@@ -29,3 +31,7 @@ for training in training_rules():
             **params_of(training),
         shell:
             command_of(training)
+
+
+for training in training_rules():
+    train(training)
