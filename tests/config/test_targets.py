@@ -48,7 +48,7 @@ def test_every_seed_of_a_thing_has_its_files(targets: Targets) -> None:
     stages = list(targets.trained_stages())
     assert [stage for name, stage in stages if name == "b2-final"] == ["stage1", "stage2"]
     manifests = targets.manifests()
-    assert len(manifests) == len(set(manifests)) == 3 + 7 + 3
+    assert len(manifests) == len(set(manifests)) == 3 + 8 + 3
     assert all(path.endswith("/manifest.json") for path in manifests)
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Grid, Quality, Row, Table
-from titok.config.section import Fraction, Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
+from titok.config.section import Fraction, Name, Neutral, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
 TableName = Literal["table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "model_zoo"]
 PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
 """The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
 FigureName = Literal[
-    "figure4", "figure2", "rates", "classifier_accuracy", "codebook", "training_curves", "reconstructions", "samples"
+    "figure4",
+    "figure2",
+    "rfid_against_gfid",
+    "rates",
+    "classifier_accuracy",
+    "codebook",
+    "training_curves",
+    "reconstructions",
+    "samples",
 ]
 
 
@@ -147,6 +155,9 @@ class Figures(Section):
     training_curves: tuple[CurveRun, ...] = ()
     classifier_accuracy: bool = True
     """Whether the grid's reconstructions are read by the study's judge; Inception knows no classes of a study."""
+    rfid_against_gfid: Annotated[bool, Neutral(False)] = False
+    """Whether the grid's rFIDs and gFIDs are held against each other, with their rank correlation; four places of the
+    grid need a generator."""
     reconstructions: Reconstructions | None = None
     samples: Samples | None = None
 
@@ -198,6 +209,7 @@ class Reporting(Section):
             "samples": self.figures.samples,
             "reconstructions": self.figures.reconstructions,
             "figure2": self.figures.figure2,
+            "rfid_against_gfid": grid and self.figures.rfid_against_gfid,
             "rates": self.figures.rates,
             "classifier_accuracy": grid and self.figures.classifier_accuracy,
             "codebook": grid,
@@ -209,6 +221,8 @@ class Reporting(Section):
         """Score files (below `scores/`, without seed) that a figure is made from."""
         if name in ("figure4", "classifier_accuracy", "codebook"):
             return self.tables.scores("table4")
+        if name == "rfid_against_gfid":
+            return tuple(stem for stem in self.tables.scores("table4") if not stem.startswith("probe/"))
         if name == "figure2":
             return tuple(dict.fromkeys(stem for row in self.figures.figure2 for stem in row.scores))
         if name == "rates" and self.figures.rates:
