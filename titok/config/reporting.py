@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Grid, Quality, Row, Table
 from titok.config.section import Fraction, Name, Neutral, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
-TableName = Literal["table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "model_zoo"]
+TableName = Literal[
+    "table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "sampling_rules", "model_zoo"
+]
 PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
 """The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
 FigureName = Literal[
@@ -43,6 +45,8 @@ class Tables(Section):
     """Token counts x sizes; also the data of Figure 4."""
     table5: Table | None = None
     """With and without guidance."""
+    sampling_rules: Annotated[Table | None, Neutral(None)] = None
+    """One generator sampled by several rules: rows that differ in their samplers alone."""
     model_zoo: Table | None = None
     """Released tokenizers that the paper's tables do not have."""
     comparison: Literal["orderings", "values"] = "orderings"
@@ -50,6 +54,16 @@ class Tables(Section):
     and verdicts stand beside them. `orderings`: they are others, and only the rows' order says something."""
     tolerance: PositiveFloat = 0.03
     """For `values`: a difference of up to this share of the paper's number counts as none."""
+
+    @model_validator(mode="after")
+    def _one_generator_by_several_rules(self) -> Self:
+        shown = {(row.tokenizer, row.generator) for row in self.sampling_rules.rows} if self.sampling_rules else set()
+        if len(shown) > 1 or any(generator is None for _, generator in shown):
+            found = ", ".join(sorted(f"{generator} on {tokenizer}" for tokenizer, generator in shown))
+            raise ValueError(
+                f"sampling_rules has rows of {found}; its rows compare samplers of one generator: name the same in all"
+            )
+        return self
 
     @property
     def names(self) -> tuple[TableName, ...]:
