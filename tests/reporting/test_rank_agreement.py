@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from titok.config.reporting import Figures
+from titok.config.reporting import FEWEST_PLACES, Figures, Reporting, Tables
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore, read_scores
 from titok.reporting.figures import make_figure
-from titok.reporting.rank_agreement import rfid_against_gfid, spearman
+from titok.reporting.rank_agreement import FEWEST, rfid_against_gfid, spearman
 from titok.reporting.style import figure_style
 
 
@@ -67,6 +67,14 @@ def test_the_figure_shows_the_grids_places_and_says_the_correlation(tree, report
     records = [json.loads(path.read_text()) for path in tree.scores if "reconstruction/l4/stage1" in str(path)]
     assert data["rfid"][2] == pytest.approx(np.mean([record["metrics"]["rfid"]["value"] for record in records]))
     assert f"Spearman {expected:.2f} [" in files[0].read_text()
+
+
+def test_a_study_with_too_few_places_is_refused_before_it_runs(reporting):
+    grid = reporting.tables.table4.model_copy(update={"tokens": (1, 2, 4)})
+    for fewer, places in ((grid, 3), (None, 0)):
+        with pytest.raises(ValueError, match=f"but {places} places of tables.table4 have a generator"):
+            Reporting(tables=Tables(table4=fewer), figures=Figures(rfid_against_gfid=True))
+    assert FEWEST == FEWEST_PLACES
 
 
 def test_it_is_not_made_unless_asked_for(reporting):

@@ -28,6 +28,10 @@ FigureName = Literal[
 ]
 
 
+FEWEST_PLACES = 4
+"""Of a grid, behind a rank correlation: of three, one order of six is perfect by chance."""
+
+
 class Tables(Section):
     """The paper's tables; a table that is left out is not made."""
 
@@ -213,6 +217,16 @@ class Reporting(Section):
     """Paragraphs for the report: what readers should know about this study's protocol."""
     figure_dpi: PositiveFloat = 160
     """Resolution of the PNG files."""
+
+    @model_validator(mode="after")
+    def _places_have_a_correlation(self) -> Self:
+        places = sum(row.generator is not None for row in self.tables.rows("table4"))
+        if self.figures.rfid_against_gfid and places < FEWEST_PLACES:
+            raise ValueError(
+                f"figures.rfid_against_gfid is true, but {places} places of tables.table4 have a generator; a rank "
+                f"correlation takes {FEWEST_PLACES} at least: add generators to the grid, or set it to false"
+            )
+        return self
 
     @property
     def figure_names(self) -> tuple[FigureName, ...]:
