@@ -24,6 +24,14 @@ from titok.config.rows import CurveRun, Grid, GridGenerators, Row, Table
             lambda: Grid(tokens=(1, 2), generators=GridGenerators(pattern="{size}{k}", sampler="e", tokens=(8,))),
             r"generators.tokens is \[8\], which is not part of the grid's \[1, 2\]",
         ),
+        (
+            lambda: Tables(
+                sampling_rules=Table(
+                    rows=tuple(Row(label=name, generator=name, sampler="s") for name in ("one", "other"))
+                )
+            ),
+            "rows of one on None, other on None; its rows compare samplers of one generator",
+        ),
         (lambda: CurveRun(label="x"), "name exactly one"),
         (lambda: CurveRun(label="x", tokenizer="a", generator="b"), "name exactly one"),
         (lambda: Figures(figure2=(Row(label="x", tokenizer="l2"),)), "has no speed"),

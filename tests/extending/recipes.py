@@ -90,7 +90,7 @@ def mean_error(images: Tensor, originals: Tensor) -> Tensor:
 TABLE = Recipe(
     new={},
     edits=(
-        Edit("titok/config/reporting.py", '"table5", "model_zoo"]', '"table5", "model_zoo", "pixels"]'),
+        Edit("titok/config/reporting.py", '"model_zoo"\n]', '"model_zoo", "pixels"\n]'),
         Edit(
             "titok/config/reporting.py",
             '    comparison: Literal["orderings", "values"]',
@@ -133,7 +133,7 @@ def sharpness(rows, scores: Scores) -> Drawing:
 '''
     },
     edits=(
-        Edit("titok/config/reporting.py", '"training_curves", "recon', '"training_curves", "sharpness", "recon'),
+        Edit("titok/config/reporting.py", '    "training_curves",\n', '    "training_curves",\n    "sharpness",\n'),
         Edit(
             "titok/config/reporting.py",
             "    rates: Rates | None = None\n",
@@ -161,8 +161,8 @@ def sharpness(rows, scores: Scores) -> Drawing:
         ),
         Edit(
             "titok/reporting/figures.py",
-            "from titok.reporting.style import Drawing",
-            "from titok.reporting.sharpness import sharpness\nfrom titok.reporting.style import Drawing",
+            "from titok.reporting.style import INK",
+            "from titok.reporting.sharpness import sharpness\nfrom titok.reporting.style import INK",
         ),
         Edit(
             "titok/reporting/figures.py",

@@ -5,6 +5,7 @@ Run: pytest tests/workflow/test_whole_study.py (about two minutes on two cores)
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -49,6 +50,22 @@ def test_resolved_settings_lie_beside_the_results(finished: Sandbox) -> None:
     settings = yaml.safe_load((finished.results / "configs" / "stage1" / "s2.yaml").read_text())
     assert settings["model"]["num_latent_tokens"] == 2
     assert settings["training"]["max_grad_norm"] == 1.0, "defaults are written out"
+
+
+def test_three_sampling_rules_of_one_generator_stand_side_by_side(finished: Sandbox) -> None:
+    """The same weights, seed and noise: what differs is the rule."""
+    with (finished.results / "tables" / "sampling_rules.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["TiTok's rule", "MaskGIT's rule", "MaskGIT's settings, TiTok's rule"]
+    assert len({row["gfid_mean"] for row in rows}) == 3
+    samplers = ("two-steps", "maskgit", "maskgit-by-titok")
+    records = [finished.results / f"scores/generation/maskgit/{sampler}/seed0.json" for sampler in samplers]
+    found = [json.loads(path.read_text()) for path in records]
+    assert [float(row["gfid_mean"]) for row in rows] == [record["metrics"]["gfid"]["value"] for record in found]
+    assert len({record["protocol_id"] for record in found}) == 1
+    manifests = [finished.results / f"samples/maskgit/{sampler}/seed0.json" for sampler in samplers]
+    used = [json.loads(path.read_text())["provenance"]["inputs"] for path in manifests]
+    assert used[0] == used[1] == used[2], "one generator, one tokenizer"
 
 
 def test_jobs_left_their_logs_and_times(finished: Sandbox) -> None:

@@ -81,7 +81,8 @@ def linear_probe(options: argparse.Namespace) -> None:
         "training_windows": WINDOWS[job.probe.windows] if job.probe.views is None else "stored views",
         "train": image_source(training_set, job.dataset),
         "test": image_source(test_set, job.dataset),
-        **({"readings": columns} if job.probe.readings else {}),
+        # By name and not by width, which K and the model's size decide: a table's column holds all of them.
+        **({"readings": list(columns)} if job.probe.readings else {}),
     }
     write_score(options, job, "linear_probe", metrics, protocol, inputs, device)
 

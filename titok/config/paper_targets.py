@@ -62,4 +62,6 @@ def _what_to_add(name: str) -> str:
     if name in TABLES:
         return f"it needs reporting.tables.{'table4' if name == 'table4a' else name}"
     grid_figures = ("figure4", "classifier_accuracy", "codebook")
+    if name == "rfid_against_gfid":
+        return "it needs reporting.tables.table4 with generators, and reporting.figures.rfid_against_gfid: true"
     return f"it needs reporting.{'tables.table4' if name in grid_figures else f'figures.{name}'}"

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Grid, Quality, Row, Table
-from titok.config.section import Fraction, Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
+from titok.config.section import Fraction, Name, Neutral, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
-TableName = Literal["table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "model_zoo"]
+TableName = Literal[
+    "table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "sampling_rules", "model_zoo"
+]
 PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
 """The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
 FigureName = Literal[
-    "figure4", "figure2", "rates", "classifier_accuracy", "codebook", "training_curves", "reconstructions", "samples"
+    "figure4",
+    "figure2",
+    "rfid_against_gfid",
+    "rates",
+    "classifier_accuracy",
+    "codebook",
+    "training_curves",
+    "reconstructions",
+    "samples",
 ]
+
+
+FEWEST_PLACES = 4
+"""Of a grid, behind a rank correlation: of three, one order of six is perfect by chance."""
 
 
 class Tables(Section):
@@ -35,6 +49,8 @@ class Tables(Section):
     """Token counts x sizes; also the data of Figure 4."""
     table5: Table | None = None
     """With and without guidance."""
+    sampling_rules: Annotated[Table | None, Neutral(None)] = None
+    """One generator sampled by several rules: rows that differ in their samplers alone."""
     model_zoo: Table | None = None
     """Released tokenizers that the paper's tables do not have."""
     comparison: Literal["orderings", "values"] = "orderings"
@@ -42,6 +58,16 @@ class Tables(Section):
     and verdicts stand beside them. `orderings`: they are others, and only the rows' order says something."""
     tolerance: PositiveFloat = 0.03
     """For `values`: a difference of up to this share of the paper's number counts as none."""
+
+    @model_validator(mode="after")
+    def _one_generator_by_several_rules(self) -> Self:
+        shown = {(row.tokenizer, row.generator) for row in self.sampling_rules.rows} if self.sampling_rules else set()
+        if len(shown) > 1 or any(generator is None for _, generator in shown):
+            found = ", ".join(sorted(f"{generator} on {tokenizer}" for tokenizer, generator in shown))
+            raise ValueError(
+                f"sampling_rules has rows of {found}; its rows compare samplers of one generator: name the same in all"
+            )
+        return self
 
     @property
     def names(self) -> tuple[TableName, ...]:
@@ -147,6 +173,9 @@ class Figures(Section):
     training_curves: tuple[CurveRun, ...] = ()
     classifier_accuracy: bool = True
     """Whether the grid's reconstructions are read by the study's judge; Inception knows no classes of a study."""
+    rfid_against_gfid: Annotated[bool, Neutral(False)] = False
+    """Whether the grid's rFIDs and gFIDs are held against each other, with their rank correlation; four places of the
+    grid need a generator."""
     reconstructions: Reconstructions | None = None
     samples: Samples | None = None
 
@@ -189,6 +218,16 @@ class Reporting(Section):
     figure_dpi: PositiveFloat = 160
     """Resolution of the PNG files."""
 
+    @model_validator(mode="after")
+    def _places_have_a_correlation(self) -> Self:
+        places = sum(row.generator is not None for row in self.tables.rows("table4"))
+        if self.figures.rfid_against_gfid and places < FEWEST_PLACES:
+            raise ValueError(
+                f"figures.rfid_against_gfid is true, but {places} places of tables.table4 have a generator; a rank "
+                f"correlation takes {FEWEST_PLACES} at least: add generators to the grid, or set it to false"
+            )
+        return self
+
     @property
     def figure_names(self) -> tuple[FigureName, ...]:
         """The figures wanted, in the order the report shows them."""
@@ -198,6 +237,7 @@ class Reporting(Section):
             "samples": self.figures.samples,
             "reconstructions": self.figures.reconstructions,
             "figure2": self.figures.figure2,
+            "rfid_against_gfid": grid and self.figures.rfid_against_gfid,
             "rates": self.figures.rates,
             "classifier_accuracy": grid and self.figures.classifier_accuracy,
             "codebook": grid,
@@ -209,6 +249,8 @@ class Reporting(Section):
         """Score files (below `scores/`, without seed) that a figure is made from."""
         if name in ("figure4", "classifier_accuracy", "codebook"):
             return self.tables.scores("table4")
+        if name == "rfid_against_gfid":
+            return tuple(stem for stem in self.tables.scores("table4") if not stem.startswith("probe/"))
         if name == "figure2":
             return tuple(dict.fromkeys(stem for row in self.figures.figure2 for stem in row.scores))
         if name == "rates" and self.figures.rates:

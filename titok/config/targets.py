@@ -206,7 +206,7 @@ class Targets(ModelFiles):
             own = tables["table4" if table in reporting.tables.panels else table]
             settings = [own, tables["comparison"], tables["tolerance"]]
         elif figure is not None:
-            from_grid = figure in ("figure4", "classifier_accuracy", "codebook")
+            from_grid = figure in ("figure4", "classifier_accuracy", "codebook", "rfid_against_gfid")
             own = reporting.tables.resolved()["table4"] if from_grid else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
         return fingerprint(settings)

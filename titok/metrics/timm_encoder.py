@@ -52,9 +52,8 @@ class TimmEncoder:
         if names == "by_order":
             state = _in_order(state, network, weights_path)
         load_state(network, state, weights_path)
-        frozen: Any = network.eval().requires_grad_(False).to(device)  # timm's networks say more than `nn.Module` does
-        self.network = frozen
-        self.feature_dim = int(frozen.head_hidden_size)
+        self.network: Any = network.eval().requires_grad_(False).to(device)
+        self.feature_dim = int(cast(int, network.head_hidden_size))
         preprocessing = _preprocessing(network, model)
         self._size, self._mode = preprocessing["size"], preprocessing["interpolation"]
         mean, std = (torch.tensor(preprocessing[name], device=device).view(1, 3, 1, 1) for name in ("mean", "std"))

@@ -18,6 +18,7 @@ from titok.reporting.curves import training_curves
 from titok.reporting.grid import PANELS, curve, grid_frame, paper_points, size_name
 from titok.reporting.labels import place_labels
 from titok.reporting.paper import Paper, read_paper
+from titok.reporting.rank_agreement import rfid_against_gfid
 from titok.reporting.style import INK, Drawing, figure_style, finish, look, new_axes, outside_legend, save
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 TOKENS_AXIS = "latent tokens K"
 PAPER_GREY = "#aaaaaa"
+
+GRID_FIGURES = ("figure4", "rfid_against_gfid", "classifier_accuracy", "codebook")
 
 TITLES = {
     "rfid": "Reconstruction",
@@ -48,8 +51,8 @@ def make_figure(
     """Draws one figure from score records or metrics logs; writes ``{prefix}.svg``, ``.png`` and ``.csv``.
 
     Args:
-        name: `figure4`, `figure2`, `rates`, `classifier_accuracy`, `codebook` or `training_curves`; the image grids are
-            in ``titok.reporting.pictures``.
+        name: `figure4`, `figure2`, `rfid_against_gfid`, `rates`, `classifier_accuracy`, `codebook` or
+            `training_curves`; the image grids are in ``titok.reporting.pictures``.
 
     Raises:
         MissingScore: the study does not ask for the figure, or a score it shows is not among the files.
@@ -71,10 +74,10 @@ def make_figure(
 
 def _grid_figure(name: FigureName, reporting: Reporting, scores: Scores, paper_file: str | Path) -> Drawing:
     grid = reporting.tables.table4
-    if grid is None or name not in ("figure4", "classifier_accuracy", "codebook"):
-        raise MissingScore(
-            f"{name!r} is no figure of the token-count grid; allowed: figure4, classifier_accuracy, codebook"
-        )
+    if grid is None or name not in GRID_FIGURES:
+        raise MissingScore(f"{name!r} is no figure of the token-count grid; allowed: {', '.join(GRID_FIGURES)}")
+    if name == "rfid_against_gfid":
+        return rfid_against_gfid(grid, scores)
     frame = grid_frame(grid, scores)
     if name == "figure4":
         return figure4(grid, frame, scores, read_paper(paper_file) if grid.paper_points else None)

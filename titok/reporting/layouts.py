@@ -93,6 +93,20 @@ LAYOUTS: dict[str, Layout] = {
         {"": (Column("guidance_scale", "generation", is_fact=True), GFID, INCEPTION_SCORE, AGREEMENT)},
         ordered_by="gfid",
     ),
+    "sampling_rules": Layout(
+        "Sampling rules on one generator",
+        {
+            "": (
+                Column("num_steps", "generation", is_fact=True),
+                Column("guidance_scale", "generation", is_fact=True),
+                GFID,
+                INCEPTION_SCORE,
+                Column("precision", "generation"),
+                Column("recall", "generation"),
+                AGREEMENT,
+            )
+        },
+    ),
     "model_zoo": Layout(
         "Model zoo. Released tokenizers beyond the paper",
         {

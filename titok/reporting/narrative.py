@@ -54,6 +54,13 @@ CAPTIONS: dict[str, Caption] = {
         "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2.",
         "Scatter plot of generation FID over images per second, one labelled point per system; see Table 1.",
     ),
+    "rfid_against_gfid": Caption(
+        "Do better reconstructions give better samples?",
+        "rFID of every tokenizer of the grid against gFID of the generator on its tokens, means over seeds, with "
+        "Spearman's rank correlation. Its interval is a bootstrap over the grid's places, 95 %; a perfect order "
+        "is perfect in every draw, so the share of random orders as far from 0 stands beside it.",
+        "Scatter plot of generation FID over reconstruction FID, a labelled point per tokenizer of the grid.",
+    ),
     "rates": Caption(
         "Bits and quality",
         "What one image takes against what comes back: a tokenizer's K log2 V bits, and whole files of ordinary "

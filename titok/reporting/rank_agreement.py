@@ -1,0 +1,125 @@
+"""Whether good reconstructions mean good samples: rFID against gFID over the grid, by their ranks.
+
+Spearman's correlation over the grid's places. Its interval is a percentile bootstrap that draws places, pairs together,
+so that it knows chance among places of such a grid and not other seeds of the same ones. A perfect order is perfect in
+every draw, however few its places: beside it stands how often an order by chance agrees, or disagrees, as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.stats import rankdata
+
+from titok.reporting.cells import heading
+from titok.reporting.collect import MissingScore, Scores
+from titok.reporting.grid import cell_records, size_name
+from titok.reporting.judgement import COVERAGE
+from titok.reporting.labels import place_labels
+from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend
+
+if TYPE_CHECKING:
+    from titok.config.rows import Grid
+
+FEWEST = 4
+"""Places of a correlation: of three pairs, one of six orders is perfect by chance."""
+RESAMPLES = 10_000
+SEED = 0
+
+
+class RankCorrelation(NamedTuple):
+    """Spearman's, with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+    by_chance: float
+    """Share of random orders whose correlation is as far from 0, at least."""
+    pairs: int
+
+
+def spearman(first: np.ndarray, second: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> RankCorrelation:
+    """Correlation of the ranks of two rows of numbers (N,); ties share their mean rank.
+
+    Draws without two different values on either side have no correlation and are left out of the interval; NaN where
+    the numbers themselves have none.
+    """
+    count, draws = len(first), np.random.default_rng(seed)
+    drawn = draws.integers(0, count, (resamples, count))
+    found = _correlations(first[drawn], second[drawn])
+    tails = [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]
+    kept = found[np.isfinite(found)]
+    low, high = np.quantile(kept, tails) if len(kept) else (np.nan, np.nan)
+    value = float(_correlations(first[None], second[None])[0])
+    orders = draws.permuted(np.tile(np.arange(count), (resamples, 1)), axis=1)
+    shuffled = _correlations(np.tile(first, (resamples, 1)), second[orders])
+    by_chance = float((np.abs(shuffled) >= abs(value) - 1e-12).mean()) if np.isfinite(value) else np.nan
+    return RankCorrelation(value, float(low), float(high), by_chance, count)
+
+
+def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(R,) of each row of two tables (R, N); NaN where a row has one value only."""
+    one, other = (2 * rankdata(rows, axis=1) - rows.shape[1] - 1 for rows in (first, second))
+    # Whole numbers up to here, so that a perfect order is exactly 1.
+    squares = (one * one).sum(axis=1) * (other * other).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(squares > 0, (one * other).sum(axis=1) / np.sqrt(squares), np.nan)
+
+
+def rfid_against_gfid(grid: Grid, scores: Scores) -> Drawing:
+    """A point per place of the grid that has a generator, means over seeds; the correlation in the title and data.
+
+    Raises:
+        MissingScore: a score is missing, or fewer than four places have both.
+        ScoreError: either was measured in two ways.
+    """
+    data = pd.DataFrame(list(_places(grid, scores)))
+    if len(data) < FEWEST:
+        raise MissingScore(
+            f"rfid_against_gfid: {len(data)} places of the grid have an rFID and a gFID; a rank correlation takes "
+            f"{FEWEST} at least: add generators to reporting.tables.table4, or take the figure out"
+        )
+    found = spearman(data["rfid"].to_numpy(dtype=float), data["gfid"].to_numpy(dtype=float))
+    figure, (axes,) = new_axes(1, 5.2, 3.9)
+    _draw(axes, grid, data)
+    interval = f"[{found.low:.2f}, {found.high:.2f}]"
+    label = f"Spearman {found.value:.2f} {interval}, {found.pairs} places (by chance {found.by_chance:.2g})"
+    names = [heading(metric, scores.label(metric)).rstrip(" ↓↑") for metric in ("rfid", "gfid")]
+    finish(axes, label, *names)
+    outside_legend(figure, axes, len(grid.sizes))
+    said = {"spearman": found.value, "low": found.low, "high": found.high, "by_chance": found.by_chance}
+    return Drawing(figure, data.assign(**said, coverage=COVERAGE))
+
+
+def _places(grid: Grid, scores: Scores) -> Iterator[dict[str, Any]]:
+    """Size, K, both means and their numbers of seeds."""
+    records: dict[str, list[pd.DataFrame]] = {"rfid": [], "gfid": []}
+    for cell in grid.cells():
+        for generated in cell_records(grid, cell, "generation", scores):
+            (restored,) = cell_records(grid, cell, "reconstruction", scores)
+            records["rfid"].append(restored)
+            records["gfid"].append(generated)
+            rfid, gfid = scores.statistic(restored, "rfid"), scores.statistic(generated, "gfid")
+            if rfid is not None and gfid is not None:
+                yield {
+                    "size": cell.size, "k": cell.k, "rfid": rfid.mean, "gfid": gfid.mean,
+                    "rfid_seeds": rfid.n, "gfid_seeds": gfid.n,
+                }  # fmt: skip
+    for metric, found in records.items():
+        if found:
+            scores.require_one_protocol(pd.concat(found), metric)
+
+
+def _draw(axes: Axes, grid: Grid, data: pd.DataFrame) -> None:
+    for index, size in enumerate(grid.sizes):
+        own, style = data[data["size"] == size], look(index)
+        if len(own):
+            axes.plot(
+                own["rfid"], own["gfid"], color=style.color, marker=style.marker, linestyle="", label=size_name(size)
+            )
+    axes.margins(0.12)
+    place_labels(axes, data["rfid"].to_numpy(), data["gfid"].to_numpy(), [f"K = {k}" for k in data["k"]])
