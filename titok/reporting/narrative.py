@@ -121,9 +121,9 @@ def _trend(grid: Grid, frame: pd.DataFrame, scores: Scores) -> str:
 
 def _falls(found: Judgement, name: str) -> str:
     """The judgement of the trends' list and of the claim, in the headline's words."""
-    if found.word == "holds":
+    if found.word == "agrees":
         return f"{name} falls for every size"
-    if found.word == "contradicted":
+    if found.word == "differs":
         return f"{name} does not fall for every size ({found.because})"
     return f"it is undecided whether {name} falls for every size ({found.because})"
 

@@ -15,7 +15,8 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
     """Writes measured speeds, and their intervals, into the rows of samples of the same generator and sampler.
 
     ``rows`` are records as one mapping each, with `file`, `kind`, `protocol_id`, subject and metrics; ``intervals``
-    maps (file, metric). Both are changed. Seeds share a speed: it does not depend on the weights.
+    maps (file, metric). Both are changed; `speed_protocol_id` says by which protocol. Seeds
+    share a speed: it does not depend on the weights.
     """
     measured = [row for row in rows if row["kind"] == "throughput"]
     for row in measured:
@@ -30,6 +31,7 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
         speed = speed_of.get((row.get("generator"), row.get("sampler")))
         if row["kind"] != "generation" or speed is None:
             continue
+        row["speed_protocol_id"] = speed["protocol_id"]
         for metric in SPEEDS:
             row[metric] = speed[metric]
             intervals.pop((row["file"], metric), None)
