@@ -98,6 +98,7 @@ class Statement:
         """A judgement with this statement's numbers."""
         found = self.estimate
         half = found.half_width() if found.is_known and found.basis != "nothing" else math.nan
+        half = 0.0 if half == found.rounding else half  # of no error; what rounding may do is no interval to be shown
         value, low, high = (self._shown(found.value + end) for end in (0.0, -half, half))
         clarity = self.clarity()
         clarity = clarity if math.isfinite(clarity) else 0.0 if math.isnan(clarity) else math.copysign(CERTAIN, clarity)
