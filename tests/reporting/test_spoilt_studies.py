@@ -100,8 +100,8 @@ def test_one_size_missing(trained: Simulated, tmp_path: Path) -> None:
     count = len(spoilt.scores)
     assert line(spoilt, "more-tokens-reconstruct-better") == (
         f"| not run | {said} |  |  | scores/reconstruction/s16/stage1/seed*.json: no such score among the {count} "
-        f"files given; make it with `snakemake results/<study>/scores/reconstruction/s16/stage1/seed0.json` or take the "
-        f"row that names it out of the study |"
+        f"files given; make it with `snakemake results/<study>/scores/reconstruction/s16/stage1/seed0.json` or take "
+        f"the row that names it out of the study |"
     )
 
 
