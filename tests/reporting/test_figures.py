@@ -21,7 +21,7 @@ from titok.config.rows import CurveRun
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore, read_scores
 from titok.reporting.curves import training_curves
-from titok.reporting.figures import PAPER_GREY, classifier_accuracy, codebook, figure2, figure4, make_figure
+from titok.reporting.figures import PAPER_GREY, _has_room, classifier_accuracy, codebook, figure2, figure4, make_figure
 from titok.reporting.grid import curve, grid_frame, rank_correlation
 from titok.reporting.labels import place_labels
 from titok.reporting.paper import read_paper
@@ -265,3 +265,10 @@ def test_healthy_ends_are_shown_where_manifests_know_them(tree, reporting):
         drawing = training_curves(reporting.figures.training_curves, tree.logs)
     healthy = drawing.data[drawing.data["label"] == "healthy proxy_code_loss"]
     assert healthy[["task", "step", "min", "max"]].to_numpy().tolist() == [["stage 1", 800, 0.0, 2.5]]
+
+
+def test_labels_of_near_token_counts_make_room():
+    """192 beside 256 used to be read as 192256."""
+    paper = (16, 32, 64, 96, 128, 192, 256)
+    assert [k for k in paper if _has_room(k, paper)] == [16, 32, 64, 128, 256]
+    assert all(_has_room(k, (1, 3, 9)) for k in (1, 3, 9))

@@ -91,6 +91,28 @@ def test_the_distance_at_infinite_n_has_a_column_where_it_is_known(reporting, tr
     assert cell(table, "MaskGIT-VQGAN", "digits-rFID at infinite N ↓") == "1.75"
 
 
+@pytest.mark.parametrize(
+    ("sizes", "value", "shown"),
+    [([50, 500], 1.75, "1.75"), ([50, 500], -0.02, "below 0"), ([65, 500], 1.75, ""), ([65, 500], -0.02, "")],
+)
+def test_distances_at_infinite_n_are_shown_where_they_are_sound(reporting, tree, paper, sizes, value, shown):
+    """With 500 images of 64 features the smallest subset is 65 instead of 50: fewer than ten images per feature."""
+    path = tree.root / "scores/reconstruction/vqgan.json"
+    record = json.loads(path.read_text())
+    label = {"label": "digits-rFID at infinite N", "better": "lower", "unit": ""}
+    record["metrics"]["rfid_infinity"] = {"value": value, **label}
+    record["protocol"]["at_infinite_n"] = {"sizes": sizes}
+    record["protocol_id"] = "another"
+    path.write_text(json.dumps(record))
+    only = reporting.tables.table1.model_copy(update={"rows": reporting.tables.table1.rows[3:]})
+    tables = reporting.tables.model_copy(update={"table1": only})
+    table = build_table("table1", tables, read_scores(tree.scores), paper)
+    heads = [head for block in table.blocks for head in block.columns]
+    assert any("infinite" in head for head in heads) == bool(shown)
+    if shown:
+        assert cell(table, "MaskGIT-VQGAN", "digits-rFID at infinite N ↓") == shown
+
+
 def test_whole_systems_are_shown_in_parts(reporting, scores, paper):
     table = build_table("table1", reporting.tables, scores, paper)
     assert [block.title for block in table.blocks] == ["Reconstruction", "Generation", "Samples", "Speed"]

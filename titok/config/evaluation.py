@@ -112,6 +112,9 @@ class Uncertainty(Section):
     extrapolation_points: NonNegativeInt = 10
     """Subsets from a tenth of the images to all of them, for the distance at infinite N; 0: none."""
     seed: NonNegativeInt = 0
+    within_classes: Annotated[bool, Neutral(False)] = False
+    """Of samples: draws as many of each class as there are, as the sampler did. Without, an interval holds a scatter of
+    classes that never happens, and is the wider the more of a metric lies between classes."""
 
 
 class Evaluation(Section):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from titok.reporting.collect import MetricLabel, Statistic
+from titok.reporting.infinite_n import ENDING
 from titok.reporting.paper import PaperValue
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def number(metric: str, value: float) -> str:
     display = DISPLAYS.get(metric, Display(metric))
     if not math.isfinite(value):
         return "not finite"
+    if value < 0 and metric.endswith(ENDING):
+        return "below 0"  # no distance is; the line ends within its own error of none
     if metric in ("parameters", "generator_parameters"):
         return count(value)
     scaled = value * 100 if display.is_share else value

@@ -25,6 +25,7 @@ from titok.reporting.collect import MissingScore, Scores, Statistic
 from titok.reporting.grid import PANELS, curve, frame_of, grid_numbers, paper_grid, rank_correlation, size_name
 from titok.reporting.judgement import Judgement
 from titok.reporting.paper import Paper
+from titok.reporting.speeds import speed_note
 from titok.reporting.table_notes import reasons, seeds_note
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     Numbers = Sequence[tuple[GridCell, str, Statistic]]
 
-ALONE = "they were measured alone on it, as the protocol of throughput scores says."
-SHARED = "they are those at which samples were made, and other jobs may have shared it."
 TRAINING = "Training speed is per device: the whole job's, over its processes."
 
 
@@ -65,16 +64,10 @@ def build_grid_table(tables: Tables, scores: Scores, paper: Paper, panels: str =
             )
     if "d" in panels:
         blocks.append(_paper_speed(paper, paper_prefix(tables)))
-        notes.append(_speed_note(scores))
+        notes.append(f"{speed_note(scores)} {TRAINING}")
     name, title = _named(panels)
     note = paper_note(tables) if "a" in panels or "d" in panels else ""
     return Table(name, grid.title or title, blocks, frame_of(shown), notes, note)
-
-
-def _speed_note(scores: Scores) -> str:
-    """On what speeds were measured: alone on the device, or while samples were made."""
-    alone = "speed_protocol_id" in scores.frame
-    return f"Speeds are of the machine named in the report; {ALONE if alone else SHARED} {TRAINING}"
 
 
 def _judged(grid: Grid, scores: Scores, paper: Paper) -> dict[GridCell, Judgement]:

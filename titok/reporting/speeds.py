@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from titok.errors import ScoreError
+
+if TYPE_CHECKING:
+    from titok.reporting.collect import Scores
 
 SPEEDS = ("sampling_images_per_second", "sampling_gflop")
 """Metrics of records of kind `throughput` that stand beside the scores of samples."""
@@ -37,3 +40,10 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
             intervals.pop((row["file"], metric), None)
             if (speed["file"], metric) in intervals:
                 intervals[row["file"], metric] = intervals[speed["file"], metric]
+
+
+def speed_note(scores: Scores) -> str:
+    """On what, and how, sampling speeds were measured."""
+    alone = "measured alone on it, as the protocol of throughput scores says."
+    shared = "those at which samples were made, when other jobs may have shared it."
+    return f"Speeds are of the machine that the page names, {alone if 'speed_protocol_id' in scores.frame else shared}"

@@ -29,6 +29,7 @@ from titok.reporting.cells import (
 from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores
 from titok.reporting.estimates import Estimate, Seeds
 from titok.reporting.grid_table import build_grid_table
+from titok.reporting.infinite_n import is_sound
 from titok.reporting.judgement import Judgement
 from titok.reporting.layouts import LAYOUTS, Column
 from titok.reporting.paper import Paper, PaperValue, read_paper
@@ -146,7 +147,8 @@ def _fill(column: Column, rows: Sequence[Row], tables: Tables, scores: Scores, p
     used = [part[part[column.metric].notna()] for part in records if part is not None and column.metric in part]
     if used and not column.is_fact:
         scores.require_one_protocol(pd.concat(used), head)
-    ours = [None if part is None else scores.statistic(part, column.metric) for part in records]
+    sound = [None if part is None or not is_sound(scores, part, column.metric) else part for part in records]
+    ours = [None if part is None else scores.statistic(part, column.metric) for part in sound]
     theirs = [paper.value(row.paper, column.paper) if row.paper and column.paper else None for row in rows]
     known = [
         None if part is None or own is None or column.is_fact else known_of(scores, part, column.metric, column.kind)
