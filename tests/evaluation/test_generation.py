@@ -218,8 +218,8 @@ def test_intervals_within_classes(generated: np.ndarray, reference: Reference, j
     assert found[0].protocol == found[1].protocol
     widths = [scores.intervals["inception_score"].high - scores.intervals["inception_score"].low for scores in found]
     assert widths[0] != widths[1]
+    allowed = SampleChecks(allow=("unbalanced_classes",))
     with pytest.raises(ScoreError, match="within_classes is true, but the samples have no labels"):
-        allowed = SampleChecks(allow=("unbalanced_classes",))
         score(generated, reference, judge, None, checks=allowed, uncertainty=Uncertainty(within_classes=True))
 
 
