@@ -155,10 +155,11 @@ class Evaluation(Section):
 
     def of_reconstructions(self) -> Self:
         """Without what is read for generated images only: those settings are back at their defaults."""
-        kept = SampleChecks(allow=self.checks.allow)
-        return self.model_copy(
-            update={**_defaults("reference", "num_samples", "inception_score_split_size"), "checks": kept}
-        )
+        unread = _defaults("reference", "num_samples", "inception_score_split_size")
+        kept: dict[str, Any] = {"checks": SampleChecks(allow=self.checks.allow)}
+        if self.uncertainty is not None:
+            kept["uncertainty"] = self.uncertainty.model_copy(update={"within_classes": False})
+        return self.model_copy(update=unread | kept)
 
     def of_samples(self) -> Self:
         """Without what is read for reconstructions only."""
