@@ -64,7 +64,7 @@ def build_grid_table(tables: Tables, scores: Scores, paper: Paper, panels: str =
             )
     if "d" in panels:
         blocks.append(_paper_speed(paper, paper_prefix(tables)))
-        notes.append(f"{speed_note(scores)} {TRAINING}")
+        notes.append(f"{speed_note(scores.frame)} {TRAINING}")
     name, title = _named(panels)
     note = paper_note(tables) if "a" in panels or "d" in panels else ""
     return Table(name, grid.title or title, blocks, frame_of(shown), notes, note)

@@ -227,6 +227,6 @@ def protocol_notes(scores: Scores, own_notes: Sequence[str]) -> list[str]:
         )
     notes.append(
         "± is the sample standard deviation over seeds; where it is missing, there is one seed. Scores that were "
-        f"measured in two ways are never put into one column. {speed_note(scores)}"
+        f"measured in two ways are never put into one column. {speed_note(scores.frame)}"
     )
     return [*notes, *own_notes]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from titok.errors import ScoreError
 
 if TYPE_CHECKING:
-    from titok.reporting.collect import Scores
+    import pandas as pd
 
 SPEEDS = ("sampling_images_per_second", "sampling_gflop")
 """Metrics of records of kind `throughput` that stand beside the scores of samples."""
@@ -42,8 +42,8 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
                 intervals[row["file"], metric] = intervals[speed["file"], metric]
 
 
-def speed_note(scores: Scores) -> str:
-    """On what, and how, sampling speeds were measured."""
+def speed_note(records: pd.DataFrame) -> str:
+    """On what, and how, sampling speeds of all records of a study were measured."""
     alone = "measured alone on it, as the protocol of throughput scores says."
     shared = "those at which samples were made, when other jobs may have shared it."
-    return f"Speeds are of the machine that the page names, {alone if 'speed_protocol_id' in scores.frame else shared}"
+    return f"Speeds are of the machine that the page names, {alone if 'speed_protocol_id' in records else shared}"
