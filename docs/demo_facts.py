@@ -36,7 +36,7 @@ def main() -> None:
         "readable_lowest": values["reconstructions_read"],
         "class_agreement_lowest": values["samples_read"],
         "trends": trends,
-        "trends_that_hold": sum(trend["judgement"]["word"] == "holds" for trend in trends),
+        "trends_that_hold": sum(trend["judgement"]["word"] == "agrees" for trend in trends),
         "claims": claims,
         "machine": record["provenance"]["machine"],
         "packages": record["provenance"]["packages"],

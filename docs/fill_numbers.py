@@ -95,13 +95,23 @@ def claims() -> str:
     """The claims that need no training, judged now."""
     from titok.commands.claims import full_size_facts
     from titok.config.claims import load_claims
-    from titok.reporting.claims import Evidence, claims_markdown, judge_claims, no_scores
+    from titok.reporting.claims import judge_claims, no_scores
+    from titok.reporting.claims_text import claims_markdown
+    from titok.reporting.evidence import Evidence
     from titok.reporting.paper import read_paper
 
     facts = full_size_facts(ROOT / "config/published.yaml", ROOT / "config/imagenet512.yaml")
     evidence = Evidence(read_paper(ROOT / "config/paper.csv"), facts, no_scores())
     chosen = [claim for claim in load_claims(ROOT / "config/claims.yaml") if claim.needs == "nothing"]
     return claims_markdown(judge_claims(chosen, evidence))
+
+
+def calibration() -> str:
+    """How often judgements are wrong, by simulation."""
+    from titok.reporting.calibration import calibration as simulated
+    from titok.reporting.calibration import calibration_markdown
+
+    return calibration_markdown(simulated())
 
 
 def glossary() -> str:
@@ -228,6 +238,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) ->
 
 
 BLOCKS: dict[str, Callable[..., str]] = {
+    "calibration": calibration,
     "claims": claims,
     "commands": commands,
     "glossary": glossary,

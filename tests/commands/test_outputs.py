@@ -135,7 +135,7 @@ NAMES = {
     "figure f --study s --output fig.pdf": "must end in .svg or .png or .csv",
     "table t --study s --output t.html": "must end in .csv or .md or .tex",
     "checks --study s --output checks.md": "must end in .json",
-    "claims --output claims.md": "must end in .json",
+    "claims --output claims.txt": "must end in .json or .md",
     "report --study s --output page.pdf": "must end in .html or .htm",
     "crate --study s --output c.tar": "must end in .zip",
     "score reconstruction --config c --data d --model m --output o.json --examples e.png": "must end in .npz",

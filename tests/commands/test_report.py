@@ -113,23 +113,20 @@ def test_the_verdict_passes_or_names_what_failed(
 def test_trends_are_an_error_only_if_asked_for(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads((page / "checks.json").read_text())
     passed = [{**check, "passed": True} for check in found["working"]]
-    judgement = asdict(Judgement("contradicted", 0.5, 0.2, 0.8, 5))
+    judgement = asdict(Judgement("differs", 0.5, 0.2, 0.8, 5))
     trend = {"name": "rfid_falls_with_k/s", "statement": "It falls.", "judgement": judgement}
     file = tmp_path / "checks.json"
     file.write_text(json.dumps({**found, "working": passed, "trends": [trend]}))
     main(["verdict", str(file)])
-    assert (
-        "0 of 1 trends hold.\n  - rfid_falls_with_k/s: contradicted (0.5 [0.2, 0.8], 5 seeds)"
-        in capsys.readouterr().out
-    )
-    with pytest.raises(SystemExit, match=r"1 trend\(s\) do not hold:\n  - rfid_falls_with_k/s: contradicted"):
+    assert "0 of 1 trends hold.\n  - rfid_falls_with_k/s: differs (0.5 [0.2, 0.8], 5 seeds)" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"1 trend\(s\) do not hold:\n  - rfid_falls_with_k/s: differs"):
         main(["verdict", str(file), "--strict"])
-    trend["judgement"]["word"] = "holds"
+    trend["judgement"]["word"] = "agrees"
     file.write_text(json.dumps({**found, "working": passed, "trends": [trend]}))
     main(["verdict", str(file), "--strict"])
 
 
 def test_checks_of_an_older_format_are_refused(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text("[]")
-    with pytest.raises(SystemExit, match=r"old\.json holds no checks of format 2; write it again with `titok checks`"):
+    with pytest.raises(SystemExit, match=r"old\.json holds no checks of format 3; write it again with `titok checks`"):
         main(["verdict", str(tmp_path / "old.json")])

@@ -11,7 +11,7 @@ import pytest
 
 from titok.commands.score import training_speed
 from titok.evaluation.record import METRICS
-from titok.reporting.grid import SPEED_NOTE
+from titok.reporting.grid_table import TRAINING
 from titok.runtime.files import write_json
 
 
@@ -30,4 +30,4 @@ def test_what_was_not_trained_here_has_none(tmp_path: Path) -> None:
 
 def test_tables_name_the_unit() -> None:
     assert METRICS["training_images_per_second"].unit == "images/s per device"
-    assert "per device" in SPEED_NOTE
+    assert "per device" in TRAINING

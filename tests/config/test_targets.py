@@ -105,7 +105,7 @@ REPORT_CHANGES: list[tuple[str, Any, set[str], set[str]]] = [
     ("reporting.tables.table3b.title", "Schedules", {"table3b"}, set()),
     ("reporting.tables.table4.title", "Grid", {"table4"}, {"figure4", "classifier_accuracy", "codebook"}),
     ("reporting.figures.samples.per_class", 4, set(), {"samples"}),
-    ("reporting.tables.tolerance", 0.33, {"every table"}, set()),
+    ("reporting.tables.comparison", "values", {"every table"}, set()),
     ("reporting.checks.min_skill", 0.33, set(), set()),
     ("reporting.notes", ["A note."], set(), set()),
     ("title", "Another", set(), set()),

@@ -208,6 +208,21 @@ def test_kid_intervals_and_infinity_where_asked_for(
     assert "kid" not in without.metrics
 
 
+def test_intervals_within_classes(generated: np.ndarray, reference: Reference, judge: ClassifierExtractor) -> None:
+    """Nothing else moves, the protocol included; without labels nobody knows the classes."""
+    found = [
+        score(generated, reference, judge, uncertainty=Uncertainty(resamples=200, within_classes=within))
+        for within in (False, True)
+    ]
+    assert found[0].metrics == found[1].metrics
+    assert found[0].protocol == found[1].protocol
+    widths = [scores.intervals["inception_score"].high - scores.intervals["inception_score"].low for scores in found]
+    assert widths[0] != widths[1]
+    allowed = SampleChecks(allow=("unbalanced_classes",))
+    with pytest.raises(ScoreError, match="within_classes is true, but the samples have no labels"):
+        score(generated, reference, judge, None, checks=allowed, uncertainty=Uncertainty(within_classes=True))
+
+
 def test_later_metrics_where_asked_for(generated: np.ndarray, reference: Reference, judge: ClassifierExtractor) -> None:
     plain = score(generated, reference, judge)
     asked = {"density_coverage": DensityCoverage(neighbours=4), "mind": MongeDistance(directions=8)}

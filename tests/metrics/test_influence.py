@@ -118,3 +118,40 @@ def test_equal_seeds_give_equal_intervals_and_lengths_must_agree() -> None:
         )
     with pytest.raises(ScoreError, match="NaN or infinite"):
         bootstrap_intervals(values, {"a": numbers * torch.nan}, resamples=5, coverage=0.5, generator=torch.Generator())
+
+
+@pytest.mark.parametrize(("share", "excess"), [(0.0, 1.0), (0.3, 1.18), (0.5, 1.41), (0.7, 1.83)])
+def test_samples_of_equal_classes_are_drawn_within_them(share: float, excess: float) -> None:
+    """40 samples of each of 50 classes; ``share`` of the variance lies between classes and is in every set of samples.
+
+    Draws from all of them add a scatter of classes: the interval is too wide by the root of 1 / (1 - share).
+    """
+    draws = torch.Generator().manual_seed(int(10 * share))
+    classes = torch.arange(50).repeat_interleave(40)
+    means = torch.randn(50, generator=draws, dtype=torch.float64)
+    means = (means - means.mean()) / means.std() * share**0.5
+    inside = torch.randn(2000, generator=draws, dtype=torch.float64)
+    numbers = means[classes] + inside * (1 - share) ** 0.5
+    true = ((1 - share) / 2000) ** 0.5
+    halves = []
+    for strata in (classes, None):
+        found = bootstrap_intervals(
+            {"mean": float(numbers.mean())},
+            {"mean": numbers},
+            resamples=2000,
+            coverage=0.95,
+            generator=torch.Generator().manual_seed(1),
+            strata=strata,
+        )["mean"]
+        halves.append((found.high - found.low) / 2 / 1.96)
+    assert halves[0] == pytest.approx(true, rel=0.06)
+    assert halves[1] / halves[0] == pytest.approx(excess, rel=0.08)
+
+
+def test_few_of_a_class_are_no_strata() -> None:
+    numbers = torch.tensor([1.0, 2.0, 3.0])
+    options = {"resamples": 5, "coverage": 0.5, "generator": torch.Generator()}
+    with pytest.raises(ScoreError, match="a class has a single image"):
+        bootstrap_intervals({"a": 2.0}, {"a": numbers}, strata=torch.tensor([0, 0, 1]), **options)
+    with pytest.raises(ScoreError, match="2 strata for 3 images"):
+        bootstrap_intervals({"a": 2.0}, {"a": numbers}, strata=torch.tensor([0, 0]), **options)

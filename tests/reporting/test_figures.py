@@ -21,7 +21,7 @@ from titok.config.rows import CurveRun
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore, read_scores
 from titok.reporting.curves import training_curves
-from titok.reporting.figures import PAPER_GREY, classifier_accuracy, codebook, figure2, figure4, make_figure
+from titok.reporting.figures import PAPER_GREY, _has_room, classifier_accuracy, codebook, figure2, figure4, make_figure
 from titok.reporting.grid import curve, grid_frame, rank_correlation
 from titok.reporting.labels import place_labels
 from titok.reporting.paper import read_paper
@@ -285,3 +285,10 @@ def test_figure_4b_shows_width_beside_bottleneck_where_both_were_read(tree, repo
     assert len(of_width) == len(bottleneck) > 0
     assert (of_width - bottleneck).to_numpy() == pytest.approx(0.01)
     assert "encoder's width" in (tmp_path / "with.svg").read_text()
+
+
+def test_labels_of_near_token_counts_make_room():
+    """192 beside 256 used to be read as 192256."""
+    paper = (16, 32, 64, 96, 128, 192, 256)
+    assert [k for k in paper if _has_room(k, paper)] == [16, 32, 64, 128, 256]
+    assert all(_has_room(k, (1, 3, 9)) for k in (1, 3, 9))

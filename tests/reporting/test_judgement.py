@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from titok.reporting.judgement import Judgement, Statement, all_of, any_of, combine, judge, shown, truth
-from titok.reporting.trends import _falls
+from titok.reporting.estimates import combine
+from titok.reporting.judgement import Judgement, Statement, all_of, any_of, judge, shown, truth
+from titok.reporting.trends import falls
 
 
 def seeds(*values: float, first: int = 0) -> dict[int, float]:
@@ -30,8 +31,8 @@ def test_shared_seeds_are_paired():
     assert found.low == pytest.approx(-2 - 4.302653 / 3**0.5)
     assert found.high == pytest.approx(-2 + 4.302653 / 3**0.5)
     assert (found.word, found.because.split(";")[0]) == ("undecided", "3 seeds do not tell")
-    assert below(seeds(10, 20, 30), seeds(12, 22, 32.1)).word == "holds"
-    assert below(seeds(12, 22, 32.1), seeds(10, 20, 30)).word == "contradicted"
+    assert below(seeds(10, 20, 30), seeds(12, 22, 32.1)).word == "agrees"
+    assert below(seeds(12, 22, 32.1), seeds(10, 20, 30)).word == "differs"
 
 
 def test_other_seeds_are_compared_after_welch():
@@ -42,7 +43,7 @@ def test_other_seeds_are_compared_after_welch():
     assert found.freedom == pytest.approx(expected.df)
     interval = expected.confidence_interval(0.95)
     assert found.value - found.half_width() == pytest.approx(interval.low)
-    assert found.seeds == 3
+    assert found.repeats == 3
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_how_many_seeds_would_decide():
 
 
 def test_equal_differences_decide_beyond_rounding():
-    assert below(seeds(1, 2, 3), seeds(2, 3, 4)).word == "holds"
+    assert below(seeds(1, 2, 3), seeds(2, 3, 4)).word == "agrees"
     assert below(seeds(1, 2, 3), seeds(1 + 1e-12, 2 + 1e-12, 3 + 1e-12)).word == "undecided"
 
 
@@ -81,13 +82,13 @@ def test_a_rise_beyond_doubt_contradicts_a_fall_on_the_whole():
     """The curve of a check that once failed under a headline that said 'falls': 8.32, then 8.44."""
     wobble = np.array([0.0, 0.01, -0.01, 0.02, -0.02])
     curve = {k: seeds(*(mean + wobble * (1 + k))) for k, mean in {1: 60.95, 2: 20.17, 4: 8.32, 8: 9.44}.items()}
-    found = _falls("TiTok-S", curve, 1)
-    assert (found.word, found.because) == ("contradicted", "TiTok-S rises from K = 4 to 8")
+    found = falls("TiTok-S", curve, 1)
+    assert (found.word, found.because) == ("differs", "TiTok-S rises from K = 4 to 8")
     noisy = {**curve, 8: seeds(8.44, 7.9, 9.1, 8.2, 8.6)}
-    assert _falls("TiTok-S", noisy, 1).word == "holds"
+    assert falls("TiTok-S", noisy, 1).word == "agrees"
     # Rates are shown as factors: 2 ** slope of log2 over log2 K.
     halved = {k: seeds(*(8 / k + wobble)) for k in (1, 2, 4)}
-    assert _falls("TiTok-S", halved, 1).value == pytest.approx(0.5, abs=0.005)
+    assert falls("TiTok-S", halved, 1).value == pytest.approx(0.5, abs=0.005)
 
 
 def test_of_a_family_one_alone_needs_the_stronger_evidence():
@@ -95,11 +96,11 @@ def test_of_a_family_one_alone_needs_the_stronger_evidence():
     differences = np.array([-1, -0.5, 0, 0.5, 1.0])
     differences = differences / differences.std(ddof=1) * 5**0.5 + 3.5
     statement = Statement(combine([seeds(*differences)], [1.0]))
-    assert judge(statement).word == "contradicted"
+    assert judge(statement).word == "differs"
     assert judge(statement, family=3).word == "undecided"
     # What holds must hold for all, so that each needs no more than by itself.
     opposite = Statement(combine([seeds(*-differences)], [1.0]))
-    assert judge(opposite, family=3).word == "holds"
+    assert judge(opposite, family=3).word == "agrees"
 
 
 HOLDS, NOT, OPEN = truth(True), truth(False), Judgement("undecided")
@@ -107,21 +108,21 @@ HOLDS, NOT, OPEN = truth(True), truth(False), Judgement("undecided")
 
 def test_words_of_many():
     assert [all_of(parts).word for parts in ([HOLDS, HOLDS], [HOLDS, OPEN], [OPEN, NOT])] == [
-        "holds",
+        "agrees",
         "undecided",
-        "contradicted",
+        "differs",
     ]
     assert [any_of(parts).word for parts in ([NOT, HOLDS], [NOT, OPEN], [NOT, NOT])] == [
-        "holds",
+        "agrees",
         "undecided",
-        "contradicted",
+        "differs",
     ]
     with pytest.raises(ValueError, match="no parts"):
         all_of([])
 
 
 def test_numbers_as_people_read_them():
-    assert shown(Judgement("holds", -1.234, -2.0, -0.5, 5, unit="dB")) == "-1.23 [-2, -0.5] dB"
+    assert shown(Judgement("agrees", -1.234, -2.0, -0.5, 5, unit="dB")) == "-1.23 [-2, -0.5] dB"
     assert shown(HOLDS) == ""
 
 
@@ -130,7 +131,7 @@ REPETITIONS = 2000
 
 def words(draw, judged) -> dict[str, float]:
     """How often each word is said."""
-    counts = {"holds": 0, "contradicted": 0, "undecided": 0}
+    counts = {"agrees": 0, "differs": 0, "undecided": 0}
     for _ in range(REPETITIONS):
         counts[judged(draw()).word] += 1
     return {word: count / REPETITIONS for word, count in counts.items()}
@@ -152,9 +153,9 @@ def test_no_difference_is_rarely_said_to_be_one(count, paired):
         return [seeds(*(own + random.normal(size=count)), first=0 if paired or not group else 50) for group in (0, 1)]
 
     found = words(draw, lambda groups: below(*groups))
-    assert found["holds"] <= at_most(0.025)
-    assert found["contradicted"] <= at_most(0.025)
-    assert found["holds"] + found["contradicted"] > (0.03 if paired else 0.015)  # not vacuous, and not far too careful
+    assert found["agrees"] <= at_most(0.025)
+    assert found["differs"] <= at_most(0.025)
+    assert found["agrees"] + found["differs"] > (0.03 if paired else 0.015)  # not vacuous, and not far too careful
 
 
 @pytest.mark.parametrize("sizes", [1, 3])
@@ -164,9 +165,9 @@ def test_a_flat_curve_is_rarely_said_to_fall(sizes):
     def draw():
         return [{k: seeds(*np.exp(0.1 * random.normal(size=5) + 2)) for k in (1, 2, 4, 8)} for _ in range(sizes)]
 
-    found = words(draw, lambda curves: all_of([_falls("TiTok-S", curve, sizes) for curve in curves]))
-    assert found["holds"] <= at_most(0.025**sizes)
-    assert found["contradicted"] <= at_most(0.025)
+    found = words(draw, lambda curves: all_of([falls("TiTok-S", curve, sizes) for curve in curves]))
+    assert found["agrees"] <= at_most(0.025**sizes)
+    assert found["differs"] <= at_most(0.025)
 
 
 @pytest.mark.parametrize(
@@ -180,5 +181,5 @@ def test_true_differences_are_found(count, effect, power):
     found = words(
         lambda: seeds(*random.normal(-effect, size=count)), lambda group: judge(Statement(combine([group], [1.0])))
     )
-    assert found["holds"] == pytest.approx(power, abs=0.04)
-    assert found["contradicted"] == 0
+    assert found["agrees"] == pytest.approx(power, abs=0.04)
+    assert found["differs"] == 0

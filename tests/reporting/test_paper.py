@@ -8,7 +8,9 @@ from __future__ import annotations
 import pytest
 
 from titok.errors import ScoreError
-from titok.reporting.paper import PaperValue, pair_agreement, read_paper
+from titok.reporting.estimates import Estimate
+from titok.reporting.paper import PaperValue, read_paper
+from titok.reporting.table_notes import pairs_in_order
 
 
 def sure(value: float) -> PaperValue:
@@ -17,8 +19,8 @@ def sure(value: float) -> PaperValue:
 
 def test_values_and_confidence(paper_file):
     paper = read_paper(paper_file)
-    assert paper.value("table1/titok-l-32", "rfid") == PaperValue(2.21, "high")
-    assert paper.value("table1/titok-b-64", "inception_score") == PaperValue(214.7, "low")
+    assert paper.value("table1/titok-l-32", "rfid") == PaperValue(2.21, "high", 0.05)
+    assert paper.value("table1/titok-b-64", "inception_score") == PaperValue(214.7, "low", 6.0)
     assert paper.value("table1/dit-xl-2", "rfid") is None
 
 
@@ -39,18 +41,25 @@ def test_unusable_files_are_refused(tmp_path):
         read_paper(path)
 
 
+def three(value: float) -> dict[int, float]:
+    """Three seeds that scatter by a hundredth."""
+    return {0: value - 0.01, 1: value, 2: value + 0.01}
+
+
 @pytest.mark.parametrize(
-    ("ours", "theirs", "expected"),
+    ("ours", "theirs", "words"),
     [
-        ([3.0, 2.0, 1.0], [sure(30), sure(20), sure(10)], (3, 3)),
-        ([3.0, 1.0, 2.0], [sure(30), sure(20), sure(10)], (2, 3)),
-        ([1.0, 2.0], [sure(2), sure(1)], (0, 1)),
-        ([3.0, None, 1.0], [sure(30), sure(20), sure(10)], (1, 1)),
-        ([3.0, 2.0], [sure(30), PaperValue(20, "low")], (0, 0)),
-        ([3.0, 2.0], [sure(30), None], (0, 0)),
-        ([3.0, 2.0], [sure(2.77), sure(2.77)], (0, 0)),
-        ([2.0, 2.0], [sure(2), sure(1)], (0, 1)),
+        ([three(3), three(2), three(1)], [sure(30), sure(20), sure(10)], ["agrees"] * 3),
+        ([three(3), three(1), three(2)], [sure(30), sure(20), sure(10)], ["agrees", "agrees", "differs"]),
+        ([three(3), None, three(1)], [sure(30), sure(20), sure(10)], ["agrees"]),
+        ([three(3), three(2)], [sure(30), PaperValue(20, "low")], []),
+        ([three(3), three(2)], [sure(30), None], []),
+        ([three(3), three(2)], [sure(2.77), sure(2.77)], []),
+        ([three(2), three(2)], [sure(2), sure(1)], ["undecided"]),
+        # One seed says nothing of the next one; fixed numbers do.
+        ([{0: 3.0}, {0: 2.0}], [sure(30), sure(20)], ["undecided"]),
+        ([Estimate.exactly(3), Estimate.exactly(2)], [sure(30), sure(20)], ["agrees"]),
     ],
 )
-def test_pair_agreement(ours, theirs, expected):
-    assert pair_agreement(ours, theirs) == expected
+def test_pairs_in_the_papers_order(ours, theirs, words):
+    assert [found.word for found in pairs_in_order(ours, theirs)] == words

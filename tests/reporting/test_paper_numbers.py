@@ -44,13 +44,13 @@ def test_every_number_is_there_once_and_says_where_it_is_from() -> None:
 
 def test_guidance_raises_the_inception_score_and_lowers_gfid() -> None:
     guided, unguided = "table1/titok-l-32", "table5/titok-l-32-no-guidance"
-    assert PAPER.value(guided, "inception_score") == PaperValue(199.8, "medium")
-    assert PAPER.value(unguided, "inception_score") == PaperValue(173.0, "medium")
+    assert PAPER.value(guided, "inception_score") == PaperValue(199.8, "medium", 6.0)
+    assert PAPER.value(unguided, "inception_score") == PaperValue(173.0, "medium", 6.0)
     assert number(guided, "gfid") == 2.77 < number(unguided, "gfid") == 3.15
 
 
 def test_thirteen_times_rests_on_a_printed_speed_and_not_on_itself() -> None:
-    assert PAPER.value("table1/titok-s-128", "samples_per_second_a100") == PaperValue(7.8, "high")
+    assert PAPER.value("table1/titok-s-128", "samples_per_second_a100") == PaperValue(7.8, "high", 1.2)
     assert "RAR" in source("table1/titok-s-128", "samples_per_second_a100")
     ours, theirs = (number(f"table1/{row}", "samples_per_second_a100") for row in ("titok-s-128", "dit-xl-2"))
     assert ours / theirs == pytest.approx(13.0)

@@ -15,8 +15,9 @@ import pytest
 
 from titok.config.claims import load_claims
 from titok.config.reporting import Checks, FigureName, Reporting
-from titok.reporting.claims import Evidence, judge_claims, write_claims
+from titok.reporting.claims import judge_claims, write_claims
 from titok.reporting.collect import read_scores
+from titok.reporting.evidence import Evidence
 from titok.reporting.figures import make_figure
 from titok.reporting.judgement import all_of
 from titok.reporting.narrative import CAPTIONS, duration, headline, protocol_notes
@@ -178,14 +179,14 @@ def words_of(tree, reporting, paper_file) -> tuple[str, str, str]:
 def test_headline_trends_and_claims_say_one_word(seeded, reporting, paper_file):
     said, *words = words_of(seeded, reporting, paper_file)
     assert "digits-rFID falls for every size: TiTok-S" in said
-    assert words == ["holds", "holds"]
+    assert words == ["agrees", "agrees"]
 
     # First and last K alone say 'falls': K = 8 is worse than K = 4 beyond doubt.
     for seed in range(5):
         seeded.edit(f"reconstruction/s8/stage1/seed{seed}", "rfid", 15.0 + 0.1 * seed)
     said, *words = words_of(seeded, reporting, paper_file)
     assert "digits-rFID does not fall for every size (TiTok-S rises from K = 4 to 8): TiTok-S 23.91 → 15.20" in said
-    assert words == ["contradicted", "contradicted"]
+    assert words == ["differs", "differs"]
 
     # The same means, and nobody can tell.
     for seed in range(5):

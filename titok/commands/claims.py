@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from titok.config.claims import load_claims
+from titok.config.claims import load_ledger
 from titok.config.load import load_study
 from titok.config.shipped import shipped
-from titok.reporting.claims import Evidence, claims_markdown, judge_claims, no_scores, write_claims
+from titok.errors import OptionError
+from titok.reporting.claims import judge_claims, no_scores, write_claims
+from titok.reporting.claims_text import claims_markdown
 from titok.reporting.collect import read_scores
+from titok.reporting.evidence import Evidence
+from titok.reporting.graders import FORMS
 from titok.reporting.paper import read_paper
-from titok.runtime.files import read_json, write_json
+from titok.runtime.files import read_json, write_json, write_text
 
+if TYPE_CHECKING:
+    from titok.config.study import Study
+
+ENDINGS = {"mlrc": ".md"}
+"""Of forms that are no JSON."""
 RELEASED, LARGER = "config/published.yaml", "config/imagenet512.yaml"
 """Where the published sizes are written down: the released models, and those for 512 pixels, which were not."""
 
@@ -39,18 +50,45 @@ def facts(options: argparse.Namespace) -> None:
     write_json(options.output, full_size_facts())
 
 
+def scope_of(study: Study) -> str | None:
+    """Whose absolute numbers a study's may stand beside; ImageNet may also lie in folders or tables of images."""
+    dataset = study.dataset
+    images = dataset.images
+    of_its_size = images is not None and (images.train, images.test, dataset.num_classes) == (1_281_167, 50_000, 1000)
+    return f"imagenet{dataset.image_size}" if dataset.kind == "imagenet" or of_its_size else None
+
+
 def claims(options: argparse.Namespace) -> None:
-    """Judges every claim; prints the ledger, or writes it."""
+    """Judges every claim; prints the ledger, or writes it, in the form asked for.
+
+    Raises:
+        OptionError: the output's ending is not that of the form.
+    """
+    if options.output is not None and options.output.suffix != (ending := ENDINGS.get(options.format, ".json")):
+        raise OptionError(f"--output is {options.output}, but --format {options.format} needs the ending {ending}")
     study = load_study(options.study) if options.study else None
     evidence = Evidence(
         paper=read_paper(options.paper),
         models=read_json(options.facts) if options.facts else full_size_facts(),
         scores=read_scores(options.scores) if options.scores else no_scores(),
         reporting=study.reporting if study else None,
-        scope=f"imagenet{study.dataset.image_size}" if study and study.dataset.kind == "imagenet" else None,
+        scope=scope_of(study) if study else None,
     )
-    findings = judge_claims(load_claims(options.claims), evidence)
-    if options.output is not None:
+    ledger = load_ledger(options.claims)
+    findings = judge_claims(ledger.claims, evidence)
+    if options.format != "ledger":
+        _hand_over(FORMS[options.format](findings, ledger.account), options.output)
+    elif options.output is not None:
         write_claims(findings, options.output)
     else:
         print(claims_markdown(findings))
+
+
+def _hand_over(content: dict[str, Any] | str, output: Path | None) -> None:
+    """Text or data, to a file or the screen."""
+    if output is None:
+        print(content if isinstance(content, str) else json.dumps(content, indent=2))
+    elif isinstance(content, str):
+        write_text(output, content)
+    else:
+        write_json(output, content)

@@ -19,16 +19,23 @@ examples:
   titok claims                                                       what needs no training, measured now
   titok claims --study config/digits.yaml --scores $(find results/digits/scores -name '*.json')
   titok claims --output claims.json                                  for programs; claims.md is for people
+  titok claims --format rubric --output rubric.json                  PaperBench's weighted tree, graded
+  titok claims --format core-bench --output answers.json             CORE-Bench's answers with prediction intervals
+  titok claims --format mlrc --output summary.md                     the reproducibility challenge's one-page summary
 
-verdicts:
-  holds, contradicted              a statement, by the 95 % interval over seeds; facts without seeds exactly
-  undecided                        the interval holds both, there are fewer than three seeds, or a number is not finite
-  verified                         a number is as near as its tolerance
-  within the prediction interval   it is not, but a repetition of our measurement might be
-  outside                          neither
-  not run                          scores are missing, or come from another dataset; it says which
-  not checkable                    public material cannot decide it; it says why
+words:
+  agrees           the whole 95 % interval lies where the paper says: within the tolerance, or on the side claimed
+  differs          all of it lies elsewhere
+  undecided        it holds both, there are fewer than three seeds, or a number is not finite; says what would decide it
+  not comparable   measured by another protocol, on another device or of another architecture; says which key differs
+  not run          scores are missing, or come from another dataset; says which
+  not checkable    public material cannot decide it; says why
 """
+
+
+def _written(options: argparse.Namespace) -> list[Path]:
+    """The ledger comes twice, for programs and for people; the other forms once."""
+    return (output_and(".md") if options.format == "ledger" else output_and())(options)
 
 
 def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Namespace], None]]) -> None:
@@ -47,9 +54,17 @@ def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Names
     claims.add_argument("--scores", type=Path, nargs="*", default=[], help="score records")
     claims.add_argument("--facts", type=Path, help="what `titok facts` wrote; without it, models are measured now")
     claims.add_argument(
-        "--output", type=ending(".json"), help="JSON to write, with a .md beside it; without it, they are printed"
+        "--format",
+        choices=("ledger", "rubric", "core-bench", "mlrc"),
+        default="ledger",
+        help="every claim with its judgement, or the same for graders",
     )
-    add_overwrite(claims, output_and(".md"), ours="written_together")
+    claims.add_argument(
+        "--output",
+        type=ending(".json", ".md"),
+        help="JSON to write, of the ledger with a .md beside it; Markdown for mlrc; without it, they are printed",
+    )
+    add_overwrite(claims, _written, ours="written_together")
     claims.set_defaults(run=lazy("claims", "claims"))
 
     facts = verbs.add_parser("facts", help="measure the full-size models: tokens, bits, compression, parameters")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -9,10 +10,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from titok.config.load import ConfigError
-from titok.config.section import NonNegativeFloat, Section
+from titok.config.section import NonNegativeFloat, PositiveInt, Section
 
 Scope = Literal["models", "paper", "imagenet256", "imagenet512", "any"]
 Tier = Literal["nothing", "scoring", "training"]
+_ONE_NUMBER = re.compile(r"paper\('([^']+)', '([^']+)'\)")
 
 
 class Claim(Section):
@@ -27,10 +29,21 @@ class Claim(Section):
     value: str | None = None
     expected: str | None = None
     tolerance: NonNegativeFloat = 0.0
-    """How far `value` may be from `expected`."""
+    """How far `value` may be from `expected`; where that is one number of the paper, its tolerance stands beside it in
+    `config/paper.csv`, and not here."""
     holds: str | None = None
     unknown: str | None = None
     """Why public material cannot decide it."""
+    refuted_by: str | None = None
+    """What would show that it is wrong, where that is not simply an interval on the other side."""
+    weight: PositiveInt = 1
+    """Among all claims, for graders: the abstract's count more than an ablation's."""
+
+    @property
+    def expected_number(self) -> tuple[str, str] | None:
+        """Row and column, where what is expected is one number of the paper."""
+        found = _ONE_NUMBER.fullmatch(self.expected or "")
+        return (found[1], found[2]) if found else None
 
     @model_validator(mode="after")
     def _can_be_decided_in_one_way(self) -> Self:
@@ -42,13 +55,27 @@ class Claim(Section):
                 f"claim {self.id!r} has {' and '.join(ways) or 'nothing to decide it'}; "
                 f"give value and expected, or holds, or unknown"
             )
+        if self.tolerance and self.expected_number:
+            raise ValueError(
+                f"claim {self.id!r} has tolerance {self.tolerance:g}, but expects {self.expected}, whose tolerance "
+                f"stands in config/paper.csv; write it there alone"
+            )
         return self
+
+
+class Account(Section):
+    """What went how, and what the paper's authors said: sentences for the reproducibility challenge's summary."""
+
+    easy: tuple[str, ...] = ()
+    difficult: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
 
 
 class Ledger(Section):
     """All claims, in the paper's order."""
 
     claims: tuple[Claim, ...]
+    account: Account = Account()
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
@@ -60,6 +87,11 @@ class Ledger(Section):
 
 
 def load_claims(path: str | Path) -> tuple[Claim, ...]:
+    """The claims of :func:`load_ledger`."""
+    return load_ledger(path).claims
+
+
+def load_ledger(path: str | Path) -> Ledger:
     """Reads the ledger.
 
     Raises:
@@ -72,7 +104,7 @@ def load_claims(path: str | Path) -> tuple[Claim, ...]:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no YAML: {error}") from None
     try:
-        return Ledger.model_validate(document).claims
+        return Ledger.model_validate(document)
     except ValidationError as error:
         lines = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
         raise ConfigError(f"{path}: {lines}") from None

@@ -113,6 +113,9 @@ class Uncertainty(Section):
     extrapolation_points: NonNegativeInt = 10
     """Subsets from a tenth of the images to all of them, for the distance at infinite N; 0: none."""
     seed: NonNegativeInt = 0
+    within_classes: Annotated[bool, Neutral(False)] = False
+    """Of samples: draws as many of each class as there are, as the sampler did. Without, an interval holds a scatter of
+    classes that never happens, and is the wider the more of a metric lies between classes."""
 
 
 class Evaluation(Section):
@@ -155,10 +158,11 @@ class Evaluation(Section):
 
     def of_reconstructions(self) -> Self:
         """Without what is read for generated images only: those settings are back at their defaults."""
-        kept = SampleChecks(allow=self.checks.allow)
-        return self.model_copy(
-            update={**_defaults("reference", "num_samples", "inception_score_split_size"), "checks": kept}
-        )
+        unread = _defaults("reference", "num_samples", "inception_score_split_size")
+        kept: dict[str, Any] = {"checks": SampleChecks(allow=self.checks.allow)}
+        if self.uncertainty is not None:
+            kept["uncertainty"] = self.uncertainty.model_copy(update={"within_classes": False})
+        return self.model_copy(update=unread | kept)
 
     def of_samples(self) -> Self:
         """Without what is read for reconstructions only."""

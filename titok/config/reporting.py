@@ -55,9 +55,7 @@ class Tables(Section):
     """Released tokenizers that the paper's tables do not have."""
     comparison: Literal["orderings", "values"] = "orderings"
     """What the paper's numbers are compared by. `values`: images and feature network are the paper's, so differences
-    and verdicts stand beside them. `orderings`: they are others, and only the rows' order says something."""
-    tolerance: PositiveFloat = 0.03
-    """For `values`: a difference of up to this share of the paper's number counts as none."""
+    and judgements stand beside them. `orderings`: they are others, and only the rows' order says something."""
 
     @model_validator(mode="after")
     def _one_generator_by_several_rules(self) -> Self:

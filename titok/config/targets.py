@@ -124,6 +124,8 @@ class Targets(ModelFiles):
             facts |= {"generator": generator, "generator_kind": entry.model.kind, "sampler": sampler}
             facts |= {"num_steps": settings.num_steps, "guidance_scale": settings.guidance_scale}
             facts |= {"mask_schedule": settings.mask_schedule}
+            if entry.source is not None:
+                facts["generator_recipe"] = "released"  # no seed of ours changes it
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
@@ -204,7 +206,7 @@ class Targets(ModelFiles):
         if table is not None:
             tables = reporting.tables.resolved()
             own = tables["table4" if table in reporting.tables.panels else table]
-            settings = [own, tables["comparison"], tables["tolerance"]]
+            settings = [own, tables["comparison"]]
         elif figure is not None:
             from_grid = figure in ("figure4", "classifier_accuracy", "codebook", "rfid_against_gfid")
             own = reporting.tables.resolved()["table4"] if from_grid else reporting.figures.resolved()[figure]

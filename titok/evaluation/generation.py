@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titok.config.evaluation import Evaluation
+from titok.config.evaluation import Evaluation, Uncertainty
 from titok.errors import ScoreError
 from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
@@ -121,6 +121,7 @@ class _Pass:
         self.spatial = Moments(len(reference.spatial_mean), device) if reference.spatial_mean is not None else None
         self.features, self.logits = FeatureStore(scratch), FeatureStore(scratch)
         labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(device)
+        self.classes = labels
         self.labels = labels if extractor.reads_classes else None
         self.agreeing: list[Tensor] = []
         with torch.inference_mode():
@@ -187,7 +188,16 @@ class _Pass:
             resamples=uncertainty.resamples,
             coverage=uncertainty.coverage,
             generator=generator(uncertainty.seed, "bootstrap"),
+            strata=self._strata(uncertainty),
         )
+
+    def _strata(self, settings: Uncertainty) -> Tensor | None:
+        if settings.within_classes and self.classes is None:
+            raise ScoreError(
+                "evaluation.uncertainty.within_classes is true, but the samples have no labels; sample with classes, "
+                "or set it to false"
+            )
+        return self.classes if settings.within_classes else None
 
 
 def _protocol(

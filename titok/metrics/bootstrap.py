@@ -32,6 +32,7 @@ def bootstrap_intervals(
     resamples: int,
     coverage: float,
     generator: torch.Generator,
+    strata: Tensor | None = None,
 ) -> dict[str, Interval]:
     """Percentile intervals around the values.
 
@@ -41,6 +42,7 @@ def bootstrap_intervals(
         resamples: how many times N images are drawn from the N.
         coverage: share of the resampled values inside an interval.
         generator: of the drawing, on the CPU.
+        strata: (N,) integers; as many images of each are in every set, two at least. Null: sets are drawn at random.
 
     Raises:
         ScoreError: contributions of different lengths, or that are not finite.
@@ -52,7 +54,7 @@ def bootstrap_intervals(
     table = torch.stack([contributions[name].detach().double().cpu() for name in names], dim=1)
     if not torch.isfinite(table).all():
         raise ScoreError("some contributions are NaN or infinite; look for such features")
-    table = table - table.mean(dim=0)
+    table = table - table.mean(dim=0) if strata is None else _within(table, strata)
     count = len(table)
     shifts = torch.empty(resamples, len(names), dtype=torch.float64)
     for row in range(resamples):
@@ -64,3 +66,21 @@ def bootstrap_intervals(
         name: Interval(values[name] + float(low), values[name] + float(high), coverage)
         for name, low, high in zip(names, *ends, strict=True)
     }
+
+
+def _within(table: Tensor, strata: Tensor) -> Tensor:
+    """Contributions (N, M) around the mean of their stratum, which no draw changes.
+
+    A draw of n from n images around their own mean scatters by the root of 1 - 1 / n too little.
+
+    Raises:
+        ScoreError: the strata are not one per image, or one has a single image.
+    """
+    if strata.shape != table.shape[:1]:
+        raise ScoreError(f"{len(strata)} strata for {len(table)} images; give one for each image")
+    _, place, counts = torch.unique(strata.cpu(), return_inverse=True, return_counts=True)
+    if int(counts.min()) < 2:
+        raise ScoreError("a class has a single image, which says nothing of its scatter; draw two of each at least")
+    sums = torch.zeros(len(counts), table.shape[1], dtype=table.dtype).index_add_(0, place, table)
+    weights = (counts / (counts - 1)).sqrt()[place, None]
+    return (table - (sums / counts[:, None])[place]) * weights

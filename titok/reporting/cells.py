@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from titok.reporting.collect import MetricLabel, Statistic
+from titok.reporting.infinite_n import ENDING
 from titok.reporting.paper import PaperValue
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ DISPLAYS: dict[str, Display] = {
     "mind": Display("MIND", better="lower"),
     "lpips": Display("LPIPS", 3, better="lower"),
     "inception_score": Display("IS", better="higher"),
+    "inception_score_adm": Display("IS (ADM splits)", better="higher"),
     "bits_per_image": Display("bits per image", 0, better="lower"),
     "psnr": Display("PSNR", better="higher"),
     "ssim": Display("SSIM", 3, better="higher"),
@@ -89,11 +91,12 @@ PAPER_NOTE = (
 )
 
 VALUES_NOTE = (
-    "Numbers marked 'paper' are the published ones. Verdicts: verified, if the difference is at most {tolerance:.0%} "
-    "of the paper's number; within the prediction interval, if it is larger, but another seed (of one seed: other "
-    "images) could give the paper's number; else outside. Speeds are of another machine and are not judged. A number "
-    "in grey with '?' was never confirmed and judges nothing, one with '†' is known from a secondary source or derived "
-    "from a printed ratio."
+    "Numbers marked 'paper' are the published ones. A number of ours agrees with the paper's if its whole "
+    "interval lies within the tolerance (config/paper.csv), differs if all of it lies outside, and is undecided "
+    "otherwise. The interval (95 %) is that of one more repetition, which the paper's number is: over seeds, "
+    "three at least; of released weights, over sets of samples. A number by another protocol or on another device "
+    "is not comparable. A number in grey with '?' was never confirmed and judges nothing, one with '†' is known "
+    "from a secondary source or derived from a printed ratio."
 )
 
 
@@ -104,7 +107,7 @@ def paper_prefix(tables: Tables) -> str:
 
 def paper_note(tables: Tables) -> str:
     """What must be read with numbers of the paper."""
-    return VALUES_NOTE.format(tolerance=tables.tolerance) if tables.comparison == "values" else PAPER_NOTE
+    return VALUES_NOTE if tables.comparison == "values" else PAPER_NOTE
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,8 @@ def number(metric: str, value: float) -> str:
     display = DISPLAYS.get(metric, Display(metric))
     if not math.isfinite(value):
         return "not finite"
+    if value < 0 and metric.endswith(ENDING):
+        return "below 0"  # no distance is; the line ends within its own error of none
     if metric in ("parameters", "generator_parameters"):
         return count(value)
     scaled = value * 100 if display.is_share else value

@@ -17,7 +17,7 @@ import pandas as pd
 
 from titok.errors import TitokError
 from titok.reporting.collect import FOLDERS, Scores
-from titok.reporting.judgement import ROUNDING
+from titok.reporting.judgement import reaches
 
 if TYPE_CHECKING:
     from titok.config.reporting import Checks, Reporting
@@ -99,7 +99,7 @@ def shown_value(check: Check) -> str:
 def _at_least(name: str, found: float | None, needed: float, said: str, files: Iterable[str]) -> Check:
     """A number that must reach another one; a miss in the last digits is none."""
     found = found if found is not None and math.isfinite(found) else None
-    passed = found is not None and found >= needed - ROUNDING * max(abs(needed), 1.0)
+    passed = found is not None and reaches(found, needed)
     threshold = f">= {needed:.4g}" if math.isfinite(needed) else ">= chance, which no record states"
     return Check(name, passed, found, threshold, said, list(files))
 

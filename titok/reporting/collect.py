@@ -40,6 +40,18 @@ class MissingScore(TitokError):
     """A row, figure or check needs a score that is not among the files given."""
 
 
+class NotComparableError(ScoreError):
+    """A number of ours was measured otherwise than what it is held against; names each key, with both values.
+
+    Attributes:
+        differing: the keys alone; the message may say more.
+    """
+
+    def __init__(self, message: str, differing: str | None = None) -> None:
+        super().__init__(message)
+        self.differing = differing or message
+
+
 @dataclass(frozen=True)
 class MetricLabel:
     """What a metric is called in its records, and which direction is good."""
@@ -127,9 +139,16 @@ class Scores:
             return found
         return replace(found, interval=self.intervals.get((str(records["file"].iloc[0]), metric)))
 
+    def has(self, records: pd.DataFrame, metric: str) -> bool:
+        """Whether one of the records states the metric, be it no number."""
+        if metric not in records:
+            return False
+        faults = {fault.file for fault in self.non_finite if fault.metric == metric}
+        return bool(records[metric].notna().any() or records["file"].isin(faults).any())
+
     def by_seed(self, records: pd.DataFrame, metric: str) -> dict[int, float]:
         """What each seed gave; NaN where its record has no such number, nothing where none has."""
-        if metric not in records or records[metric].isna().all():
+        if not self.has(records, metric):
             return {}
         return {int(seed): float(value) for seed, value in zip(records["seed"], records[metric], strict=True)}
 
@@ -141,7 +160,7 @@ class Scores:
         """Refuses records measured in two ways.
 
         Raises:
-            ScoreError: names a file of each protocol, and every key in which they differ.
+            NotComparableError: names a file of each protocol, and every key in which they differ.
         """
         first_of = records.drop_duplicates("protocol_id")
         if len(first_of) < 2:
@@ -150,9 +169,10 @@ class Scores:
         a, b = self.protocols[one["protocol_id"]], self.protocols[other["protocol_id"]]
         different = [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
         listed = "; ".join(f"{key}: {a.get(key)!r} and {b.get(key)!r}" for key in different)
-        raise ScoreError(
+        raise NotComparableError(
             f"column {column!r} would mix two protocols: {one['file']} ({one['protocol_id']}) and {other['file']} "
-            f"({other['protocol_id']}) differ in {listed}; score both the same way, or show them in two tables"
+            f"({other['protocol_id']}) differ in {listed}; score both the same way, or show them in two tables",
+            differing=f"the numbers differ in {listed}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -178,7 +179,7 @@ def _log_if_wide(axes: Axes, values: pd.Series) -> None:
     """A logarithmic axis where values span more than a decade; the small ones would lie on one line otherwise."""
     if values.min() > 0 and values.max() > 10 * values.min():
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter("{x:g}")
 
@@ -200,8 +201,13 @@ def lines_over_k(axes: Axes, grid: Grid, frame: pd.DataFrame, metric: str) -> No
         low, high = scale * values["low"].astype(float), scale * values["high"].astype(float)
         axes.fill_between(values["k"], low, high, color=style.color, alpha=0.18, linewidth=0)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(list(grid.tokens), [str(k) for k in grid.tokens])
+    axes.set_xticks(list(grid.tokens), [str(k) if _has_room(k, grid.tokens) else "" for k in grid.tokens])
     axes.set_xticks([], minor=True)
+
+
+def _has_room(k: int, tokens: Sequence[int]) -> bool:
+    """Labels of Ks nearer than half a doubling run into each other: powers of two keep theirs."""
+    return k & (k - 1) == 0 or all(other == k or abs(math.log2(other / k)) > 0.5 for other in tokens)
 
 
 def axis_label(metric: str, scores: Scores) -> str:

@@ -1,80 +1,53 @@
-"""One judgement of whatever is said about numbers that seeds repeat: it holds, it is contradicted, or it is undecided.
+"""One judgement of whatever is said about the paper: it agrees, it differs, or it is undecided.
 
-A statement is that a combination of means over seeds (a difference, a slope) lies on one side of a bound. Its interval
-is Student's, 95 %: of the combination seed by seed where at least three seeds have all its parts, else by Welch and
-Satterthwaite. It holds if the whole interval lies on that side, and is contradicted if the whole interval lies on the
-other one.
+What is said is that a number lies in a region: near the paper's number (within its tolerance), below 0 (a difference, a
+slope), above a bound. The number has a 95 % interval (``titok.reporting.estimates``). It *agrees* if the whole interval
+lies within the region (for a number near another one these are the two one-sided tests of equivalence), it *differs* if
+the whole interval lies outside, and is *undecided* where the interval holds both: then the judgement says how many
+repetitions would decide. Fewer than three seeds, numbers that are not finite, and differences as small as rounding
+decide nothing.
 
-Error rates, for values that scatter normally: where the truth is the bound itself (no difference), `holds` is said
-2.5 % of the time, and where the truth contradicts the statement, less. The same is true of `contradicted`, all parts of
-a statement together. ``tests/reporting/test_judgement.py`` measures both, and how often a true difference is found:
-with five paired seeds, one of two standard deviations of the differences in 9 cases of 10. Fewer than three seeds,
-numbers that are not finite, and differences as small as rounding decide nothing.
+Two more words are said before there is a number to judge: *not comparable* (protocol, device or architecture are not
+the paper's; the judgement says which key, with both values) and *not run* (a score is missing).
 
-Everything on a page that says whether something holds (headline, trends, claims) asks here, so that it says one word.
+Error rates, for values that scatter normally: `agrees` is said of what lies on the region's edge, or beyond, at most
+2.5 % of the time, and so is `differs` of what lies within. ``titok.reporting.calibration`` measures both for every kind
+of judgement; docs/claims.md shows the table.
+
+Tables, claims, trends and the page's headline ask here, so that a page says one word of one thing.
 """
 
 from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scipy.special import stdtrit
+from scipy.special import ndtri
 
-Word = Literal["holds", "contradicted", "undecided"]
-Seeds = Mapping[int, float]
-"""Seed -> the number that it gave."""
+from titok.reporting.estimates import COVERAGE, MIN_SEEDS, ROUNDING, Estimate
 
-COVERAGE = 0.95
-MIN_SEEDS = 3
-"""Of two seeds, one pair in twelve shows less than a tenth of the true spread."""
-MOST_SEEDS = 1000
+Word = Literal["agrees", "differs", "undecided", "not comparable", "not run"]
+DECIDED: frozenset[Word] = frozenset({"agrees", "differs"})
+MOST_REPEATS = 1000
 """Nobody trains more; needs beyond are not told apart."""
-ROUNDING = 1e-9
-"""Share of the numbers' size below which a difference is that of their last digits."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A combination of means over seeds.
-
-    Attributes:
-        value: NaN where a part is not finite.
-        error: its standard error.
-        freedom: degrees of freedom of the error.
-        seeds: behind it; of groups that share none, those of the smallest.
-        rounding: how far the arithmetic alone may be off.
-    """
-
-    value: float
-    error: float
-    freedom: float
-    seeds: int
-    rounding: float = 0.0
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there is an interval."""
-        return self.seeds >= MIN_SEEDS and math.isfinite(self.value) and math.isfinite(self.error)
-
-    def half_width(self, coverage: float = COVERAGE) -> float:
-        """Of the interval; at least what rounding may do."""
-        return max(float(stdtrit(self.freedom, 0.5 + coverage / 2)) * self.error, self.rounding)
+CERTAIN = 1e9
+"""The clarity of what no repetition changes."""
+_RANK: dict[Word, int] = {"differs": 0, "not comparable": 1, "not run": 2, "undecided": 3, "agrees": 4}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a statement, and by how much.
+    """What became of something said, and by how much.
 
     Attributes:
         value, low, high: what was found and its interval; null where there is none.
         seeds: how many there are; null where the matter knows none.
-        because: what is missing for a decision, or which part contradicts.
+        because: what would decide it, what differs from the paper's protocol, or which part speaks against it.
         unit: behind the numbers.
-        clarity: distance from the bound in half widths of the interval, positive on the side claimed.
+        clarity: distance from the region's edge in half widths of the interval, positive inside.
     """
 
     word: Word
@@ -89,37 +62,48 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Statement:
-    """That a number known from seeds lies below (or above) a bound.
+    """That a number lies between two bounds; as it stands, below 0.
 
     Attributes:
-        contradiction: what to say where it is the other way round.
+        contradiction: what to say where it does not.
         factor: the number is a logarithm to base 2, and is shown as the factor it stands for.
     """
 
     estimate: Estimate
-    side: Literal["below", "above"] = "below"
-    bound: float = 0.0
+    low: float = -math.inf
+    high: float = 0.0
     contradiction: str = ""
     unit: str = ""
     factor: bool = False
 
+    @classmethod
+    def near(cls, estimate: Estimate, expected: float, tolerance: float) -> Statement:
+        """That a number is the expected one, give or take the tolerance; the bounds themselves still count."""
+        reach = tolerance + ROUNDING * max(abs(expected), tolerance)
+        return cls(estimate, expected - reach, expected + reach)
+
+    @property
+    def margin(self) -> float:
+        """Distance from the nearer bound, positive inside."""
+        return min(self.estimate.value - self.low, self.high - self.estimate.value)
+
     def clarity(self, coverage: float = COVERAGE) -> float:
-        """Above 1: the interval lies on the side claimed; below -1: on the other; NaN: there is no interval."""
-        if not self.estimate.is_known:
+        """Above 1: the interval lies within the bounds; below -1: outside; NaN: there is no interval."""
+        if not self.estimate.is_known or math.isnan(self.margin):
             return math.nan
-        distance = self.estimate.value - self.bound
-        distance = -distance if self.side == "below" else distance
         half = self.estimate.half_width(coverage)
-        return distance / half if half > 0 else math.copysign(math.inf, distance) if distance else 0.0
+        return self.margin / half if half > 0 else math.copysign(math.inf, self.margin) if self.margin else 0.0
 
     def judged(self, word: Word, because: str = "") -> Judgement:
         """A judgement with this statement's numbers."""
         found = self.estimate
-        half = found.half_width() if found.is_known else math.nan
+        half = found.half_width() if found.is_known and found.basis != "nothing" else math.nan
+        half = 0.0 if half == found.rounding else half  # of no error; what rounding may do is no interval to be shown
         value, low, high = (self._shown(found.value + end) for end in (0.0, -half, half))
         clarity = self.clarity()
-        clarity = clarity if math.isfinite(clarity) else 0.0 if math.isnan(clarity) else math.copysign(1e9, clarity)
-        return Judgement(word, value, low, high, found.seeds, because, self.unit, clarity)
+        clarity = clarity if math.isfinite(clarity) else 0.0 if math.isnan(clarity) else math.copysign(CERTAIN, clarity)
+        seeds = found.repeats if found.basis == "seeds" else None
+        return Judgement(word, value, low, high, seeds, because, self.unit, clarity)
 
     def _shown(self, value: float) -> float | None:
         if not math.isfinite(value):
@@ -127,131 +111,83 @@ class Statement:
         return 2.0**value if self.factor else value
 
 
-def combine(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
-    """Sum of ``weights`` times the groups' means: paired by seed where three seeds are in all groups, else Welch's."""
-    common = set.intersection(*(set(group) for group in groups))
-    fewest = min(len(group) for group in groups)
-    if len(common) >= MIN_SEEDS or (common and fewest < MIN_SEEDS):
-        return paired(groups, weights)
-    return unpaired(groups, weights)
-
-
-def paired(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
-    """The combination seed by seed, of the seeds that all groups have; they have one at least."""
-    common = sorted(set.intersection(*(set(group) for group in groups)))
-    each = [sum(w * group[seed] for group, w in zip(groups, weights, strict=True)) for seed in common]
-    value, variance = _moments(each)
-    error = math.sqrt(variance / len(each))
-    return Estimate(value, error, max(len(each) - 1, 1), len(each), _rounding(groups, weights))
-
-
-def unpaired(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
-    """The combination of groups that need not share seeds, by Welch and Satterthwaite."""
-    rounding = _rounding(groups, weights)
-    fewest = min(len(group) for group in groups)
-    if fewest == 0:
-        return Estimate(math.nan, math.nan, 1, 0, rounding)
-    moments = [_moments(list(group.values())) for group in groups]
-    value = sum(weight * mean for (mean, _), weight in zip(moments, weights, strict=True))
-    parts = [w * w * var / len(g) for (_, var), w, g in zip(moments, weights, groups, strict=True)]
-    spread = sum(part * part / max(len(group) - 1, 1) for part, group in zip(parts, groups, strict=True))
-    freedom = sum(parts) ** 2 / spread if spread > 0 else fewest - 1
-    return Estimate(value, math.sqrt(sum(parts)), max(freedom, 1), fewest, rounding)
-
-
-def prediction_interval(
-    mean: float, std: float, seeds: int, coverage: float = COVERAGE, freedom: int | None = None
-) -> tuple[float, float]:
-    """Where one more seed lies, given some: two at least, of this mean and standard deviation.
-
-    ``freedom`` are the deviation's degrees of freedom where more than these seeds gave it.
-    """
-    degrees = seeds - 1 if freedom is None else freedom
-    half = float(stdtrit(degrees, 0.5 + coverage / 2)) * std * math.sqrt(1 + 1 / seeds)
-    return mean - half, mean + half
-
-
-def _rounding(groups: Sequence[Seeds], weights: Sequence[float]) -> float:
-    sizes = [abs(weight * value) for group, weight in zip(groups, weights, strict=True) for value in group.values()]
-    return ROUNDING * max(sizes, default=0.0)
-
-
-def _moments(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample variance; NaN where a value is not finite."""
-    if not all(map(math.isfinite, values)):
-        return math.nan, math.nan
-    mean = math.fsum(values) / len(values)
-    return mean, math.fsum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
-
-
 def judge(statement: Statement, guards: Sequence[Statement] = (), family: int = 1) -> Judgement:
-    """Whether a statement holds.
+    """What becomes of a statement.
 
     Args:
         guards: what must not be contradicted either; they need not be shown by themselves. A curve that falls on the
             whole, but rises at its end beyond doubt, does not fall.
-        family: how many such statements are made together, of which one contradicted contradicts them all (sizes).
-            Contradicting takes the stronger evidence (Bonferroni) that keeps the error rate of them all; holding does
-            not, because all of them must hold.
+        family: how many such statements are made together, of which one that differs contradicts them all (sizes).
+            Differing takes the stronger evidence (Bonferroni) that keeps the error rate of them all; agreeing does
+            not, because all of them must agree.
     """
     parts = [statement, *guards]
     strict = 1 - (1 - COVERAGE) / (family * len(parts))
     against = [part for part in parts if part.clarity(strict) < -1]
     if against:
         worst = min(against, key=lambda part: part.clarity(strict))
-        return worst.judged("contradicted", worst.contradiction)
-    if not all(part.estimate.is_known for part in parts):
-        unknown = next(part for part in parts if not part.estimate.is_known)
-        return statement.judged("undecided", _unknown(unknown.estimate))
-    return statement.judged("holds") if statement.clarity() > 1 else statement.judged("undecided", _needed(statement))
+        return worst.judged("differs", worst.contradiction)
+    unknown = [part for part in parts if math.isnan(part.clarity())]
+    if unknown:
+        return statement.judged("undecided", _unknown(unknown[0].estimate))
+    return statement.judged("agrees") if statement.clarity() > 1 else statement.judged("undecided", _needed(statement))
 
 
 def _unknown(found: Estimate) -> str:
-    if found.seeds < MIN_SEEDS:
-        return f"{found.seeds} seed{'s' * (found.seeds != 1)}; at least {MIN_SEEDS} are needed"
-    return "a number is not finite"
+    if found.basis == "seeds" and found.repeats < MIN_SEEDS:
+        return f"{found.repeats} seed{'s' * (found.repeats != 1)}; at least {MIN_SEEDS} are needed"
+    return "a number is not finite" if not math.isfinite(found.value) else "no interval is known"
 
 
 def _needed(statement: Statement) -> str:
-    """How many seeds would decide, if mean and spread stayed as they are."""
-    found = statement.estimate
-    distance = abs(found.value - statement.bound)
+    """How many repetitions would decide, if mean and spread stayed as they are."""
+    found, distance = statement.estimate, abs(statement.margin)
+    singular, plural = {"seeds": ("seed", "seeds"), "images": ("set of images", "sets of images")}.get(
+        found.basis, ("timing", "timings")
+    )
+    have = f"{found.repeats} {singular if found.repeats == 1 else plural}"
+    verb = "does" if found.repeats == 1 else "do"
     if distance <= found.rounding:
-        return f"{found.seeds} seeds show no difference"
-    counts = range(found.seeds + 1, MOST_SEEDS + 1)
-    spread = found.error * math.sqrt(found.seeds)
+        edge = "no difference" if math.isinf(statement.low) or math.isinf(statement.high) else "the tolerance's edge"
+        return f"{have} show{'s' * (found.repeats == 1)} {edge}"
+    counts = range(found.repeats + 1, MOST_REPEATS + 1)
+    place = bisect.bisect_left(counts, True, key=lambda count: found.half_width(repeats=count) < distance)
+    scatter = float(ndtri(0.5 + COVERAGE / 2)) * found.spread
+    if place == len(counts) and found.others and scatter >= distance:
+        return (
+            f"{have} {verb} not tell, and no number would: the paper's is one {singular}, which scatters by "
+            f"± {scatter:.2g}"
+        )
+    wanted = f"about {counts[place]}" if place < len(counts) else f"more than {MOST_REPEATS}"
+    return f"{have} {verb} not tell; {wanted} would, if mean and spread stay"
 
-    def is_enough(count: int) -> bool:
-        return float(stdtrit(count - 1, 0.5 + COVERAGE / 2)) * spread / math.sqrt(count) < distance
 
-    place = bisect.bisect_left(counts, True, key=is_enough)
-    wanted = f"about {counts[place]}" if place < len(counts) else f"more than {MOST_SEEDS}"
-    return f"{found.seeds} seeds do not tell; {wanted} would, if mean and spread stay"
+def reaches(found: float, needed: float) -> bool:
+    """Whether a number reaches a threshold; a miss in the last digits is none, and NaN reaches nothing."""
+    return found >= needed - ROUNDING * max(abs(needed), 1.0)
 
 
 def truth(holds: bool) -> Judgement:
-    """Of numbers that no seed changes."""
-    return Judgement("holds" if holds else "contradicted", clarity=1e9 if holds else -1e9)
+    """Of numbers that no repetition changes."""
+    return Judgement("agrees" if holds else "differs", clarity=CERTAIN if holds else -CERTAIN)
 
 
 def all_of(parts: Sequence[Judgement]) -> Judgement:
-    """Holds if all do, is contradicted if one is; shows the part that decides, or the least clear one.
+    """Agrees if all do, differs if one does; shows the part that decides, or the least clear one.
 
     Raises:
         ValueError: there are none; nothing is shown by nothing.
     """
     if not parts:
         raise ValueError("a judgement of no parts says nothing; give at least one")
-    rank = {"contradicted": 0, "undecided": 1, "holds": 2}
-    weakest = min(parts, key=lambda part: (rank[part.word], part.clarity))
+    weakest = min(parts, key=lambda part: (_RANK[part.word], part.clarity))
     counts = [part.seeds for part in parts if part.seeds is not None]
     return replace(weakest, seeds=min(counts) if counts else None)
 
 
 def any_of(parts: Sequence[Judgement]) -> Judgement:
-    """Holds if one does, is contradicted if all are."""
-    rank = {"contradicted": 0, "undecided": 1, "holds": 2}
-    return max(parts, key=lambda part: (rank[part.word], part.clarity))
+    """Agrees if one does, differs if all do."""
+    return max(parts, key=lambda part: (_RANK[part.word], part.clarity))
 
 
 def shown(found: Judgement) -> str:

@@ -21,7 +21,6 @@ class Column:
         paper: the paper's column that stands beside it.
         is_fact: a property of the subject (a count), equal whatever the protocol.
         title: replaces the metric's own name.
-        is_comparable: whether a difference to the paper's number means something; speeds are of another machine.
     """
 
     metric: str
@@ -29,7 +28,6 @@ class Column:
     paper: str | None = None
     is_fact: bool = False
     title: str | None = None
-    is_comparable: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ RFID = Column("rfid", "reconstruction", "rfid")
 RFID_INFINITY = Column("rfid_infinity", "reconstruction")
 GFID = Column("gfid", "generation", "gfid")
 GFID_INFINITY = Column("gfid_infinity", "generation")
-INCEPTION_SCORE = Column("inception_score", "generation", "inception_score")
+INCEPTION_SCORE = Column("inception_score_adm", "generation", "inception_score")
+"""The paper's is ADM's, ten splits of 5,000; the released evaluator's one split lies 2 to 3 % above it."""
 ACCURACY = Column("classifier_accuracy", "reconstruction")
 AGREEMENT = Column("class_agreement", "generation")
 
@@ -63,12 +62,11 @@ SYSTEMS: dict[str, Sequence[Column]] = {
         Column("generator_parameters", "generation", "generator_params_m", is_fact=True),
         GFID,
         GFID_INFINITY,
-        INCEPTION_SCORE,
-        AGREEMENT,
     ),
+    "Samples": (INCEPTION_SCORE, AGREEMENT),
     "Speed": (
         Column("num_steps", "generation", "num_steps", is_fact=True),
-        Column("sampling_images_per_second", "generation", "samples_per_second_a100", is_comparable=False),
+        Column("sampling_images_per_second", "generation", "samples_per_second_a100"),
         Column("sampling_gflop", "generation"),
     ),
 }

@@ -12,6 +12,7 @@ from titok.reporting.cells import count, number
 from titok.reporting.collect import Scores
 from titok.reporting.grid import curve, grid_frame, size_name
 from titok.reporting.judgement import Judgement
+from titok.reporting.speeds import speed_note
 from titok.reporting.trends import GridTrends
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ CAPTIONS: dict[str, Caption] = {
     "figure4": Caption(
         "More tokens, larger models",
         "Reconstruction, linear probe, generation and sampling speed over the number of latent tokens K, after the "
-        "paper's Figure 4. Lines are means over seeds, bands span them; every size has its own marker and line.",
+        "paper's Figure 4. Lines are means over seeds; bands span them, or show a single seed's interval. Every size "
+        "has its own marker and line.",
         "Line charts over the number of latent tokens K, one line per model size; the numbers are in Table 4.",
     ),
     "samples": Caption(
@@ -80,7 +82,7 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "training_curves": Caption(
         "Training curves",
-        "Loss of each task as logged; lines are means over seeds, bands span them. Two tasks have two kinds of loss. "
+        "Loss of each task as logged, of the first seed of each run. Two tasks have two kinds of loss. "
         "Grey bars: where a run that learns starts (guessing evenly, or below) and ends.",
         "Line charts of training loss over steps, one panel per task.",
     ),
@@ -128,9 +130,9 @@ def _trend(grid: Grid, frame: pd.DataFrame, scores: Scores) -> str:
 
 def _falls(found: Judgement, name: str) -> str:
     """The judgement of the trends' list and of the claim, in the headline's words."""
-    if found.word == "holds":
+    if found.word == "agrees":
         return f"{name} falls for every size"
-    if found.word == "contradicted":
+    if found.word == "differs":
         return f"{name} does not fall for every size ({found.because})"
     return f"it is undecided whether {name} falls for every size ({found.because})"
 
@@ -232,7 +234,6 @@ def protocol_notes(scores: Scores, own_notes: Sequence[str]) -> list[str]:
         )
     notes.append(
         "± is the sample standard deviation over seeds; where it is missing, there is one seed. Scores that were "
-        "measured in two ways are never put into one column. Speeds were measured on the machine named above, on which "
-        "other jobs may have run at the same time."
+        f"measured in two ways are never put into one column. {speed_note(scores.frame)}"
     )
     return [*notes, *own_notes]

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from titok.reporting.judgement import COVERAGE, MIN_SEEDS, paired, prediction_interval, unpaired
+from titok.reporting.estimates import COVERAGE, MIN_SEEDS, paired, prediction_interval, unpaired
 
 ENOUGH_SEEDS = MIN_SEEDS
 """Fewer have no spread that a verdict could rest on."""

@@ -17,13 +17,13 @@ from titok.runtime.files import FileError, read_json, write_json, write_text
 if TYPE_CHECKING:
     from titok.config.reporting import Reporting
 
-FORMAT = 2
-"""Format 1 was a list of checks, trends among them."""
+FORMAT = 3
+"""Format 1 was a list of checks, trends among them; format 2 had other words for trends: holds, contradicted."""
 SWITCHED_OFF = "The study has switched off the other working checks: its numbers are not claimed to mean anything."
 
 
 class TrendsDoNotHold(TitokError):
-    """At least one trend is contradicted or undecided, and somebody asked for an error; the message names each."""
+    """At least one trend differs or is undecided, and somebody asked for an error; the message names each."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Outcome:
     @property
     def holding(self) -> int:
         """How many trends do."""
-        return sum(trend.judgement.word == "holds" for trend in self.trends)
+        return sum(trend.judgement.word == "agrees" for trend in self.trends)
 
     def require_working(self) -> None:
         """Raises:
@@ -56,9 +56,9 @@ class Outcome:
 
     def require_trends(self) -> None:
         """Raises:
-        TrendsDoNotHold: names every trend that is contradicted or undecided, and why.
+        TrendsDoNotHold: names every trend that differs or is undecided, and why.
         """
-        others = [trend for trend in self.trends if trend.judgement.word != "holds"]
+        others = [trend for trend in self.trends if trend.judgement.word != "agrees"]
         if others:
             raise TrendsDoNotHold("\n  - ".join([f"{len(others)} trend(s) do not hold:", *map(described, others)]))
 

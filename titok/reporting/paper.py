@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pandas as pd
 
 from titok.errors import ScoreError
 
-COLUMNS = ["table", "row", "column", "value", "confidence", "source"]
+COLUMNS = ["table", "row", "column", "value", "tolerance", "confidence", "source"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +19,8 @@ class PaperValue:
     value: float
     confidence: str
     """`high` or `medium`; `low` is recalled and unconfirmed: shown in grey, and nothing is judged by it."""
+    tolerance: float = 0.0
+    """How far a number of ours may be from it and still agree; tables and claims both go by it."""
 
     @property
     def is_sure(self) -> bool:
@@ -49,7 +49,10 @@ class Paper:
             )
             raise ScoreError(f"paper row {reference!r} is not among the published numbers; rows of {table}: {known}")
         found = in_row[in_row["column"] == column]
-        return None if found.empty else PaperValue(float(found["value"].iloc[0]), str(found["confidence"].iloc[0]))
+        if found.empty:
+            return None
+        first = found.iloc[0]
+        return PaperValue(float(first["value"]), str(first["confidence"]), float(first["tolerance"]))
 
     def rows(self, table: str) -> list[str]:
         """Names of a table's rows, in the file's order."""
@@ -69,15 +72,3 @@ def read_paper(path: str | Path) -> Paper:
     if list(frame.columns) != COLUMNS:
         raise ScoreError(f"{path}: columns are {list(frame.columns)}, expected {COLUMNS}")
     return Paper(frame)
-
-
-def pair_agreement(ours: Sequence[float | None], theirs: Sequence[PaperValue | None]) -> tuple[int, int]:
-    """How many pairs of rows stand in the same order in both columns, and how many pairs can be compared.
-
-    Numbers on two datasets must not be subtracted, but their orderings can be compared. Pairs that lack a number,
-    rest on an unsure one, or are equal in the paper are left out.
-    """
-    known = [(a, b.value) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None and b.is_sure]
-    pairs = [(x, y) for x, y in itertools.combinations(known, 2) if x[1] != y[1]]
-    agreeing = sum((x[0] < y[0]) == (x[1] < y[1]) and x[0] != y[0] for x, y in pairs)
-    return agreeing, len(pairs)

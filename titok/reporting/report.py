@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from titok.reporting.cells import paper_note
 from titok.reporting.checks import Check, shown_value
-from titok.reporting.claims import claim_groups, claims_summary, read_findings
+from titok.reporting.claims import read_findings
+from titok.reporting.claims_text import SIGNS, TONES, claim_groups, claims_summary
 from titok.reporting.collect import Scores, read_manifests, read_scores
 from titok.reporting.glossary import Explainer
 from titok.reporting.judgement import shown
@@ -195,12 +196,9 @@ def _check_row(check: Check) -> dict[str, Any]:
     return {**asdict(check), "breakable_name": _breakable(check.name), "shown": shown_value(check)}
 
 
-_TRENDS = {"holds": ("✓", "pass"), "contradicted": ("✗", "fail"), "undecided": ("?", "")}
-
-
 def _trend_row(trend: Trend) -> dict[str, Any]:
-    sign, tone = _TRENDS[trend.judgement.word]
-    return {**asdict(trend), "sign": sign, "tone": tone, "shown": shown(trend.judgement)}
+    word = trend.judgement.word
+    return {**asdict(trend), "sign": SIGNS.get(word, ""), "tone": TONES.get(word, ""), "shown": shown(trend.judgement)}
 
 
 def _breakable(name: str) -> Markup:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from titok.errors import ScoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPEEDS = ("sampling_images_per_second", "sampling_gflop")
 """Metrics of records of kind `throughput` that stand beside the scores of samples."""
@@ -15,7 +18,8 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
     """Writes measured speeds, and their intervals, into the rows of samples of the same generator and sampler.
 
     ``rows`` are records as one mapping each, with `file`, `kind`, `protocol_id`, subject and metrics; ``intervals``
-    maps (file, metric). Both are changed. Seeds share a speed: it does not depend on the weights.
+    maps (file, metric). Both are changed; `speed_protocol_id` says by which protocol. Seeds
+    share a speed: it does not depend on the weights.
     """
     measured = [row for row in rows if row["kind"] == "throughput"]
     for row in measured:
@@ -30,8 +34,16 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
         speed = speed_of.get((row.get("generator"), row.get("sampler")))
         if row["kind"] != "generation" or speed is None:
             continue
+        row["speed_protocol_id"] = speed["protocol_id"]
         for metric in SPEEDS:
             row[metric] = speed[metric]
             intervals.pop((row["file"], metric), None)
             if (speed["file"], metric) in intervals:
                 intervals[row["file"], metric] = intervals[speed["file"], metric]
+
+
+def speed_note(records: pd.DataFrame) -> str:
+    """On what, and how, sampling speeds of all records of a study were measured."""
+    alone = "measured alone on it, as the protocol of throughput scores says."
+    shared = "those at which samples were made, when other jobs may have shared it."
+    return f"Speeds are of the machine that the page names, {alone if 'speed_protocol_id' in records else shared}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from titok.reporting.beside import beside_the_paper, known_of
 from titok.reporting.cells import (
     EMPTY,
     Block,
@@ -26,10 +27,13 @@ from titok.reporting.cells import (
     paper_prefix,
 )
 from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores
-from titok.reporting.grid import build_grid_table
+from titok.reporting.estimates import Estimate, Seeds
+from titok.reporting.grid_table import build_grid_table
+from titok.reporting.infinite_n import is_sound
+from titok.reporting.judgement import Judgement
 from titok.reporting.layouts import LAYOUTS, Column
-from titok.reporting.paper import Paper, PaperValue, pair_agreement, read_paper
-from titok.reporting.verdicts import Difference, difference
+from titok.reporting.paper import Paper, PaperValue, read_paper
+from titok.reporting.table_notes import interval_note, ordering_note, reasons, seeds_note
 from titok.reporting.writers import write_table
 
 if TYPE_CHECKING:
@@ -76,12 +80,13 @@ class _Filled:
     head: str
     ours: Sequence[Statistic | None]
     theirs: Sequence[PaperValue | None]
-    differences: Sequence[Difference | None]
+    known: Sequence[Seeds | Estimate | None]
+    judged: Sequence[Judgement | None]
     """None everywhere, where values are not to be compared."""
 
     @property
-    def has_differences(self) -> bool:
-        return any(value is not None for value in self.differences)
+    def has_judged(self) -> bool:
+        return any(value is not None for value in self.judged)
 
     @property
     def has_ours(self) -> bool:
@@ -100,7 +105,26 @@ def _build_listed(name: str, tables: Tables, scores: Scores, paper: Paper) -> Ta
     }
     filled = [column for part in parts.values() for column in part]
     blocks = [_block(title, part, wanted.rows, paper_prefix(tables)) for title, part in parts.items()]
-    notes = _ordering_note(filled, layout.ordered_by) + _interval_note(filled)
+    labels = [row.label for row in wanted.rows]
+    notes = [
+        *ordering_note(filled, layout.ordered_by),
+        *reasons(
+            [
+                (label, column.head, found)
+                for column in filled
+                for label, found in zip(labels, column.judged, strict=True)
+            ]
+        ),
+        *interval_note(filled),
+        *seeds_note(
+            [
+                (label, found)
+                for column in filled
+                if not column.column.is_fact
+                for label, found in zip(labels, column.ours, strict=True)
+            ]
+        ),
+    ]
     note = paper_note(tables) if any(column.has_theirs for column in filled) else ""
     title = wanted.title or layout.title
     return Table(name, title, [block for block in blocks if block.rows], _data(wanted.rows, filled), notes, note)
@@ -123,13 +147,21 @@ def _fill(column: Column, rows: Sequence[Row], tables: Tables, scores: Scores, p
     used = [part[part[column.metric].notna()] for part in records if part is not None and column.metric in part]
     if used and not column.is_fact:
         scores.require_one_protocol(pd.concat(used), head)
-    ours = [None if part is None else scores.statistic(part, column.metric) for part in records]
+    sound = [None if part is None or not is_sound(scores, part, column.metric) else part for part in records]
+    ours = [None if part is None else scores.statistic(part, column.metric) for part in sound]
     theirs = [paper.value(row.paper, column.paper) if row.paper and column.paper else None for row in rows]
-    compared = tables.comparison == "values" and column.is_comparable and not column.is_fact
-    differences = [
-        difference(own, other, tables.tolerance) if compared else None for own, other in zip(ours, theirs, strict=True)
+    known = [
+        None if part is None or own is None or column.is_fact else known_of(scores, part, column.metric, column.kind)
+        for part, own in zip(records, ours, strict=True)
     ]
-    return _Filled(column, head, ours, theirs, differences)
+    is_judged = tables.comparison == "values" and not column.is_fact and column.paper
+    judged = [
+        beside_the_paper(scores, part, column.metric, column.kind, paper, row.paper, column.paper or "")
+        if is_judged and part is not None and row.paper
+        else None
+        for part, row in zip(records, rows, strict=True)
+    ]
+    return _Filled(column, head, ours, theirs, known, judged)
 
 
 def _records(kind: Kind, row: Row, scores: Scores) -> pd.DataFrame | None:
@@ -153,20 +185,32 @@ def _heads(filled: _Filled, prefix: str) -> list[str]:
         return [f"{filled.head} (paper)" if filled.has_theirs else filled.head] if filled.has_ours else []
     ours = [filled.head] if filled.has_ours else []
     theirs = [f"{prefix} {heading(filled.column.paper or '')}"] if filled.has_theirs else []
-    return [*ours, *theirs, *(["difference", "verdict"] if filled.has_differences else [])]
+    return [*ours, *theirs, *(["difference", "verdict"] if filled.has_judged else [])]
 
 
 def _cells(filled: _Filled, index: int) -> list[Cell]:
     """Ours, the paper's, difference and verdict; counts in one cell, `8 (64)`, because they need no protocol."""
-    theirs, found = filled.theirs[index], filled.differences[index]
-    ours = our_cell(filled.column.metric, filled.ours[index])
+    own, theirs = filled.ours[index], filled.theirs[index]
+    ours = our_cell(filled.column.metric, own)
     beside = paper_cell(filled.column.paper or "", theirs) if theirs else EMPTY
     if filled.column.is_fact:
         text = " ".join(part for part in (ours.text, f"({beside.text})" if beside.text else "") if part)
         return [Cell(text) if text else EMPTY] if filled.has_ours else []
-    compared = [difference_cell(filled.column.metric, found.value), Cell(found.verdict)] if found else [EMPTY, EMPTY]
+    found, apart = filled.judged[index], _difference(filled, index)
+    compared = [
+        EMPTY if apart is None else difference_cell(filled.column.metric, apart),
+        Cell(found.word) if found else EMPTY,
+    ]
     cells = [*([ours] if filled.has_ours else []), *([beside] if filled.has_theirs else [])]
-    return [*cells, *(compared if filled.has_differences else [])]
+    return [*cells, *(compared if filled.has_judged else [])]
+
+
+def _difference(filled: _Filled, index: int) -> float | None:
+    """Ours minus the paper's, where the two can be compared."""
+    ours, theirs, found = filled.ours[index], filled.theirs[index], filled.judged[index]
+    if ours is None or theirs is None or found is None or found.word == "not comparable":
+        return None
+    return ours.mean - theirs.value
 
 
 def _data(rows: Sequence[Row], filled: Sequence[_Filled]) -> pd.DataFrame:
@@ -196,33 +240,7 @@ def _data_of(filled: _Filled, index: int) -> dict[str, Any]:
     if column.paper:
         line[f"paper_{column.paper}"] = theirs.value if theirs else None
         line[f"paper_{column.paper}_confidence"] = theirs.confidence if theirs else None
-    if filled.has_differences:
-        found = filled.differences[index]
-        line |= {f"{name}_difference": found.value if found else None, f"{name}_verdict": found and found.verdict}
+    if filled.has_judged:
+        found = filled.judged[index]
+        line |= {f"{name}_difference": _difference(filled, index), f"{name}_verdict": found and found.word}
     return line
-
-
-def _interval_note(filled: Sequence[_Filled]) -> list[str]:
-    """What brackets mean, where there are any: over images, or of speeds, over batches."""
-    found: dict[bool, set[float]] = {False: set(), True: set()}
-    for column in filled:
-        if not column.column.is_fact:
-            of_speed = column.column.metric.endswith("per_second")
-            found[of_speed] |= {value.interval.coverage for value in column.ours if value and value.interval}
-    notes = {False: "the interval of {} of bootstrap draws over images.", True: "of speeds, the middle {} of batches."}
-    return [
-        f"In brackets: {notes[of_speed].format(' and '.join(f'{coverage:.0%}' for coverage in sorted(shares)))}"
-        for of_speed, shares in found.items()
-        if shares
-    ]
-
-
-def _ordering_note(filled: Sequence[_Filled], metric: str | None) -> list[str]:
-    """Whether our rows stand in the paper's order: the comparison two datasets allow."""
-    for column in filled:
-        if column.column.metric != metric:
-            continue
-        agreeing, pairs = pair_agreement([value.mean if value else None for value in column.ours], column.theirs)
-        if pairs:
-            return [f"Order of the rows by {column.head.rstrip(' ↓↑')}: {agreeing} of {pairs} pairs as in the paper."]
-    return []

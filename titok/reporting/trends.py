@@ -1,30 +1,34 @@
 """What the paper says that numbers do: over the grid of Table 4, and from one stage to the next.
 
-Every trend is judged from what each seed gave (``titok.reporting.judgement``). The page lists them, the headline and
-the claims' expressions ask for the same ones.
+Every trend is judged from what each seed gave (``titok.reporting.judgement``); speeds with a protocol of their own,
+from the timed batches. The page lists them, the headline and the claims' expressions ask for the same ones.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from titok.reporting.collect import Kind, MissingScore, Scores
+from titok.reporting.beside import known_of
+from titok.reporting.collect import Kind, MissingScore, NotComparableError, Scores
+from titok.reporting.estimates import Estimate, Seeds, combine, log2
 from titok.reporting.grid import PANELS, cell_records, size_name
-from titok.reporting.judgement import Judgement, Seeds, Statement, all_of, combine, judge
-from titok.reporting.quantity import Quantity, largest, smallest
+from titok.reporting.judgement import Judgement, Statement, all_of, judge
+from titok.reporting.quantity import Quantity, difference, geometric_mean, largest, ratio, smallest
 
 if TYPE_CHECKING:
     from titok.config.reporting import Reporting
     from titok.config.rows import Grid
 
 PER_DOUBLING = "times, per doubling of K"
+Known = Seeds | Estimate
+Curve = Mapping[int, Known]
+"""K -> what is known of the metric there."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Trend:
 
 
 def study_trends(reporting: Reporting, scores: Scores) -> list[Trend]:
-    """Every trend that a study's rows can show; one whose scores are missing is undecided and says which."""
+    """Every trend that a study's rows can show; one whose scores are missing is not run and says which."""
     grid = reporting.tables.table4
     found = list(_finetuning(scores))
     if grid is not None:
@@ -54,12 +58,12 @@ def _grid_trends(grid: Grid, trends: GridTrends) -> Iterator[Trend]:
     if len(grid.tokens) > 1:
         for size in grid.sizes:
             said = f"rFID of {size_name(size)} falls with the number of tokens K."
-            judged = _or_undecided(trends.falls_with_tokens, size)
+            judged = _or_why_not(trends.falls_with_tokens, "rfid", size)
             yield Trend(f"rfid_falls_with_k/{size}", said, judged)
     for smaller, larger in itertools.pairwise(grid.sizes):
         few = " and ".join(map(str, trends.few_tokens))
         said = f"For few tokens (K = {few}), rFID of {size_name(larger)} is lower than that of {size_name(smaller)}."
-        judged = _or_undecided(trends.larger_is_better, smaller, larger)
+        judged = _or_why_not(trends.larger_is_better, "rfid", smaller, larger)
         yield Trend(f"larger_is_better/{smaller}-{larger}", said, judged)
 
 
@@ -73,23 +77,30 @@ def _finetuning(scores: Scores) -> Iterator[Trend]:
         before, after = own[own["stage"] == "stage1"], own[own["stage"] == "stage2"]
         if before.empty or after.empty:
             continue
-        name = f"finetuning_lowers_rfid/{tokenizer}"
-        scores.require_one_protocol(own, name)
-        estimate = combine([scores.by_seed(after, "rfid"), scores.by_seed(before, "rfid")], [1.0, -1.0])
-        yield Trend(name, f"Decoder fine-tuning lowers rFID of {tokenizer}.", judge(Statement(estimate)))
+        said = f"Decoder fine-tuning lowers rFID of {tokenizer}."
+        yield Trend(f"finetuning_lowers_rfid/{tokenizer}", said, _or_why_not(_is_lower, scores, after, before, own))
 
 
-def _or_undecided(judged: Callable[..., Judgement], *sizes: str) -> Judgement:
+def _is_lower(scores: Scores, after: pd.DataFrame, before: pd.DataFrame, both: pd.DataFrame) -> Judgement:
+    scores.require_one_protocol(both, "rfid")
+    return judge(Statement(combine([scores.by_seed(after, "rfid"), scores.by_seed(before, "rfid")], [1.0, -1.0])))
+
+
+def _or_why_not(judged: Callable[..., Judgement], *arguments: Any) -> Judgement:
+    """The judgement, or the word for what is missing or was measured in two ways."""
     try:
-        return judged("rfid", *sizes)
+        return judged(*arguments)
+    except NotComparableError as error:
+        return Judgement("not comparable", because=error.differing)
     except MissingScore as error:
-        return Judgement("undecided", because=str(error))
+        return Judgement("not run", because=str(error))
 
 
 class GridTrends:
     """The grid's numbers by size, K and seed. Every place that the study plans must be there.
 
-    Methods raise ``MissingScore`` where one is not, or where the grid is too small for what is asked.
+    Methods raise ``MissingScore`` where one is not, or where the grid is too small for what is asked, and
+    ``NotComparableError`` where the metric was measured in two ways.
     """
 
     def __init__(self, grid: Grid | None, scores: Scores) -> None:
@@ -109,7 +120,7 @@ class GridTrends:
         """
         curves = self.curves(metric)
         chosen = curves if size is None else {size: curves[size]}
-        return all_of([_falls(size_name(name), curve, len(curves)) for name, curve in chosen.items()])
+        return all_of([falls(size_name(name), curve, len(curves)) for name, curve in chosen.items()])
 
     def larger_is_better(self, metric: str, smaller: str | None = None, larger: str | None = None) -> Judgement:
         """Whether a larger size has the lower mean over few tokens; without sizes, each than the one below it."""
@@ -119,7 +130,7 @@ class GridTrends:
             raise MissingScore(f"the grid has {metric} of one size only; sizes are compared from two on")
         return all_of([self._is_lower(curves[below], curves[above], len(curves) - 1) for below, above in pairs])
 
-    def _is_lower(self, below: Mapping[int, Seeds], above: Mapping[int, Seeds], family: int) -> Judgement:
+    def _is_lower(self, below: Curve, above: Curve, family: int) -> Judgement:
         few = [k for k in self.few_tokens if k in below and k in above]
         if not few:
             raise MissingScore("the two sizes have none of the few tokens in common")
@@ -130,53 +141,51 @@ class GridTrends:
     def gains_flatten(self, metric: str) -> Judgement:
         """Whether for every size the last doubling of K gains less than half of what the first one does, and that
         gains something."""
-        return all_of([_flattens(size_name(size), curve) for size, curve in self.curves(metric).items()])
+        curves = self.curves(metric)
+        return all_of([_flattens(size_name(size), curve, len(curves)) for size, curve in curves.items()])
 
     def half_the_tokens(self, metric: str) -> Quantity:
         """Metric(larger size, K / 2) / metric(smaller size, K), geometric mean over sizes and Ks."""
-        pairs = [
-            (above[k // 2], below[k])
+        ratios = [
+            ratio(Quantity.of(above[k // 2]), Quantity.of(below[k]))
             for below, above in itertools.pairwise(self.curves(metric).values())
             for k in below
             if k % 2 == 0 and k // 2 in above
         ]
-        if not pairs:
+        if not ratios:
             raise MissingScore("the grid has no two sizes of which the larger one has half of the smaller one's K")
-        groups = [seeds for pair in pairs for seeds in pair]
-        weights = [sign / len(pairs) for _ in pairs for sign in (1.0, -1.0)]
-        return _by_seed(groups, lambda values: 2.0 ** float(np.dot(weights, [_log2(value) for value in values])))
+        return geometric_mean(ratios)
 
     def gain_between(self, metric: str, few: Quantity, many: Quantity) -> list[Quantity]:
         """How much the metric falls from ``few`` to ``many`` tokens, per size."""
-        return [_by_seed(pair, lambda values: values[0] - values[1]) for pair in self._with(metric, few, many)]
+        return [difference(*map(Quantity.of, pair)) for pair in self._with(metric, few, many)]
 
     def speed_ratio(self, metric: str, few: Quantity, many: Quantity) -> list[Quantity]:
         """The metric at ``few`` tokens over that at ``many``, per size."""
-        pairs = self._with(metric, few, many)
-        return [_by_seed(pair, lambda values: values[0] / values[1] if values[1] else math.nan) for pair in pairs]
+        return [ratio(*map(Quantity.of, pair)) for pair in self._with(metric, few, many)]
 
-    def _with(self, metric: str, *tokens: Quantity) -> list[list[Seeds]]:
+    def _with(self, metric: str, *tokens: Quantity) -> list[list[Known]]:
         wanted = [int(k.value) for k in tokens]
         curves = self.curves(metric)
-        found = [[curve[k] for k in wanted] for curve in curves.values() if set(wanted) <= set(curve)]
-        if not found:
-            raise MissingScore(f"no size of the grid has {metric} at K = {', '.join(map(str, wanted))}")
-        return found
+        for size, curve in curves.items():
+            lacking = [str(k) for k in wanted if k not in curve]
+            if lacking:
+                raise MissingScore(f"{size_name(size)} has no {metric} at K = {' and '.join(lacking)}")
+        return [[curve[k] for k in wanted] for curve in curves.values()]
 
-    def curves(self, metric: str) -> dict[str, dict[int, Seeds]]:
-        """Size -> K -> seed -> number, of every place where the study plans such records; two K at least."""
+    def curves(self, metric: str) -> dict[str, dict[int, Known]]:
+        """Size -> K -> what is known there, of every place where the study plans such records; two K at least."""
         kind: Kind = next((kind for name, kind, *_ in PANELS if name == metric), "reconstruction")
         places = [
             (cell, records)
             for cell in self._the_grid.cells()
             for records in cell_records(self._the_grid, cell, kind, self._scores)
         ]
-        found: dict[str, dict[int, Seeds]] = {}
+        found: dict[str, dict[int, Known]] = {}
         for cell, records in places:
-            seeds = self._scores.by_seed(records, metric)
-            if not seeds:
+            if not self._scores.by_seed(records, metric):
                 raise MissingScore(f"{size_name(cell.size)} at K = {cell.k} has no {metric}; the grid plans it there")
-            found.setdefault(cell.size, {})[cell.k] = seeds
+            found.setdefault(cell.size, {})[cell.k] = known_of(self._scores, records, metric, kind)
         if not found or any(len(curve) < 2 for curve in found.values()):
             raise MissingScore(f"the grid has no two values of {metric}")
         self._scores.require_one_protocol(pd.concat([records for _, records in places]), metric)
@@ -202,15 +211,17 @@ def trend_functions(grid: Grid | None, scores: Scores) -> dict[str, Callable[...
     return {
         "falls_with_tokens": falls_with_tokens,
         **{word: getattr(trends, word) for word in words},
+        "geometric_mean": geometric_mean,
         "largest": largest,
         "smallest": smallest,
     }
 
 
-def _falls(name: str, curve: Mapping[int, Seeds], family: int) -> Judgement:
+def falls(name: str, curve: Curve, family: int) -> Judgement:
+    """Whether one size's curve falls with K, as one of ``family`` sizes that must all fall."""
     tokens = list(curve)
     positions = np.log2(tokens) - np.log2(tokens).mean()
-    logs = [{seed: _log2(value) for seed, value in seeds.items()} for seeds in curve.values()]
+    logs = [_log2(known) for known in curve.values()]
     slope = combine(logs, list(positions / np.square(positions).sum()))
     steps = [
         Statement(
@@ -225,24 +236,18 @@ def _falls(name: str, curve: Mapping[int, Seeds], family: int) -> Judgement:
     return judge(whole, steps, family)
 
 
-def _flattens(name: str, curve: Mapping[int, Seeds]) -> Judgement:
+def _flattens(name: str, curve: Curve, sizes: int) -> Judgement:
     doublings = [(curve[k], curve[2 * k]) for k in curve if 2 * k in curve]
     if len(doublings) < 2:
         raise MissingScore("the grid has fewer than two doublings of K")
     first, last = doublings[0], doublings[-1]
-    gains = Statement(combine(first, [1.0, -1.0]), "above", contradiction=f"{name} gains nothing by the first doubling")
+    said = f"{name} gains nothing by the first doubling"
+    gains = Statement(combine(first, [1.0, -1.0]), 0.0, np.inf, contradiction=said)
     steep = f"{name} gains half of the first doubling or more by the last"
     flatter = Statement(combine([*last, *first], [1.0, -1.0, -0.5, 0.5]), contradiction=steep)
-    return all_of([judge(gains), judge(flatter)])
+    return all_of([judge(part, family=2 * sizes) for part in (gains, flatter)])
 
 
-def _log2(value: float) -> float:
+def _log2(known: Known) -> Known:
     """NaN where there is none."""
-    return math.log2(value) if math.isfinite(value) and value > 0 else math.nan
-
-
-def _by_seed(groups: Sequence[Seeds], of: Callable[[Sequence[float]], float]) -> Quantity:
-    """A number of the groups' means, and of the numbers that every common seed gave."""
-    value = of([float(np.mean(list(seeds.values()))) for seeds in groups])
-    common = set.intersection(*(set(seeds) for seeds in groups))
-    return Quantity(value, value, value, {seed: of([seeds[seed] for seeds in groups]) for seed in sorted(common)})
+    return known.logarithm() if isinstance(known, Estimate) else {seed: log2(value) for seed, value in known.items()}

@@ -1,0 +1,75 @@
+"""A number of ours beside the paper's: what is known of ours, and whether the two agree.
+
+What another measurement of the same thing would give decides what the number is worth:
+
+ - trained here: another training would give another number, so seeds are repetitions, three at least. One seed says
+   nothing of the next one, however many images it is measured on.
+ - released weights, reconstructing the paper's own images: the very same number. Nothing is repeated.
+ - released weights, drawing samples: another set of samples. The record's interval over images is that of one set, and
+   the paper's set is a second one.
+ - speeds with a protocol of their own: another batch; seeds share a speed, which no weights change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from titok.reporting.collect import NotComparableError
+from titok.reporting.comparable import SAMPLING_SPEED, require_as_in_the_paper
+from titok.reporting.estimates import Estimate, Seeds, combine
+from titok.reporting.judgement import Judgement, Statement, judge
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from titok.reporting.collect import Kind, Scores
+    from titok.reporting.paper import Paper
+
+RELEASED = "released"
+
+
+def known_of(scores: Scores, records: pd.DataFrame, metric: str, kind: Kind) -> Seeds | Estimate:
+    """What is known of one thing's number: what each seed gave, or an estimate where seeds are no repetitions.
+
+    Raises:
+        NotComparableError: its seeds were measured by several protocols.
+    """
+    first = records.iloc[0]
+    if metric == SAMPLING_SPEED and "speed_protocol_id" in records and isinstance(first["speed_protocol_id"], str):
+        return _with_interval(scores, first, metric, "batches")
+    scores.require_one_protocol(records, metric)
+    if kind == "generation" and first.get("generator_recipe") == RELEASED:
+        return _with_interval(scores, first, metric, "images")
+    # The VQGAN is the one teacher that all of a study's tokenizers share.
+    is_given = first.get("recipe") == RELEASED or first.get("tokenizer") == "vqgan"
+    if kind == "reconstruction" and is_given:
+        return Estimate.exactly(float(first[metric]))
+    return scores.by_seed(records, metric)
+
+
+def _with_interval(scores: Scores, record: pd.Series, metric: str, basis: str) -> Estimate:
+    found = scores.intervals.get((str(record["file"]), metric))
+    value = float(record[metric])
+    if found is None:
+        return Estimate(value, float("nan"), float("inf"), 1, basis=basis)  # type: ignore[arg-type]
+    return Estimate.measured(value, found.low, found.high, found.coverage, basis)  # type: ignore[arg-type]
+
+
+def near(known: Seeds | Estimate, expected: float, tolerance: float) -> Judgement:
+    """Whether a number is the expected one, which is itself one repetition, give or take the tolerance."""
+    return judge(Statement.near(combine([known], [1.0]).against_one_more(), expected, tolerance))
+
+
+def beside_the_paper(
+    scores: Scores, records: pd.DataFrame, metric: str, kind: Kind, paper: Paper, reference: str, column: str
+) -> Judgement | None:
+    """The judgement of a number of ours and the paper's (row ``reference``, ``column``); None where one is missing or
+    nobody is sure of the paper's."""
+    theirs = paper.value(reference, column)
+    if theirs is None or not theirs.is_sure or not scores.has(records, metric):
+        return None
+    try:
+        require_as_in_the_paper(scores, records, metric, kind, paper, reference)
+        return near(known_of(scores, records, metric, kind), theirs.value, theirs.tolerance)
+    except NotComparableError as error:
+        return Judgement("not comparable", because=error.differing)
