@@ -127,9 +127,9 @@ class ToyTask(Task):
         ),
         Edit(
             "titok/config/entries.py",
-            "class Tokenizer(Section):\n",
+            "class Tokenizer(TokenizerSettings):\n",
             'class ToyStage(Section):\n    """From pixels."""\n\n    training: ImageTraining\n\n\n'
-            "class Tokenizer(Section):\n",
+            "class Tokenizer(TokenizerSettings):\n",
         ),
         Edit(
             "titok/config/entries.py",
