@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from titok.errors import ScoreError
+from titok.runtime.elementwise import sqrt
 
 
 @dataclass(frozen=True)
@@ -82,5 +83,5 @@ def _within(table: Tensor, strata: Tensor) -> Tensor:
     if int(counts.min()) < 2:
         raise ScoreError("a class has a single image, which says nothing of its scatter; draw two of each at least")
     sums = torch.zeros(len(counts), table.shape[1], dtype=table.dtype).index_add_(0, place, table)
-    weights = (counts / (counts - 1)).sqrt()[place, None]
+    weights = sqrt(counts / (counts - 1))[place, None]
     return (table - (sums / counts[:, None])[place]) * weights
