@@ -20,7 +20,7 @@ from titok.config.training_jobs import Stage1Job
 
 def test_check_says_what_a_study_trains(capsys: pytest.CaptureFixture[str]) -> None:
     main(["check", str(TINY)])
-    assert "study 'tiny' is in order: 4 tokenizers, 3 generators, 2 samplers" in capsys.readouterr().out
+    assert "study 'tiny' is in order: 5 tokenizers, 3 generators, 4 samplers" in capsys.readouterr().out
 
 
 def test_check_tells_every_mistake_without_a_traceback(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 import titok
 from titok.cli import main
+from titok.config.load import read_yaml
 from titok.config.model import ClassifierModel, VQGANModel
 from titok.data.transforms import eval_transform, to_uint8
 from titok.models.classifier import Classifier
@@ -103,7 +104,11 @@ def test_it_is_scored_and_its_tokens_are_extracted(bench: Workbench, tmp_path: P
 @pytest.mark.usefixtures("toy_kind")
 def test_it_is_probed(bench: Workbench, tmp_path: Path) -> None:
     write_toy(tmp_path / "toy", image_size=16, block=4)
-    line = {"config": bench.config("probe"), "train": bench.train_data, "test": bench.test_data}
+    settings = read_yaml(bench.config("probe"))
+    del settings["probe"]["readings"]  # of a width and of codes, which this tokenizer has not
+    config = tmp_path / "probe.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    line = {"config": config, "train": bench.train_data, "test": bench.test_data}
     line |= {"model": tmp_path / "toy" / "model.safetensors", "state": tmp_path / "state"}
     bench.run("score", "probe", subject='{"tokenizer": "toy", "seed": 0}', output=tmp_path / "p.json", **line)
     assert 0 <= record(tmp_path / "p.json")["metrics"]["linear_probe_top1"]["value"] <= 1

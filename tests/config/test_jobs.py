@@ -71,7 +71,7 @@ CHANGES: dict[str, tuple[str, Any, set[tuple[str, str]]]] = {
     "how many samples are scored": (
         "evaluation.num_samples",
         90,
-        {("score", "all"), ("score", "samples"), *(("sample", name) for name in ("two-steps", "unguided"))},
+        {("score", "all"), ("score", "samples"), *(("sample", name) for name in tiny_document()["samplers"])},
     ),
     "a metric more": (
         "evaluation.mind",

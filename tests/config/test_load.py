@@ -100,7 +100,7 @@ MISTAKES = [
     ),
     (
         changed(tiny_document(), "generators.s2-uvit.samplers", ["three"]),
-        ("'three'", "allowed: two-steps, unguided"),
+        ("'three'", "allowed: maskgit, maskgit-by-titok, two-steps, unguided"),
     ),
     (changed(tiny_document(), "tokenizers.vqgan", {}), ("tokenizers.vqgan.encoder: missing",)),
     (

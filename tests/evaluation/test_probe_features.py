@@ -30,6 +30,10 @@ class Encoder:
         return images.reshape(len(images), 6, 8)
 
     tokenize = detokenize = encode
+    readable = frozenset({"bottleneck"})
+
+    def read(self, images: torch.Tensor, wanted: object) -> dict[str, torch.Tensor]:
+        return {"bottleneck": self.encode(images)}
 
 
 def titok(**changes: object) -> TiTok:
@@ -63,7 +67,7 @@ def test_each_reading_is_what_its_name_says(layout: str) -> None:
     with torch.no_grad():
         width = model.features(IMAGES)
         latents = model.encode(IMAGES)
-        codes = model.quantize.lookup(model.tokenize(IMAGES))
+        codes = model.quantize.lookup(model.tokenize(IMAGES).values)
     assert width.shape == (4, 3, 8)
     for of, values in (("bottleneck", latents), ("width", width), ("codes", codes)):
         torch.testing.assert_close(found[f"{of}_mean"], values.mean(dim=1))

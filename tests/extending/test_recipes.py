@@ -97,13 +97,14 @@ from titok.config.model import ClassifierModel
 from titok.evaluation.reconstruction import score_reconstructions
 from titok.metrics.features import ClassifierExtractor
 from titok.models.classifier import Classifier
+from titok.models.image_tokenizer import Reconstruction
 from titok.reporting.cells import heading, number
 
 torch.manual_seed(0)
 judge = ClassifierExtractor(Classifier(ClassifierModel(feature_dim=4)).eval(), "judge", "0")
 images = torch.randint(20, 200, (16, 3, 16, 16)) / 255
 settings = Evaluation(extractor=Extractor(kind="classifier", classifier="judge"), uncertainty={"resamples": 100})
-found = score_reconstructions(lambda x: (x + 10 / 255, None), [images], judge, settings)
+found = score_reconstructions(lambda x: Reconstruction(x + 10 / 255), [images], judge, settings)
 print(found.metrics["mean_error"], found.intervals["mean_error"].low, "mean_error" in found.protocol)
 print(heading("mean_error"), number("mean_error", 10))
 """

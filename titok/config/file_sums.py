@@ -70,6 +70,8 @@ class FileSums:
             value = getattr(section, name)
             if isinstance(value, Section):
                 changes[name] = self.filled(value)
+            elif isinstance(value, dict) and any(isinstance(one, Section) for one in value.values()):
+                changes[name] = {key: self.filled(one) for key, one in value.items()}
             for mark in field.metadata:
                 if isinstance(mark, KnownBy) and value is not None and getattr(section, mark.sum_field) is None:
                     changes[mark.sum_field] = self.of(value)
