@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from commands.workbench import Workbench, record
 from models.toy_tokenizer import Toy, ToyModel, toy_kind, write_toy  # noqa: F401 - a fixture
 from PIL import Image
