@@ -185,7 +185,7 @@ PATCHES = {"latents": "patches", "num_latent_tokens": 16}
 def test_patches_are_the_tokens_of_a_2d_titok(images: torch.Tensor) -> None:
     model = build("single_stage", **PATCHES)
     tokens = model.tokenize(images)
-    assert tokens.shape == (3, 16)
+    assert tokens.values.shape == (3, 16)
     torch.testing.assert_close(model.detokenize(tokens), model(images)[0], atol=1e-5, rtol=1e-4)
     assert "latent_tokens" not in model.parts()
     owned = [parameter for part in model.parts().values() for parameter in part]
