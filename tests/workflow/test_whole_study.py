@@ -185,7 +185,7 @@ def test_another_reference_is_noticed_and_another_place_is_not(copy: Sandbox) ->
 
     reference, moved = copy.folder / "reference.npz", copy.folder / "elsewhere.npz"
     reference.write_bytes(b"moments of real images")
-    assert plan_with("reference.npz")["score_generation"] == 4
+    assert plan_with("reference.npz")["score_generation"] == 6
     assert copy.snakemake("--touch", "--cores", 1).status == 0
     assert plan_with("reference.npz") == {}
     reference.touch()
