@@ -137,6 +137,7 @@ def test_milestones_do_without_the_slow_metrics() -> None:
     training = stage1["training"] | {"milestone_images": 70, "milestone_steps": 5}
     document = changed(tiny_document(), "defaults.tokenizer.stage1", stage1 | {"training": training})
     later = {"mind": {"directions": 8}, "density_coverage": {"neighbours": 2}, "kid": {"subset_size": 20}}
+    later |= {"encoders": {"dinov2": {"model": "vit_base_patch14_dinov2", "label": "DINOv2", "weights": "absent"}}}
     asked = changed(document, "evaluation", document["evaluation"] | later)
     found = job(study_of(asked), "stage1", "s2")
     assert found.evaluation is not None

@@ -168,6 +168,14 @@ class Evaluation(Section):
         """Without what is read for reconstructions only."""
         return self.model_copy(update=_defaults("rounding", "lpips"))
 
+    def of_milestones(self) -> Self:
+        """Of reconstructions while a model trains: what a milestone shows, without the metrics that a study may add.
+
+        A training is told these settings, so that what it is not told cannot make it anew.
+        """
+        added = _defaults("kid", "density_coverage", "mind", "encoders", "lpips", "uncertainty")
+        return self.of_reconstructions().model_copy(update=added)
+
     @model_validator(mode="after")
     def _subsets_fit(self) -> Self:
         smallest = min(self.num_samples, self.precision_recall_references)

@@ -75,10 +75,7 @@ class ReconstructingJob(TrainingJob):
     @staticmethod
     def shared(study: Study, training: ImageTraining) -> dict[str, Any]:
         """These fields; how reconstructions are scored is told only where they are."""
-        evaluation = None
-        if training.milestone_images is not None:
-            left_out = ("uncertainty", "lpips", "kid", "density_coverage", "mind")
-            evaluation = study.evaluation.of_reconstructions().model_copy(update=dict.fromkeys(left_out))
+        evaluation = None if training.milestone_images is None else study.evaluation.of_milestones()
         return {"dataset": study.dataset.seen(), "training": training, "evaluation": evaluation}
 
 
