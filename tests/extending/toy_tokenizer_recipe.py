@@ -5,27 +5,18 @@ from __future__ import annotations
 from extending.recipes import Edit, Recipe
 
 _JOB = '''\
-class ToyJob(ReconstructingJob):
+class ToyJob(TokenizerJob):
     """The toy learns from pixels."""
 
     kind: ClassVar[str] = "toy"
-    section: ClassVar[str] = "tokenizers"
 
     model: ToyModel
 
     @classmethod
-    def names(cls, study: Study) -> Iterable[str]:
-        """Every toy."""
-        return [name for name, tokenizer in study.tokenizers.items() if cls.kind in tokenizer.stages]
-
-    @classmethod
-    def of(cls, study: Study, name: str) -> Self:
-        """One of them."""
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """The model."""
         entry, size = study.tokenizers[name], study.dataset.image_size
-        if entry.toy is None:
-            raise KeyError(f"tokenizer {name!r} is no toy")
-        model = ToyModel(image_size=size, block=entry.patch_size, codebook_size=entry.codebook_size)
-        return cls(model=model, **cls.shared(study, entry.toy.training))
+        return {"model": ToyModel(image_size=size, block=entry.patch_size, codebook_size=entry.codebook_size)}
 
 
 '''

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from titok.config.alit import AlitModel, LengthPixelLosses, LengthProxyLosses
+from titok.config.entries import Tokenizer
 from titok.config.study import Study
 from titok.config.study_models import alit_model
-from titok.config.training_jobs import ReconstructingJob
+from titok.config.training_jobs import TokenizerJob
 
 
-class AlitJob(ReconstructingJob):
+class AlitJob(TokenizerJob):
     """A stage of an ALIT."""
-
-    section: ClassVar[str] = "tokenizers"
 
     model: AlitModel
 
     @classmethod
-    def names(cls, study: Study) -> Iterable[str]:
-        """Every tokenizer of recipe `alit` that has the stage."""
-        return [name for name, tokenizer in study.tokenizers.items() if cls.kind in tokenizer.stages]
+    def stage(cls, tokenizer: Tokenizer) -> Any:
+        """ALIT's stages stand in a section of their own."""
+        return tokenizer.alit and getattr(tokenizer.alit, cls.kind.removeprefix("alit_"))
 
     @classmethod
-    def of(cls, study: Study, name: str) -> Self:
-        """One of them."""
-        model, recipe = alit_model(study, name), study.tokenizers[name].alit
-        entry = getattr(recipe, cls.kind.removeprefix("alit_"))
-        if entry is None:
-            raise KeyError(f"tokenizer {name!r} has no {cls.kind}")
-        return cls(**{"model": model, "losses": entry.losses, **cls.shared(study, entry.training)})
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """Model and losses."""
+        return {"model": alit_model(study, name), "losses": stage.losses}
 
 
 class AlitStage1Job(AlitJob):

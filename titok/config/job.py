@@ -6,6 +6,7 @@ told (`of`). All kinds stand in ``titok.config.jobs``.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Self
 
@@ -44,10 +45,10 @@ class Job(Section):
         return f"{cls.section}.{name}" if cls.wildcard and name != ALL else cls.section
 
     @classmethod
+    @abstractmethod
     def of(cls, study: Study, name: str) -> Self:
         """What the job of that name is told; its arithmetic, which all jobs share, aside.
 
         Raises:
             KeyError: the study has no such job.
         """
-        raise NotImplementedError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from titok.config.data import Dataset
+from titok.config.entries import Tokenizer
 from titok.config.evaluation import Evaluation
 from titok.config.job import ALL, Job
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
@@ -110,11 +112,9 @@ class VQGANJob(ReconstructingJob):
 
 
 class TokenizerJob(ReconstructingJob):
-    """A stage of a TiTok; its kind is the stage's name, under which the tokenizer's entry has its settings."""
+    """A stage of a tokenizer; its kind is the stage's name."""
 
     section: ClassVar[str] = "tokenizers"
-
-    model: TokenizerModel
 
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
@@ -124,19 +124,34 @@ class TokenizerJob(ReconstructingJob):
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """One of them."""
-        entry = getattr(study.tokenizers[name], cls.kind)
-        if entry is None:
+        stage = cls.stage(study.tokenizers[name])
+        if stage is None:
             raise KeyError(f"tokenizer {name!r} has no {cls.kind}")
-        own = {"model": tokenizer_model(study, name, cls.kind), "losses": entry.losses, **cls.own(study)}
-        return cls(**own, **cls.shared(study, entry.training))
+        return cls(**cls.own(study, name, stage), **cls.shared(study, stage.training))
 
     @classmethod
-    def own(cls, study: Study) -> dict[str, Any]:
-        """Further fields that this stage alone has."""
-        return {}
+    def stage(cls, tokenizer: Tokenizer) -> Any:
+        """The stage's section of a tokenizer's entry, under the kind's name; None where it has none."""
+        return getattr(tokenizer, cls.kind)
+
+    @classmethod
+    @abstractmethod
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """The fields that this kind alone has."""
 
 
-class Stage1Job(TokenizerJob):
+class TiTokJob(TokenizerJob):
+    """A stage of a TiTok."""
+
+    model: TokenizerModel
+
+    @classmethod
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """Model and losses."""
+        return {"model": tokenizer_model(study, name, cls.kind), "losses": stage.losses}
+
+
+class Stage1Job(TiTokJob):
     """TiTok learns to predict the proxy codes."""
 
     kind: ClassVar[str] = "stage1"
@@ -147,12 +162,13 @@ class Stage1Job(TokenizerJob):
     """What the stored codes must be of; null: codes of each batch are computed while training."""
 
     @classmethod
-    def own(cls, study: Study) -> dict[str, Any]:
-        """The stored codes."""
-        return {"proxy_codes": study.proxy_codes.stored() if study.proxy_codes else None}
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """The stored codes, too."""
+        stored = study.proxy_codes.stored() if study.proxy_codes else None
+        return {**super().own(study, name, stage), "proxy_codes": stored}
 
 
-class PixelStageJob(TokenizerJob):
+class PixelStageJob(TiTokJob):
     """What the stages have in common that are trained on pixels."""
 
     losses: ReconstructionLosses
