@@ -15,7 +15,7 @@ from torch import Tensor
 from titok.config.alit import AlitModel
 from titok.errors import ModelError
 from titok.models.halting import Halting, explained
-from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts
+from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, require_side
 from titok.models.quantizer import Quantized, VectorQuantizer
 from titok.models.recurrent import LengthDecoder, RecurrentEncoder, State
 from titok.models.vqgan import VQGAN
@@ -65,12 +65,7 @@ class Alit(ImageTokenizer):
 
     def start(self, images: Tensor, features: Tensor | None = None) -> State:
         """Iteration 0; ``features`` (B, P, E) are those of the base, where they are known."""
-        size = self.config.image_size
-        if images.shape[1:] != (3, size, size):
-            raise ModelError(
-                f"images have shape {tuple(images.shape)}, this tokenizer needs (B, 3, {size}, {size}); "
-                f"resize and crop them first, or set image_size"
-            )
+        require_side(images, self.config.image_size)
         return self.encoder.first(self.base.encode(images) if features is None else features, images)
 
     def rollout(self, images: Tensor, halting: Halting | None = None) -> Iterator[State]:
@@ -166,11 +161,7 @@ class Alit(ImageTokenizer):
     @torch.no_grad()
     def adopt_base(self, vqgan: VQGAN) -> None:
         """Copies the weights of a trained VQGAN, whose settings must be those of the base."""
-        if self.config.vqgan != vqgan.config:
-            raise ModelError(
-                f"the VQGAN's settings are {vqgan.config!r}, the tokenizer's `vqgan` is {self.config.vqgan!r}; "
-                f"they must be equal"
-            )
+        vqgan.require_settings(self.config.vqgan)
         self.base.load_state_dict(vqgan.state_dict())
 
     def _iteration_of(self, length: int | None) -> int:

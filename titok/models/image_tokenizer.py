@@ -138,6 +138,15 @@ class ImageTokenizer(nn.Module, ABC):
         raise ModelError(f"this {type(self).__name__} decodes ids and no latents; use detokenize")
 
 
+def require_side(images: Tensor, side: int) -> None:
+    """Raises `ModelError` for images other than (B, 3, side, side)."""
+    if images.shape[1:] != (3, side, side):
+        raise ModelError(
+            f"images have shape {tuple(images.shape)}, this tokenizer needs (B, 3, {side}, {side}); "
+            f"resize and crop them first, or set image_size"
+        )
+
+
 def no_ids(model: ImageTokenizer, operation: str) -> ModelError:
     """What `tokenize` and `detokenize` of continuous latents raise."""
     return ModelError(

@@ -18,16 +18,21 @@ from titok.errors import TitokError
 _TRANSFORMER = re.compile(r"^(encoder|decoder)\.")
 """Keys that the table applies to: TiTok's own transformers, not `pixel_decoder.` or `quantize.`."""
 
-_NAMES = (
-    (".ln_pre.", ".norm_pre."),
-    (".ln_post.", ".norm_post."),
-    (".transformer.", ".blocks."),
+BLOCK_NAMES = (
     (".ln_1.", ".norm1."),
     (".ln_2.", ".norm2."),
     (".attn.in_proj_", ".attn.qkv."),
     (".attn.out_proj.", ".attn.proj."),
     (".mlp.c_fc.", ".mlp.fc1."),
     (".mlp.c_proj.", ".mlp.fc2."),
+)
+"""(fragment of the authors of TiTok and of ALIT, ours) within a transformer's block."""
+
+_NAMES = (
+    (".ln_pre.", ".norm_pre."),
+    (".ln_post.", ".norm_post."),
+    (".transformer.", ".blocks."),
+    *BLOCK_NAMES,
     ("encoder.conv_out.", "encoder.to_latent."),
     ("decoder.ffn.", "decoder.head."),
 )

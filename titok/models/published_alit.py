@@ -14,7 +14,7 @@ from torch import Tensor
 
 from titok.config.alit import ALIT_SIZES, AlitModel
 from titok.config.model import TransformerSize, VQGANModel
-from titok.models.published import PublishedFormatError
+from titok.models.published import BLOCK_NAMES, PublishedFormatError
 
 FAMILY = "alit"
 MARK = "timestep_embedding"
@@ -45,16 +45,8 @@ _BEGINNINGS = (
 )
 """(official beginning of a name, ours)."""
 
-_BLOCKS = (
-    (".ln_1.", ".norm1."),
-    (".ln_2.", ".norm2."),
-    (".attn.in_proj_", ".attn.qkv."),
-    (".attn.out_proj.", ".attn.proj."),
-    (".mlp.c_fc.", ".mlp.fc1."),
-    (".mlp.c_proj.", ".mlp.fc2."),
-)
 _BASE = ((".mid.block_1.", ".mid.0."), (".mid.block_2.", ".mid.1."), (".upsample.conv.", ".upsample_conv."))
-"""(official fragment, ours) within the transformers and within the base."""
+"""(official fragment, ours) within the base."""
 
 _SETTINGS = {
     "img_size": "image_size",
@@ -159,7 +151,7 @@ def _renamed(key: str, source: int) -> str:
     names = next((names for names in _BEGINNINGS if key.startswith(names[source])), None)
     if names is not None:
         key = names[target] + key.removeprefix(names[source])
-    fragments = _BASE if key.startswith(("base.", "base_tokenizer.")) else _BLOCKS
+    fragments = _BASE if key.startswith(("base.", "base_tokenizer.")) else BLOCK_NAMES
     for fragment in fragments:
         key = key.replace(fragment[source], fragment[target])
     return key

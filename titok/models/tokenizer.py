@@ -16,7 +16,7 @@ from titok.errors import ModelError
 from titok.models.backbone import scaled_normal
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
-from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, no_ids
+from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, no_ids, require_side
 from titok.models.quantizer import GaussianPosterior, Quantized, VectorQuantizer
 from titok.models.vqgan import VQGAN, VQGANDecoder, to_grid
 
@@ -85,12 +85,7 @@ class TiTok(ImageTokenizer):
 
     def features(self, images: Tensor) -> Tensor:
         """Images to what the latents are made from, (B, K, D) in the encoder's own width."""
-        size = self.config.image_size
-        if images.shape[1:] != (3, size, size):
-            raise ModelError(
-                f"images have shape {tuple(images.shape)}, this tokenizer needs (B, 3, {size}, {size}); "
-                f"resize and crop them first, or set image_size"
-            )
+        require_side(images, self.config.image_size)
         return self.encoder.features(images, self.latent_tokens)
 
     @property
@@ -171,11 +166,7 @@ class TiTok(ImageTokenizer):
     @torch.no_grad()
     def adopt_pixel_decoder(self, vqgan: VQGAN) -> None:
         """Copies the codebook and the decoder of the proxy VQGAN, the start of the pixel decoder in stage 2."""
-        if self.config.vqgan != vqgan.config:
-            raise ModelError(
-                f"the VQGAN's settings are {vqgan.config!r}, the tokenizer's `vqgan` is {self.config.vqgan!r}; "
-                f"they must be equal"
-            )
+        vqgan.require_settings(self.config.vqgan)
         self.pixel_quantize.embedding.weight.copy_(vqgan.quantize.embedding.weight)
         self.pixel_decoder.load_state_dict(vqgan.decoder.state_dict())
 

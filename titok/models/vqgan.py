@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titok.config.model import VQGANModel
+from titok.errors import ModelError
 from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts
 from titok.models.quantizer import Quantized, VectorQuantizer
 
@@ -148,6 +149,13 @@ class VQGAN(ImageTokenizer):
     def decode(self, z_quantized: Tensor) -> Tensor:
         """Code vectors (B, P, E) to images (B, 3, H, W), not clamped."""
         return self.decoder(to_grid(z_quantized))
+
+    def require_settings(self, wanted: VQGANModel | None) -> None:
+        """Raises `ModelError` where a tokenizer that is to take its weights was made for another VQGAN."""
+        if wanted != self.config:
+            raise ModelError(
+                f"the VQGAN's settings are {self.config!r}, the tokenizer's `vqgan` is {wanted!r}; they must be equal"
+            )
 
     @torch.no_grad()
     def tokenize(self, images: Tensor) -> Ids:

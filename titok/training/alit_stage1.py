@@ -44,7 +44,7 @@ class AlitStage1Task(Task):
         self.model: Alit = model
         self.losses = losses
         self.players = {MODEL: Player(model, training)}
-        self.codebook_size = model.config.codebook_size if model.config.latents == "quantized" else None
+        self.codebook_size = model.facts.codebook_size
         self.config = {"kind": "alit", "model": model.config.resolved()}
 
     def with_draws(self, batch: Batch | HaltingBatch, step: int, rng: torch.Generator) -> Batch | HaltingBatch:

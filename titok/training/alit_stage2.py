@@ -60,7 +60,7 @@ class AlitStage2Task(Task):
                 discriminator.parameters(), betas=betas, weight_decay=_ADVERSARY_DECAY, fused=True
             )
             self.players[name] = Player(discriminator, training, optimizer=optimizer, scaler=first.scaler)
-        self.codebook_size = model.config.codebook_size if model.config.latents == "quantized" else None
+        self.codebook_size = model.facts.codebook_size
         self.config = {"kind": "alit", "model": model.config.resolved()}
 
     def _adversaries(self) -> list[str]:

@@ -24,7 +24,7 @@ class ProxyVQGANTask(PixelTask):
 
     def __init__(self, model: VQGAN, losses: ReconstructionLoss, training: Training) -> None:
         super().__init__(model, losses, training)
-        self.codebook_size = model.config.codebook_size
+        self.codebook_size = model.facts.codebook_size
         self.config = {"kind": "vqgan", "model": model.config.resolved()}
 
     def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:

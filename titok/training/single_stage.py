@@ -22,7 +22,7 @@ class SingleStageTask(PixelTask):
 
     def __init__(self, model: TiTok, losses: ReconstructionLoss, training: Training) -> None:
         super().__init__(model, losses, training)
-        self.codebook_size = model.config.codebook_size if model.config.kind == "vq" else None
+        self.codebook_size = model.facts.codebook_size
         self.config = {"kind": "tokenizer", "model": model.config.resolved()}
 
     def with_draws(self, batch: Batch | NoisyBatch, step: int, rng: torch.Generator) -> Batch | NoisyBatch:

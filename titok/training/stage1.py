@@ -39,7 +39,7 @@ class Stage1Task(Task):
         self.vqgan = Frozen(vqgan)
         self.losses = losses
         self.players = {MODEL: Player(model, training)}
-        self.codebook_size = model.config.codebook_size
+        self.codebook_size = model.facts.codebook_size
         self.config = {"kind": "tokenizer", "model": model.config.resolved()}
 
     def updates(self, batch: Batch | CodedBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:

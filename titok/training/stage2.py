@@ -32,7 +32,7 @@ class Stage2Task(PixelTask):
             model.latent_tokens.requires_grad_(False)
         model.quantize.requires_grad_(False)
         super().__init__(model, losses, training)
-        self.codebook_size = model.config.codebook_size
+        self.codebook_size = model.facts.codebook_size
         self.config = {"kind": "tokenizer", "model": {**model.config.resolved(), "pixel_lookup": "soft"}}
 
     def train(self, mode: bool = True) -> Self:
