@@ -25,7 +25,7 @@ from titok.models.alit import Alit
 from titok.models.published_alit import to_official
 from titok.runtime.seed import generator
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SMALL_IMAGES: dict[str, Any] = {"image_size": 48, "iterations": 3, "tokens_per_iteration": 4, "codebook_size": 64}
 HEADS = {"tiny": 8, "small": 8, "base": 12, "semilarge": 16}
