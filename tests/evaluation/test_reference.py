@@ -11,7 +11,13 @@ import torch
 from titok.config.evaluation import Evaluation, Extractor
 from titok.errors import ScoreError
 from titok.evaluation.generation import score_samples
-from titok.evaluation.reference import collect_reference, load_reference, open_reference, save_reference
+from titok.evaluation.reference import (
+    collect_reference,
+    collect_references,
+    load_reference,
+    open_reference,
+    save_reference,
+)
 from titok.evaluation.samples import Samples
 from titok.metrics.features import ClassifierExtractor
 from titok.runtime.files import FileError, sha256_file
@@ -24,6 +30,19 @@ def test_moments_are_those_of_all_images(images: torch.Tensor, judge: Classifier
     np.testing.assert_allclose(reference.mean, features.mean(0), rtol=1e-5)
     np.testing.assert_allclose(reference.covariance, np.cov(features, rowvar=False), rtol=1e-4, atol=1e-6)
     assert reference.count == 100
+
+
+def test_networks_look_at_one_pass(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    """Images come once, however many look; each network sees what it would alone."""
+    once = iter(images.split(30))
+    found = collect_references(once, 100, {"one": judge, "two": judge}, max_features=10, source={"split": "train"})
+    alone = collect_reference(images.split(30), 100, judge, max_features=10)
+    assert list(found) == ["one", "two"]
+    for reference in found.values():
+        assert torch.equal(reference.mean, alone.mean)
+        assert torch.equal(reference.covariance, alone.covariance)
+        assert torch.equal(reference.features, alone.features)
+        assert (reference.count, reference.image_size, reference.source) == (100, alone.image_size, {"split": "train"})
 
 
 @pytest.mark.parametrize("max_features", [1, 7, 50, 99, 100, 1000])

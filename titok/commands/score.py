@@ -14,7 +14,7 @@ from torch import Tensor
 
 from titok.commands.outputs import facts_beside
 from titok.commands.score_encoders import encoders_of_samples, open_encoders
-from titok.commands.score_records import image_source, pixels_of, write_score
+from titok.commands.score_records import image_source, pixels_of, training_images, write_score
 from titok.config.evaluation import Extractor, Lpips
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import ScoreJob
@@ -160,9 +160,7 @@ def _reference(
             batch_size=settings.batch_size,
             device=device,
         )
-    if options.data is None:
-        raise ConfigError("the settings name no evaluation.reference, so the training images are: give their --data")
-    images = open_images(options.data, job.dataset, workers=options.workers)
+    images = training_images(options, job)
     return collect_reference(
         pixels_of(images, job.dataset, settings.batch_size),
         len(images),

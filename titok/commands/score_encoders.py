@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from titok.commands.score_records import image_source, pixels_of
+from titok.commands.score_records import image_source, pixels_of, training_images
 from titok.config.evaluation import Evaluation
-from titok.config.load import ConfigError
 from titok.config.measuring_jobs import ScoreJob
-from titok.data.opening import open_images
 from titok.errors import ScoreError
 from titok.evaluation.encoders import EncoderPass
-from titok.evaluation.reference import collect_reference
+from titok.evaluation.reference import collect_references
 from titok.evaluation.samples import Samples
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.timm_encoder import TimmEncoder
@@ -38,38 +36,21 @@ def encoders_of_samples(options: argparse.Namespace, job: ScoreJob, device: torc
     encoders = open_encoders(settings, device)
     if encoders:
         batches, count, source = _real_images(options, job)
-        references = {
-            name: collect_reference(
-                batches(),
-                count,
-                encoder,
-                max_features=settings.precision_recall_references,
-                source=source,
-                device=device,
-            )
-            for name, encoder in encoders.items()
-        }
+        most = settings.precision_recall_references
+        references = collect_references(batches, count, encoders, max_features=most, source=source, device=device)
     return EncoderPass(encoders, settings, options.output.parent, device, references)
 
 
-def _real_images(
-    options: argparse.Namespace, job: ScoreJob
-) -> tuple[Callable[[], Iterable[Tensor]], int, dict[str, Any]]:
-    """Batches (B, 3, H, W) in [0, 1], anew at every call, how many images that is, and which."""
+def _real_images(options: argparse.Namespace, job: ScoreJob) -> tuple[Iterable[Tensor], int, dict[str, Any]]:
+    """Batches (B, 3, H, W) in [0, 1], how many images that is, and which."""
     settings = job.evaluation
     if settings.reference is not None:
         path = settings.reference.path
         samples = _images_of(Path(path), settings)
         source = {"images_of": Path(path).name, "sha256": sha256_file(path)}
-        return lambda: _floats(samples, settings.batch_size), len(samples), source
-    if options.data is None:
-        raise ConfigError("the settings name no evaluation.reference, so the training images are: give their --data")
-    images = open_images(options.data, job.dataset, workers=options.workers)
-    return (
-        lambda: pixels_of(images, job.dataset, settings.batch_size),
-        len(images),
-        image_source(images, job.dataset),
-    )
+        return _floats(samples, settings.batch_size), len(samples), source
+    images = training_images(options, job)
+    return pixels_of(images, job.dataset, settings.batch_size), len(images), image_source(images, job.dataset)
 
 
 def _floats(samples: Samples, batch_size: int) -> Iterator[Tensor]:

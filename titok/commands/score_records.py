@@ -11,11 +11,24 @@ import torch
 from torch import Tensor
 
 from titok.config.data import Dataset
+from titok.config.load import ConfigError
 from titok.config.measuring_jobs import ProbeJob, ScoreJob, ThroughputJob
 from titok.data.images import Images
+from titok.data.opening import open_images
 from titok.evaluation.record import Kind, score_record, write_record
 from titok.metrics.bootstrap import Interval
 from titok.runtime.manifest import provenance
+
+
+def training_images(options: argparse.Namespace, job: ScoreJob) -> Images:
+    """The real images that samples are compared with where the settings name no file of them.
+
+    Raises:
+        ConfigError: nobody said where they lie.
+    """
+    if options.data is None:
+        raise ConfigError("the settings name no evaluation.reference, so the training images are: give their --data")
+    return open_images(options.data, job.dataset, workers=options.workers)
 
 
 def pixels_of(images: Images, dataset: Dataset, batch_size: int) -> Iterator[Tensor]:

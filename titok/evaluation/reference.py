@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def collect_reference(
     source: dict[str, Any] | None = None,
     device: torch.device | str = "cpu",
 ) -> Reference:
-    """One pass over real images.
+    """What one network sees of real images; see `collect_references`.
 
     Args:
         batches: images (B, 3, H, W) float32 in [0, 1].
@@ -73,34 +73,73 @@ def collect_reference(
     Raises:
         ScoreError: another number of images came.
     """
-    moments = Moments(extractor.feature_dim, device)
-    spatial = Moments(extractor.spatial_dim, device) if extractor.spatial_dim else None
-    image_size = None
-    kept = []
+    looked = collect_references(
+        batches, num_images, {"": extractor}, max_features=max_features, source=source, device=device
+    )
+    return looked[""]
+
+
+def collect_references(
+    batches: Iterable[Tensor],
+    num_images: int,
+    extractors: Mapping[str, FeatureExtractor],
+    *,
+    max_features: int = 10_000,
+    source: dict[str, Any] | None = None,
+    device: torch.device | str = "cpu",
+) -> dict[str, Reference]:
+    """One pass over real images, which are read once for all networks; by the networks' names.
+
+    Raises:
+        ScoreError: another number of images came.
+    """
     wanted = evenly_spaced(max_features, num_images)
+    looks = {name: _Look(extractor, wanted, device) for name, extractor in extractors.items()}
+    count, image_size = 0, None
     with torch.inference_mode():
         for batch in batches:
-            seen = extractor(to_uint8(batch.to(device, non_blocking=True), "round"))
-            features, image_size = seen.features, (batch.shape[2], batch.shape[3])
-            low, high = np.searchsorted(wanted, [moments.count, moments.count + len(batch)])
-            rows = torch.from_numpy(wanted[low:high] - moments.count).to(device, non_blocking=True)
-            kept.append(features[rows].float())
-            moments.update(features)
-            if spatial is not None and seen.spatial is not None:
-                spatial.update(seen.spatial)
-    if moments.count != num_images:
-        raise ScoreError(f"the reference set was announced with {num_images} images, but {moments.count} came")
-    return Reference(
-        mean=moments.mean,
-        covariance=moments.covariance,
-        count=num_images,
-        features=torch.cat(kept),
-        spatial_mean=None if spatial is None else spatial.mean,
-        spatial_covariance=None if spatial is None else spatial.covariance,
-        image_size=image_size,
-        extractor=extractor.identity,
-        source=source or {},
-    )
+            images = to_uint8(batch.to(device, non_blocking=True), "round")
+            count, image_size = count + len(batch), (batch.shape[2], batch.shape[3])
+            for look in looks.values():
+                look.update(images)
+    if count != num_images:
+        raise ScoreError(f"the reference set was announced with {num_images} images, but {count} came")
+    return {name: look.reference(image_size, source or {}) for name, look in looks.items()}
+
+
+class _Look:
+    """What one network has seen so far."""
+
+    def __init__(self, extractor: FeatureExtractor, wanted: np.ndarray, device: torch.device | str) -> None:
+        self._extractor, self._wanted, self._device = extractor, wanted, device
+        self._moments = Moments(extractor.feature_dim, device)
+        self._spatial = Moments(extractor.spatial_dim, device) if extractor.spatial_dim else None
+        self._kept: list[Tensor] = []
+
+    def update(self, images: Tensor) -> None:
+        """Looks at uint8 images (B, 3, H, W)."""
+        seen, count = self._extractor(images), self._moments.count
+        low, high = np.searchsorted(self._wanted, [count, count + len(images)])
+        rows = torch.from_numpy(self._wanted[low:high] - count).to(self._device, non_blocking=True)
+        self._kept.append(seen.features[rows].float())
+        self._moments.update(seen.features)
+        if self._spatial is not None and seen.spatial is not None:
+            self._spatial.update(seen.spatial)
+
+    def reference(self, image_size: tuple[int, int] | None, source: dict[str, Any]) -> Reference:
+        """Of all images."""
+        moments, spatial = self._moments, self._spatial
+        return Reference(
+            mean=moments.mean,
+            covariance=moments.covariance,
+            count=moments.count,
+            features=torch.cat(self._kept),
+            spatial_mean=None if spatial is None else spatial.mean,
+            spatial_covariance=None if spatial is None else spatial.covariance,
+            image_size=image_size,
+            extractor=self._extractor.identity,
+            source=source,
+        )
 
 
 def save_reference(path: str | Path, reference: Reference) -> None:
