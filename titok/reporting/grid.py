@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 from titok.reporting.cells import DISPLAYS
 from titok.reporting.collect import Kind, Scores, Statistic
 from titok.reporting.paper import Paper
+from titok.reporting.ranks import rank_correlations
 
 if TYPE_CHECKING:
     from titok.config.rows import Grid, GridCell
@@ -122,21 +122,10 @@ def curve(frame: pd.DataFrame, metric: str, size: str) -> pd.DataFrame:
 def rank_correlation(values: pd.DataFrame) -> float:
     """Spearman's correlation of K with the mean of a :func:`curve`, as exact as a float can be.
 
-    NaN for fewer than two K, means that are all equal, and means that are not finite. Ranks are counted in halves, so
-    that all sums are whole numbers: -0.8 is -0.8 and not -0.7999999999999998.
+    NaN for fewer than two K, means that are all equal, and means that are not finite.
     """
-    if len(values) < 2 or not np.isfinite(values["mean"].to_numpy(dtype=float)).all():
-        return float("nan")
-    one, other = (_centred_ranks(values[column]) for column in ("k", "mean"))
-    squares = sum(rank * rank for rank in one) * sum(rank * rank for rank in other)
-    product = sum(a * b for a, b in zip(one, other, strict=True))
-    root = math.isqrt(squares)
-    return product / (root if root * root == squares else math.sqrt(squares)) if squares else float("nan")
-
-
-def _centred_ranks(values: pd.Series) -> list[int]:
-    """Twice the ranks (ties share their mean), from their middle."""
-    return [round(2 * rank) - len(values) - 1 for rank in values.rank()]
+    k, means = (values[column].to_numpy(dtype=float)[None] for column in ("k", "mean"))
+    return float(rank_correlations(k, means)[0]) if np.isfinite(means).all() else float("nan")
 
 
 def size_name(size: str) -> str:

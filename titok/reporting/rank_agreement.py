@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import rankdata
 
 from titok.reporting.cells import heading
 from titok.reporting.collect import MissingScore, Scores
 from titok.reporting.grid import cell_records, size_name
 from titok.reporting.judgement import COVERAGE
 from titok.reporting.labels import place_labels
+from titok.reporting.ranks import rank_correlations
 from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend
 
 if TYPE_CHECKING:
@@ -50,24 +50,15 @@ def spearman(first: np.ndarray, second: np.ndarray, resamples: int = RESAMPLES, 
     """
     count, draws = len(first), np.random.default_rng(seed)
     drawn = draws.integers(0, count, (resamples, count))
-    found = _correlations(first[drawn], second[drawn])
+    found = rank_correlations(first[drawn], second[drawn])
     tails = [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]
     kept = found[np.isfinite(found)]
     low, high = np.quantile(kept, tails) if len(kept) else (np.nan, np.nan)
-    value = float(_correlations(first[None], second[None])[0])
+    value = float(rank_correlations(first[None], second[None])[0])
     orders = draws.permuted(np.tile(np.arange(count), (resamples, 1)), axis=1)
-    shuffled = _correlations(np.tile(first, (resamples, 1)), second[orders])
+    shuffled = rank_correlations(np.tile(first, (resamples, 1)), second[orders])
     by_chance = float((np.abs(shuffled) >= abs(value) - 1e-12).mean()) if np.isfinite(value) else np.nan
     return RankCorrelation(value, float(low), float(high), by_chance, count)
-
-
-def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(R,) of each row of two tables (R, N); NaN where a row has one value only."""
-    one, other = (2 * rankdata(rows, axis=1) - rows.shape[1] - 1 for rows in (first, second))
-    # Whole numbers up to here, so that a perfect order is exactly 1.
-    squares = (one * one).sum(axis=1) * (other * other).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(squares > 0, (one * other).sum(axis=1) / np.sqrt(squares), np.nan)
 
 
 def rfid_against_gfid(grid: Grid, scores: Scores) -> Drawing:
