@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from titok.config.reporting import Checks, Figures, Reconstructions, Reporting, Samples, Tables
+from titok.config.reporting import Figures, Reconstructions, Reporting, Samples, Tables
 from titok.config.rows import CurveRun, Grid, GridGenerators, Row, Table
+from titok.config.working_checks import Checks
 
 PAPER = Path(__file__).parents[2] / "config" / "paper.csv"
 PROTOCOL = {"num_images": 500, "rounding": "round", "extractor": {"kind": "classifier", "sha256": "ab" * 32}}

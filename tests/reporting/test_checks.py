@@ -11,7 +11,8 @@ import math
 import pytest
 from reporting.conftest import PROTOCOL, Tree
 
-from titok.config.reporting import Checks, Reporting
+from titok.config.reporting import Reporting
+from titok.config.working_checks import Checks
 from titok.reporting.checks import Check, ChecksFailed, require_passed, run_checks, shown_value
 from titok.reporting.collect import read_scores
 

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from titok.errors import ScoreError
-from titok.reporting.collect import MissingScore, flatten, read_manifests, read_metrics_log, read_scores, statistic
+from titok.reporting.collect import MissingScore, flatten, read_scores, statistic
 from titok.reporting.narrative import BestSamples, best_samples
+from titok.reporting.runs import read_manifests, read_metrics_log
 from titok.runtime.files import FileError
 
 

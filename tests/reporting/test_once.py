@@ -12,7 +12,8 @@ import shutil
 import pytest
 
 from titok.errors import ScoreError
-from titok.reporting.collect import read_manifests, read_scores
+from titok.reporting.collect import read_scores
+from titok.reporting.runs import read_manifests
 
 
 def test_the_same_record_named_twice(tree):

@@ -14,7 +14,8 @@ from typing import get_args
 import pytest
 
 from titok.config.claims import load_claims
-from titok.config.reporting import Checks, FigureName, Reporting
+from titok.config.reporting import FigureName, Reporting
+from titok.config.working_checks import Checks
 from titok.reporting.claims import judge_claims, write_claims
 from titok.reporting.collect import read_scores
 from titok.reporting.evidence import Evidence

@@ -20,7 +20,8 @@ from titok.reporting.collect import FOLDERS, Scores
 from titok.reporting.judgement import reaches
 
 if TYPE_CHECKING:
-    from titok.config.reporting import Checks, Reporting
+    from titok.config.reporting import Reporting
+    from titok.config.working_checks import Checks
 
 SHOWN_FAULTS = 5
 """A check that lists faults names this many and counts the rest."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from titok.reporting.collect import MissingScore, read_metrics_log
+from titok.reporting.collect import MissingScore
 from titok.reporting.once import Once
+from titok.reporting.runs import read_metrics_log
 from titok.reporting.style import Drawing, finish, look, new_axes
 from titok.runtime.files import read_json
 

@@ -18,13 +18,14 @@ from titok.reporting.cells import paper_note
 from titok.reporting.checks import Check, shown_value
 from titok.reporting.claims import read_findings
 from titok.reporting.claims_text import SIGNS, TONES, claim_groups, claims_summary
-from titok.reporting.collect import Scores, read_manifests, read_scores
+from titok.reporting.collect import Scores, read_scores
 from titok.reporting.glossary import Explainer
 from titok.reporting.judgement import shown
 from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
 from titok.reporting.once import Once
 from titok.reporting.outcome import SWITCHED_OFF, Outcome, read_outcome
 from titok.reporting.paper import read_paper
+from titok.reporting.runs import read_manifests
 from titok.reporting.tables import build_table
 from titok.reporting.trends import Trend
 from titok.reporting.writers import html_table

@@ -118,12 +118,8 @@ class Run:
                 player.gradients.join()
         self.config = dict(config)
         self.identity = {"seed": seed, "config": self.config}
-        self.ema = Ema(
-            task.players[MODEL].parameters,
-            training.ema_decay,
-            ramp=training.ema_ramp,
-            restart_steps=training.ema_restart_steps,
-        )
+        averaged, restarts = task.players[MODEL].parameters, training.ema_restart_steps
+        self.ema = Ema(averaged, training.ema_decay, ramp=training.ema_ramp, restart_steps=restarts)
         self.window = Window(task.codebook_size, task.device)
         self.watch = CollapseWatch(training.steps, training.schedule.warmup_steps)
         self.health = HealthCheck(
