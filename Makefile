@@ -33,7 +33,7 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 
 # Beside numbers of the released code, which were made natively, most of them at the official size.
 NATIVE := tests/losses tests/models tests/generation tests/evaluation/test_reference.py \
-	tests/training/test_golden_stage1_steps.py tests/training/test_golden_alit_stage1.py tests/training/test_golden_alit_stage1.py tests/test_benchmarks.py tests/test_benchmark_settings.py
+	tests/training/test_golden_stage1_steps.py tests/training/test_golden_alit_stage1.py tests/test_benchmarks.py tests/test_benchmark_settings.py
 
 test: $(VENV)/.installed  ## Run the tests that a change needs (minutes)
 	python -m pytest -n 2 $(NATIVE:%=--ignore=%)

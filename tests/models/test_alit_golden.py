@@ -72,7 +72,7 @@ def found(model: Alit) -> dict[str, Tensor]:
     features = model.base.encode(batch)
     arrays = {
         "base/h": to_grid(features),
-        "base/gt_indices": model.base.tokenize(batch),
+        "base/gt_indices": model.base.tokenize(batch).values,
         "base/enc_in_t0": first_input(model, features, batch),
     }
     arrays |= dict(run(model, "eval", batch, arrays["base/gt_indices"], None))
