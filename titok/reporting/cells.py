@@ -57,6 +57,9 @@ DISPLAYS: dict[str, Display] = {
         for of in ("bottleneck", "width", "codes")
         for pooling in ("mean", "concatenate")
     },
+    "l1": Display("mean absolute error", 4, better="lower"),
+    "mean_length": Display("tokens per image", better="lower"),
+    "met": Display("images that meet it", 1, True, "higher"),
     "parameters": Display("parameters", 0),
     "generator_parameters": Display("generator parameters", 0),
     "sampling_images_per_second": Display("sampling speed", 1, better="higher"),

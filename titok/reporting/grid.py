@@ -11,7 +11,7 @@ import pandas as pd
 from titok.reporting.cells import DISPLAYS
 from titok.reporting.collect import Kind, Scores, Statistic
 from titok.reporting.paper import Paper
-from titok.reporting.ranks import rank_correlations
+from titok.runtime.ranks import rank_correlations
 
 if TYPE_CHECKING:
     from titok.config.rows import Grid, GridCell
