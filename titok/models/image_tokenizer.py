@@ -81,10 +81,12 @@ class TokenFacts(NamedTuple):
     """K, of the image that has the most; None where the image's size decides."""
     codebook_size: int | None
     """V; None: continuous latents, no ids."""
-    lengths: tuple[int, ...] = ()
-    """How many ids an image may have, from few to ``most_tokens``, where each can have its own; empty: all have K."""
+    has_lengths: bool = False
+    """Whether `ImageTokenizer.tokenize` gives images fewer ids than ``most_tokens``."""
     noise_shape: tuple[int, ...] | None = None
     """Of the standard normal noise of one image that `ImageTokenizer.reconstruct` can use; None: it uses none."""
+    lengths: tuple[int, ...] = ()
+    """Numbers of ids, from few to ``most_tokens``, that a choice of length can give an image; empty: there is none."""
 
     @property
     def is_discrete(self) -> bool:

@@ -80,7 +80,7 @@ CAPTIONS: dict[str, Caption] = {
     "images_by_length": Caption(
         "Images that need few tokens and many",
         "Test images at every length of one tokenizer. At the left those that were given the fewest tokens, at the "
-        "right those that were given the most; of equally many, the best and the worst by the criterion. None is picked.",
+        "right those that were given the most; of equally many, the best and the worst by the criterion.",
         "A grid of images: originals in the first row, below them reconstructions from more and more tokens.",
     ),
     "classifier_accuracy": Caption(
