@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from titok.reporting.paper import Paper
 
 RELEASED = "released"
+PRINTED_EXACTLY = {"table4a/titok-l-32": "table3a/titok-l-32-base"}
+"""Rows whose number the paper prints with a digit more in another table. It is judged by that one in either, for a page
+must not say two things of one model's number."""
 
 
 def known_of(
@@ -71,7 +74,8 @@ def beside_the_paper(
 ) -> Judgement | None:
     """The judgement of a number of ours and the paper's (row ``reference``, ``column``); None where one is missing or
     nobody is sure of the paper's."""
-    theirs = paper.value(reference, column)
+    table, _, row = PRINTED_EXACTLY.get(reference, reference).partition("/")
+    theirs = paper.value(f"{table}/{row}" if row in paper.rows(table) else reference, column)
     if theirs is None or not theirs.is_sure or not scores.has(records, metric):
         return None
     try:
