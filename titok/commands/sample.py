@@ -44,7 +44,7 @@ def sample(options: argparse.Namespace) -> None:
     def missing(start: int) -> Iterator[SampleBatch]:
         return sample_images(
             generator,
-            lambda tokens: tokenizer.detokenize(Ids(tokens)),
+            lambda tokens, lengths: tokenizer.detokenize(Ids(tokens, lengths)),
             labels[start:],
             job.sampler,
             seed=options.seed,
@@ -59,7 +59,7 @@ def sample(options: argparse.Namespace) -> None:
         "images_per_second": images_per_second,
         "timing": "tokens and de-tokenization, first batch left out",
         "batch_size": job.batch_size,
-        "precision": "float32",
+        "precision": "fp32",
         "device": describe_device(device),
         "generator_parameters": count_parameters(generator),
         "provenance": provenance(seed=options.seed, config=job.resolved(), inputs=inputs, device=device),

@@ -1,7 +1,8 @@
 """Whether a number of ours was measured as the paper's was: by which protocol, on which device, of which architecture.
 
 The paper's rFIDs and gFIDs are those of `titok-official` (docs/protocols.md), its speeds those of one A100 by the
-released script. What decides the number beyond rounding is asked for; what only changes last digits is not.
+released script; ALIT's are of 5,000 images of ImageNet-100, of crops that were not resized. What decides the number
+beyond rounding is asked for; what only changes last digits is not.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from titok.reporting.collect import Kind, NotComparableError, Scores
 from titok.reporting.paper import Paper
+from titok.reporting.speeds import own_protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,8 @@ SAMPLING_SPEED = "sampling_images_per_second"
 TRAINING_SPEED = "training_images_per_second"
 LARGER_TABLES = ("table2",)
 """Tables of 512 pixels; all others are of 256."""
+ALIT = "alit"
+"""How tables of ALIT's numbers begin in config/paper.csv."""
 FACTS = ("num_latent_tokens", "codebook_size", "num_steps")
 """Columns of the paper that say which architecture (and how many sampling steps) a number is of."""
 
@@ -63,6 +67,19 @@ def _reconstruction(side: int) -> tuple[_Asked, ...]:
     )
 
 
+_ALIT = (
+    _Asked("extractor.kind", ("inception",)),
+    # pytorch-fid's resize into Inception puts pixels' centres elsewhere than TensorFlow's.
+    _Asked("extractor.resize", ("pytorch-fid",), "tensorflow1"),
+    _Asked("reference.dataset", ("imagenet", "folder", "parquet")),
+    _Asked("reference.split", ("test",)),
+    _Asked("num_images", (5_000,)),
+    _Asked("reference.crop", (256,)),
+    _Asked("reference.resize_rule", ("none",)),
+    _Asked("rounding", ("truncate",)),
+)
+
+
 def _generation(side: int) -> tuple[_Asked, ...]:
     file = "VIRTUAL_imagenet256_labeled.npz" if side == 256 else "VIRTUAL_imagenet512.npz"
     return (
@@ -71,6 +88,14 @@ def _generation(side: int) -> tuple[_Asked, ...]:
         _Asked("num_classes", (1000,)),
         _Asked("reference.file", (file,)),
     )
+
+
+_TRAINING = (
+    _Asked("device.name", ("A100",), part=True),
+    _Asked("precision", ("bf16",)),
+    _Asked("batch_size", (2048,)),
+)
+"""Of generators, by the released settings."""
 
 
 def _speed(side: int) -> tuple[_Asked, ...]:
@@ -93,14 +118,14 @@ def require_as_in_the_paper(
     """
     table = reference.partition("/")[0]
     side = 512 if table in LARGER_TABLES else 256
-    if metric == TRAINING_SPEED:
-        found = ["device.name of the training is in no record, an A100 in the paper"]
-    elif metric == SAMPLING_SPEED:
-        protocols = _speed_protocols(scores, records)
-        found = [asked.difference(protocol) for protocol in protocols for asked in _speed(side)]
+    if metric in (SAMPLING_SPEED, TRAINING_SPEED):
+        protocols = _speed_protocols(scores, records, metric)
+        wanted = _speed(side) if metric == SAMPLING_SPEED else _TRAINING
+        found = [asked.difference(protocol) for protocol in protocols for asked in wanted]
     else:
         scores.require_one_protocol(records, metric)
         asked = _generation(side) if kind == "generation" else _reconstruction(side)
+        asked = _ALIT if table.startswith(ALIT) else asked
         protocol = scores.protocols[records["protocol_id"].iloc[0]]
         found = [one.difference(protocol) for one in asked]
     found += _architecture(records, kind, paper, reference)
@@ -108,11 +133,12 @@ def require_as_in_the_paper(
         raise NotComparableError("; ".join(dict.fromkeys(filter(None, found))))
 
 
-def _speed_protocols(scores: Scores, records: pd.DataFrame) -> list[Mapping[str, Any]]:
-    """Those of the throughput scores behind the speeds; one that states nothing where samples were timed as made."""
-    if "speed_protocol_id" not in records or records["speed_protocol_id"].isna().any():
+def _speed_protocols(scores: Scores, records: pd.DataFrame, metric: str) -> list[Mapping[str, Any]]:
+    """Those of the speeds alone; one that states nothing where a record has none (earlier versions wrote such)."""
+    column = own_protocol(metric)
+    if column not in records or records[column].isna().any():
         return [{}]
-    return [scores.protocols[identifier] for identifier in records["speed_protocol_id"].unique()]
+    return [scores.protocols[identifier] for identifier in records[column].unique()]
 
 
 def _architecture(records: pd.DataFrame, kind: Kind, paper: Paper, reference: str) -> Iterable[str]:

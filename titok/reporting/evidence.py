@@ -35,7 +35,8 @@ class Evidence:
 
     Attributes:
         scores: of one study; none (an empty frame) where only models and the paper are looked at.
-        scope: `imagenet256` or `imagenet512` where the study is on that dataset; else its numbers are no paper's.
+        scope: `imagenet256`, `imagenet512` or `imagenet100` where the study is on that dataset; else its numbers are no
+            paper's.
     """
 
     paper: Paper
@@ -96,9 +97,8 @@ class _Rows:
         scores = self.evidence.scores
         alike = self.seen.setdefault(metric, [])
         alike.append(records)
-        if metric != SAMPLING_SPEED:
-            scores.require_one_protocol(pd.concat(alike), metric)
-        return Quantity.of(known_of(scores, records, metric, kind))
+        scores.require_one_protocol(pd.concat(alike), metric)
+        return Quantity.of(known_of(scores, records, metric, kind, of_the_paper=self.is_absolute))
 
     def _records(self, row: str, metric: str, table: str | None) -> tuple[Kind, pd.DataFrame]:
         reporting, scores = self.evidence.reporting, self.evidence.scores

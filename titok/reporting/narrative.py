@@ -53,7 +53,8 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "figure2": Caption(
         "Quality against speed",
-        "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2.",
+        "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2. Bars: the "
+        "middle 80 % of the timed batches, and the span of seeds or a single seed's interval.",
         "Scatter plot of generation FID over images per second, one labelled point per system; see Table 1.",
     ),
     "rfid_against_gfid": Caption(
