@@ -11,7 +11,7 @@ from torch import Tensor
 
 from titok.config.sampling import MaskSchedule
 from titok.config.training import MaskedTokenLosses, Training
-from titok.data.tokens import TokenBatch
+from titok.data.tokens import TokenBatch, TokenError
 from titok.generation.masking import MaskingDraws, draw_masking, mask_tokens
 from titok.losses.masked_token import masked_token_loss, token_weights
 from titok.models.generator import MaskGIT
@@ -61,7 +61,11 @@ class GeneratorTask(Task):
             return batch
         size, num_tokens = batch.tokens.shape
         draws = self.draw(size * self.shares.world_size, num_tokens, rng)
-        return DrawnTokens(*batch, *(self.shares.mine(numbers) for numbers in astuple(draws)))
+        if batch.lengths is not None:
+            raise TokenError(
+                "the tokens have lengths of their own, but this generator learns one; leave adaptive_length.tokens out"
+            )
+        return DrawnTokens(batch.tokens, batch.labels, *(self.shares.mine(numbers) for numbers in astuple(draws)))
 
     def updates(self, batch: TokenBatch | DrawnTokens, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """Mask, predict, one update; the loss is the weighted mean over the tokens of the global batch."""
