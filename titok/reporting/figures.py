@@ -18,6 +18,7 @@ from titok.reporting.collect import MissingScore, Scores, read_scores, statistic
 from titok.reporting.curves import training_curves
 from titok.reporting.grid import PANELS, curve, grid_frame, paper_points, size_name
 from titok.reporting.labels import place_labels
+from titok.reporting.length_figures import quality_against_tokens
 from titok.reporting.paper import Paper, read_paper
 from titok.reporting.rank_agreement import rfid_against_gfid
 from titok.reporting.style import INK, Drawing, figure_style, finish, look, new_axes, outside_legend, save
@@ -52,8 +53,8 @@ def make_figure(
     """Draws one figure from score records or metrics logs; writes ``{prefix}.svg``, ``.png`` and ``.csv``.
 
     Args:
-        name: `figure4`, `figure2`, `rfid_against_gfid`, `rates`, `classifier_accuracy`, `codebook` or
-            `training_curves`; the image grids are in ``titok.reporting.pictures``.
+        name: `figure4`, `figure2`, `rfid_against_gfid`, `rates`, `classifier_accuracy`, `codebook`,
+            `quality_against_tokens` or `training_curves`; the image grids are in ``titok.reporting.pictures``.
 
     Raises:
         MissingScore: the study does not ask for the figure, or a score it shows is not among the files.
@@ -68,6 +69,8 @@ def make_figure(
             drawing = rates(reporting.figures.rates, read_scores(score_files))
         elif name == "figure2":
             drawing = figure2(reporting.figures.figure2, read_scores(score_files))
+        elif name == "quality_against_tokens":
+            drawing = quality_against_tokens(reporting.tables.rows("adaptive_length"), read_scores(score_files))
         else:
             drawing = _grid_figure(name, reporting, read_scores(score_files), paper_file)
     return save(drawing, prefix, reporting.figure_dpi)
@@ -219,23 +222,31 @@ def axis_label(metric: str, scores: Scores) -> str:
 def figure2(rows: Sequence[Row], scores: Scores) -> Drawing:
     """The paper's Figure 2: gFID against sampling speed, labels beside their points."""
     records = [scores.select("generation", generator=row.generator, sampler=row.sampler) for row in rows]
-    scores.require_one_protocol(pd.concat(records), scores.label("gfid").label)
+    scores.require_one_protocol(pd.concat(records), scores.label("gfid").label, "gfid")
+    scores.require_one_protocol(pd.concat(records), "sampling speed", "sampling_images_per_second")
     points = []
     for row, found in zip(rows, records, strict=True):
-        quality = statistic(found["gfid"])
-        speed = statistic(found["sampling_images_per_second"])
+        quality = scores.statistic(found, "gfid")
+        # Seeds share a speed that was measured apart from their samples, and its interval.
+        apart = "speed_protocol_id" in found and found["speed_protocol_id"].notna().all()
+        speed = scores.statistic(found.iloc[:1] if apart else found, "sampling_images_per_second")
         if quality is None or speed is None:
             raise MissingScore(
                 f"{found['file'].iloc[0]}: figure2 needs gfid and sampling_images_per_second; score it again"
             )
-        points.append({"label": row.label, "images_per_second": speed.mean, "gfid": quality.mean, "seeds": quality.n})
+        ends = dict(zip(("speed_low", "speed_high", "gfid_low", "gfid_high"), speed.span + quality.span, strict=True))
+        means = {"images_per_second": speed.mean, "gfid": quality.mean}
+        points.append({"label": row.label, **means, "seeds": quality.n, **ends})
     data = pd.DataFrame(points)
     figure, (axes,) = new_axes(1, 5.6, 3.8)
     for index, point in data.iterrows():
         style = look(int(str(index)))
-        axes.plot(point["images_per_second"], point["gfid"], color=style.color, marker=style.marker, markersize=8)
+        at = (point["images_per_second"], point["gfid"])
+        axes.plot(*at, color=style.color, marker=style.marker, markersize=8)
+        axes.hlines(at[1], point["speed_low"], point["speed_high"], color=style.color, linewidth=1.2)
+        axes.vlines(at[0], point["gfid_low"], point["gfid_high"], color=style.color, linewidth=1.2)
     axes.set_xscale("log")
-    _speed_ticks(axes, data["images_per_second"].to_numpy())
+    _speed_ticks(axes, data[["speed_low", "speed_high"]].to_numpy())
     axes.margins(x=0.18, y=0.18)
     finish(axes, "Quality against speed (better: lower right)", "sampling speed (images/s)", axis_label("gfid", scores))
     place_labels(axes, data["images_per_second"].to_numpy(), data["gfid"].to_numpy(), list(data["label"]))

@@ -53,7 +53,8 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "figure2": Caption(
         "Quality against speed",
-        "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2.",
+        "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2. Bars: the "
+        "middle 80 % of the timed batches, and the span of seeds or a single seed's interval.",
         "Scatter plot of generation FID over images per second, one labelled point per system; see Table 1.",
     ),
     "rfid_against_gfid": Caption(
@@ -69,6 +70,19 @@ CAPTIONS: dict[str, Caption] = {
         "codecs, headers included, at several qualities.",
         "Two charts over bits per image: reconstruction FID and PSNR, tokenizers as labelled points, JPEG and WebP as "
         "grey lines.",
+    ),
+    "quality_against_tokens": Caption(
+        "Quality against tokens",
+        "What comes back of test images over how many tokens they have. Lines: all images have K, means over seeds "
+        "with bands that span them; a line of models of one length has one for each K. Hollow markers: each image has "
+        "the fewest tokens that are good enough, at their mean.",
+        "Line charts over tokens per image, one line per system; the numbers are in the table of adaptive length.",
+    ),
+    "images_by_length": Caption(
+        "Images that need few tokens and many",
+        "Test images at every length of one tokenizer. At the left those that were given the fewest tokens, at the "
+        "right those that were given the most; of equally many, the best and the worst by the criterion.",
+        "A grid of images: originals in the first row, below them reconstructions from more and more tokens.",
     ),
     "classifier_accuracy": Caption(
         "What survives the bottleneck",
