@@ -126,7 +126,8 @@ sys.exit(not torch.equal(alone, together))
 def test_reanchoring_reads_no_number_back_from_its_device() -> None:
     """The meta device has no numbers: whatever would make a GPU wait for the host fails there."""
     quantizer = VectorQuantizer(8, 4, reanchor=True).to("meta")
-    quantizer._reanchor(torch.empty(6, 4, device="meta"), torch.empty(6, dtype=torch.int64, device="meta"))
+    features, indices = torch.empty(6, 4, device="meta"), torch.empty(6, dtype=torch.int64, device="meta")
+    quantizer._reanchor(features, indices, torch.empty(6, 8, device="meta"))
 
 
 def test_reanchoring_in_two_processes_equals_one(tmp_path: Path) -> None:

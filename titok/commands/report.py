@@ -9,6 +9,7 @@ from titok.config.load import load_study
 from titok.config.targets import Targets
 from titok.reporting.crate import write_crate
 from titok.reporting.figures import make_figure
+from titok.reporting.length_figures import make_images_by_length
 from titok.reporting.outcome import described, make_outcome, read_outcome, summary
 from titok.reporting.pictures import make_reconstructions, make_samples
 from titok.reporting.report import make_report
@@ -29,6 +30,8 @@ def figure(options: argparse.Namespace) -> None:
         make_reconstructions(reporting.figures.reconstructions, options.images, prefix, reporting.figure_dpi)
     elif options.name == "samples" and reporting.figures.samples:
         make_samples(reporting.figures.samples, options.images[0], prefix, reporting.figure_dpi)
+    elif options.name == "images_by_length" and reporting.figures.images_by_length:
+        make_images_by_length(reporting.figures.images_by_length, options.images[0], prefix, reporting.figure_dpi)
     else:
         make_figure(
             options.name,

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
-from titok.config.section import NonNegativeInt, PositiveInt, Section
+from titok.config.section import Neutral, NonNegativeInt, PositiveInt, Section
 
 DatasetKind = Literal["digits", "cifar10", "imagenet", "folder", "parquet"]
 ResizeRule = Literal["official", "adm", "bilinear"]
 Archive = Literal["train", "val", "devkit"]
+WordNetId = Annotated[str, StringConstraints(pattern=r"^n\d{8}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)]
 CLASSES = {"digits": 10, "cifar10": 10}
 """Kinds whose number of classes is known."""
@@ -114,6 +115,20 @@ class ImageNetSource(Section):
     """Path of the folder with `ILSVRC/` and `LOC_val_solution.csv`, instead of the archives."""
     checksum_override: dict[Archive, ChecksumOverride] = Field(default_factory=dict)
     """Archives whose MD5 is not the published one."""
+    classes: Annotated[tuple[WordNetId, ...] | None, Neutral(None)] = None
+    """The only classes whose images are taken, by their WordNet ids, in any order; null: all thousand. They are
+    numbered from 0 in the order of their ids, as all classes are."""
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        given = self.classes or ()
+        if self.classes == () or len(set(given)) < len(given):
+            repeated = sorted({wnid for wnid in given if given.count(wnid) > 1})
+            raise ValueError(
+                f"imagenet.classes {'lists ' + ', '.join(repeated) + ' twice' if repeated else 'is empty'}; list each "
+                f"class once, or leave it out for all"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -186,6 +201,16 @@ class Preparation(DatasetIdentity):
             )
         if self.kind == "digits" and (self.images is not None or self.allow_undecodable):
             raise ValueError("kind 'digits' has fixed images, all decodable; remove images and allow_undecodable")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_counted(self) -> Self:
+        chosen = self.imagenet.classes if self.imagenet else None
+        if chosen is not None and len(chosen) != self.num_classes:
+            raise ValueError(
+                f"num_classes is {self.num_classes}, but imagenet.classes lists {len(chosen)}; set num_classes: "
+                f"{len(chosen)}"
+            )
         return self
 
 

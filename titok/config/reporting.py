@@ -12,7 +12,16 @@ from titok.config.section import Name, Neutral, NonNegativeInt, PositiveFloat, P
 from titok.config.working_checks import Checks
 
 TableName = Literal[
-    "table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "sampling_rules", "model_zoo"
+    "table1",
+    "table2",
+    "table3a",
+    "table3b",
+    "table3c",
+    "table4",
+    "table5",
+    "sampling_rules",
+    "model_zoo",
+    "adaptive_length",
 ]
 PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
 """The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
@@ -23,6 +32,8 @@ FigureName = Literal[
     "rates",
     "classifier_accuracy",
     "codebook",
+    "quality_against_tokens",
+    "images_by_length",
     "training_curves",
     "reconstructions",
     "samples",
@@ -52,6 +63,8 @@ class Tables(Section):
     """With and without guidance."""
     sampling_rules: Annotated[Table | None, Neutral(None)] = None
     """One generator sampled by several rules: rows that differ in their samplers alone."""
+    adaptive_length: Annotated[Table | None, Neutral(None)] = None
+    """Every length of tokenizers that have several, beside tokenizers of one; what a length for each image gains."""
     model_zoo: Table | None = None
     """Released tokenizers that the paper's tables do not have."""
     comparison: Literal["orderings", "values"] = "orderings"
@@ -99,6 +112,8 @@ class Tables(Section):
         if name in get_args(PanelName):
             kind = {"table4a": "reconstruction/", "table4b": "probe/"}.get(name, "generation/")
             return tuple(stem for stem in self.scores("table4") if stem.startswith(kind))
+        if name == "adaptive_length":
+            return tuple(dict.fromkeys(f"lengths/{row.tokenizer}/{row.stage}" for row in self.rows(name)))
         found = [stem for row in self.rows(name) for stem in row.scores]
         if name == "table4" and self.table4 and self.table4.linear_probe:
             found += [f"probe/{cell.row.tokenizer}" for cell in self.table4.cells()]
@@ -141,6 +156,20 @@ class Samples(Section):
     """Which classes, from top to bottom, and what readers call them; empty: all, by their numbers."""
 
 
+class ImagesByLength(Section):
+    """The images that a tokenizer gave the fewest tokens and the most, at every length."""
+
+    row: Row
+    num_images: Annotated[int, Field(ge=2, le=16)] = 12
+    """Half of them of the fewest tokens."""
+    seed: NonNegativeInt = 0
+
+    @property
+    def pictures(self) -> str:
+        """File below `lengths/`, without its ending."""
+        return f"{self.row.tokenizer}/{self.row.stage}/seed{self.seed}"
+
+
 class Rates(Section):
     """Bits per image against quality: tokenizers, and ordinary codecs for reference."""
 
@@ -175,6 +204,9 @@ class Figures(Section):
     rfid_against_gfid: Annotated[bool, Neutral(False)] = False
     """Whether the grid's rFIDs and gFIDs are held against each other, with their rank correlation; four places of the
     grid need a generator."""
+    quality_against_tokens: Annotated[bool, Neutral(False)] = False
+    """Whether the rows of `tables.adaptive_length` are drawn over tokens per image."""
+    images_by_length: Annotated[ImagesByLength | None, Neutral(None)] = None
     reconstructions: Reconstructions | None = None
     samples: Samples | None = None
 
@@ -218,6 +250,8 @@ class Reporting(Section):
             "figure2": self.figures.figure2,
             "rfid_against_gfid": grid and self.figures.rfid_against_gfid,
             "rates": self.figures.rates,
+            "quality_against_tokens": self.tables.adaptive_length and self.figures.quality_against_tokens,
+            "images_by_length": self.figures.images_by_length,
             "classifier_accuracy": grid and self.figures.classifier_accuracy,
             "codebook": grid,
             "training_curves": self.figures.training_curves,
@@ -230,6 +264,8 @@ class Reporting(Section):
             return self.tables.scores("table4")
         if name == "rfid_against_gfid":
             return tuple(stem for stem in self.tables.scores("table4") if not stem.startswith("probe/"))
+        if name == "quality_against_tokens":
+            return self.tables.scores("adaptive_length")
         if name == "figure2":
             return tuple(dict.fromkeys(stem for row in self.figures.figure2 for stem in row.scores))
         if name == "rates" and self.figures.rates:
@@ -286,6 +322,8 @@ class Reporting(Section):
         if self.figures.reconstructions:
             for index, row in enumerate(self.figures.reconstructions.rows):
                 yield row, f"reporting.figures.reconstructions.rows.{index}"
+        if self.figures.images_by_length:
+            yield self.figures.images_by_length.row, "reporting.figures.images_by_length.row"
         if self.figures.samples:
             chosen = self.figures.samples
             row = Row(label="samples", generator=chosen.generator, sampler=chosen.sampler)

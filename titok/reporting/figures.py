@@ -18,6 +18,7 @@ from titok.reporting.collect import MissingScore, Scores, read_scores, statistic
 from titok.reporting.curves import training_curves
 from titok.reporting.grid import PANELS, curve, grid_frame, paper_points, size_name
 from titok.reporting.labels import place_labels
+from titok.reporting.length_figures import quality_against_tokens
 from titok.reporting.paper import Paper, read_paper
 from titok.reporting.rank_agreement import rfid_against_gfid
 from titok.reporting.style import INK, Drawing, figure_style, finish, look, new_axes, outside_legend, save
@@ -52,8 +53,8 @@ def make_figure(
     """Draws one figure from score records or metrics logs; writes ``{prefix}.svg``, ``.png`` and ``.csv``.
 
     Args:
-        name: `figure4`, `figure2`, `rfid_against_gfid`, `rates`, `classifier_accuracy`, `codebook` or
-            `training_curves`; the image grids are in ``titok.reporting.pictures``.
+        name: `figure4`, `figure2`, `rfid_against_gfid`, `rates`, `classifier_accuracy`, `codebook`,
+            `quality_against_tokens` or `training_curves`; the image grids are in ``titok.reporting.pictures``.
 
     Raises:
         MissingScore: the study does not ask for the figure, or a score it shows is not among the files.
@@ -68,6 +69,8 @@ def make_figure(
             drawing = rates(reporting.figures.rates, read_scores(score_files))
         elif name == "figure2":
             drawing = figure2(reporting.figures.figure2, read_scores(score_files))
+        elif name == "quality_against_tokens":
+            drawing = quality_against_tokens(reporting.tables.rows("adaptive_length"), read_scores(score_files))
         else:
             drawing = _grid_figure(name, reporting, read_scores(score_files), paper_file)
     return save(drawing, prefix, reporting.figure_dpi)

@@ -72,6 +72,19 @@ CAPTIONS: dict[str, Caption] = {
         "Two charts over bits per image: reconstruction FID and PSNR, tokenizers as labelled points, JPEG and WebP as "
         "grey lines.",
     ),
+    "quality_against_tokens": Caption(
+        "Quality against tokens",
+        "What comes back of test images over how many tokens they have. Lines: all images have K, means over seeds "
+        "with bands that span them; a line of models of one length has one for each K. Hollow markers: each image has "
+        "the fewest tokens that are good enough, at their mean.",
+        "Line charts over tokens per image, one line per system; the numbers are in the table of adaptive length.",
+    ),
+    "images_by_length": Caption(
+        "Images that need few tokens and many",
+        "Test images at every length of one tokenizer. At the left those that were given the fewest tokens, at the "
+        "right those that were given the most; of equally many, the best and the worst by the criterion.",
+        "A grid of images: originals in the first row, below them reconstructions from more and more tokens.",
+    ),
     "classifier_accuracy": Caption(
         "What survives the bottleneck",
         "Share of test reconstructions that a classifier, which no tokenizer trained against, reads as their label.",

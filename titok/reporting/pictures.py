@@ -38,7 +38,7 @@ def make_reconstructions(
         )
     rows: dict[str, np.ndarray] = {}
     for row, path in zip(wanted.rows, example_files, strict=True):
-        images = _read(path, "images", 5)
+        images = read_pictures(path, "images", 5)
         rows.setdefault(ORIGINALS, images[0])
         if (
             images.shape[1:] != (len(rows[ORIGINALS]), *rows[ORIGINALS].shape[1:])
@@ -75,8 +75,8 @@ def make_samples(wanted: Samples, sample_file: str | Path, prefix: str | Path, d
     return save(draw_grid(rows, "samples, first ones of each class"), prefix, dpi)
 
 
-def _read(path: str | Path, name: str, dimensions: int) -> np.ndarray:
-    """Images of an npz as uint8 of so many dimensions."""
+def read_pictures(path: str | Path, name: str, dimensions: int) -> np.ndarray:
+    """Images of an npz as uint8 of so many dimensions; raises `ScoreError` for another content."""
     arrays = load_npz(path)
     if name not in arrays:
         raise ScoreError(f"{path}: holds {', '.join(sorted(arrays))}, but no {name}; make the file again")
