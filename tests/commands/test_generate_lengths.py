@@ -80,6 +80,8 @@ def test_a_set_of_samples_keeps_lengths(folder: Path, tmp_path: Path) -> None:
 
 def test_a_class_that_was_never_seen_is_told(folder: Path, tmp_path: Path) -> None:
     models = ["--generator", folder / "generator", "--sampler", folder / "sampler.yaml"]
-    with pytest.raises(SystemExit, match="class 2 had no image when the lengths of this generator's"):
+    with pytest.raises(
+        SystemExit, match="class 2 had no image when the lengths of this generator's samples were counted"
+    ):
         run("generate", *models, "--class", 1, 2, "--output", tmp_path / "tokens.json")
     assert not (tmp_path / "tokens.json").exists()
