@@ -108,73 +108,62 @@ TABLE = Recipe(
 
 FIGURE = Recipe(
     new={
-        "titok/reporting/sharpness.py": '''\
+        "titok/reporting/figures/sharpness.py": '''\
 """How exact reconstructions are over the number of tokens."""
 
 import pandas as pd
 
-from titok.reporting.collect import Scores
+from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.style import Drawing, finish, look, new_axes
 from titok.reporting.tables import row_subject
 
 
-def sharpness(rows, scores: Scores) -> Drawing:
+def sharpness(rows, sources: Sources) -> Drawing:
     """A point per tokenizer."""
     points = []
     for row in rows:
-        records = scores.select("reconstruction", **row_subject("reconstruction", row))
-        found = scores.statistic(records, "psnr")
+        records = sources.scores.select("reconstruction", **row_subject("reconstruction", row))
+        found = sources.scores.statistic(records, "psnr")
         points.append({"label": row.label, "tokens": records["num_latent_tokens"].iloc[0], "psnr": found.mean})
     data = pd.DataFrame(points)
     figure, (axes,) = new_axes(1, 4.0, 3.0)
     axes.plot(data["tokens"], data["psnr"], color=look(0).color, marker=look(0).marker, linestyle="")
     finish(axes, "Sharpness", "latent tokens K", "PSNR (dB)")
     return Drawing(figure, data)
+
+
+SHARPNESS = Figure("sharpness", "Sharpness", "PSNR over K.", "Points of PSNR over K.", sharpness)
 '''
     },
     edits=(
-        Edit("titok/config/reporting.py", '    "training_curves",\n', '    "training_curves",\n    "sharpness",\n'),
         Edit(
-            "titok/config/reporting.py",
+            "titok/config/figures.py",
             "    rates: Rates | None = None\n",
             "    rates: Rates | None = None\n    sharpness: tuple[Row, ...] = ()\n"
             '    """PSNR over K: a point per row that has a tokenizer."""\n',
         ),
         Edit(
-            "titok/config/reporting.py",
-            '            "rates": self.figures.rates,\n',
-            '            "rates": self.figures.rates,\n            "sharpness": self.figures.sharpness,\n',
+            "titok/config/figures.py",
+            "class TrainingCurves(",
+            'class Sharpness(FigureInputs[tuple[Row, ...]]):\n    """PSNR over K."""\n\n    name = "sharpness"\n\n'
+            "    @property\n    def scores(self) -> tuple[str, ...]:\n"
+            '        """Of its rows\' reconstructions."""\n'
+            "        return tuple(dict.fromkeys(row.scores[0] for row in self.told))\n\n"
+            "    def rows(self) -> Iterator[tuple[Row, str]]:\n"
+            '        """Its points."""\n        yield from _placed(self.told)\n\n\n'
+            "class TrainingCurves(",
+        ),
+        Edit("titok/config/figures.py", "        TrainingCurves,\n", "        TrainingCurves,\n        Sharpness,\n"),
+        Edit(
+            "titok/reporting/figures/gallery.py",
+            "from titok.reporting.figures.training_curves import",
+            "from titok.reporting.figures.sharpness import SHARPNESS\n"
+            "from titok.reporting.figures.training_curves import",
         ),
         Edit(
-            "titok/config/reporting.py",
-            '        if name == "rates" and self.figures.rates:\n',
-            '        if name == "sharpness":\n'
-            "            return tuple(dict.fromkeys(row.scores[0] for row in self.figures.sharpness))\n"
-            '        if name == "rates" and self.figures.rates:\n',
-        ),
-        Edit(
-            "titok/config/reporting.py",
-            "        for index, row in enumerate(self.figures.figure2):\n",
-            "        for index, row in enumerate(self.figures.sharpness):\n"
-            '            yield row, f"reporting.figures.sharpness.{index}"\n'
-            "        for index, row in enumerate(self.figures.figure2):\n",
-        ),
-        Edit(
-            "titok/reporting/figures.py",
-            "from titok.reporting.style import INK",
-            "from titok.reporting.sharpness import sharpness\nfrom titok.reporting.style import INK",
-        ),
-        Edit(
-            "titok/reporting/figures.py",
-            '        elif name == "figure2":\n',
-            '        elif name == "sharpness":\n'
-            "            drawing = sharpness(reporting.figures.sharpness, read_scores(score_files))\n"
-            '        elif name == "figure2":\n',
-        ),
-        Edit(
-            "titok/reporting/narrative.py",
-            '    "rates": Caption(\n',
-            '    "sharpness": Caption("Sharpness", "PSNR over K.", "Points of PSNR over K."),\n    "rates": Caption(\n',
+            "titok/reporting/figures/gallery.py",
+            "        TRAINING_CURVES,\n",
+            "        TRAINING_CURVES,\n        SHARPNESS,\n",
         ),
     ),
 )
