@@ -31,6 +31,7 @@ from titok.evaluation.reconstruction import score_reconstructions
 from titok.evaluation.reference import Reference
 from titok.evaluation.samples import Samples
 from titok.evaluation.uncertainty import Side, distance_at_infinity, frechet_contributions
+from titok.metrics.extrapolation import PER_FEATURE
 from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import InceptionExtractor
 from titok.metrics.moments import Moments
@@ -161,8 +162,9 @@ def analyses(count: int, repeats: int, folder: Path, device: torch.device) -> li
             settings,
         ),
         "contributions for intervals": lambda: frechet_contributions(real, fake),
-        "distance at infinite N": lambda: distance_at_infinity(real, fake, uncertainty),
     }
+    if count >= 2 * PER_FEATURE * FEATURES:  # fewer give no line
+        rows["distance at infinite N"] = lambda: distance_at_infinity(real, fake, uncertainty)
     found = []
     for what, work in rows.items():
         reset_peak_memory(device)

@@ -100,7 +100,7 @@ def claims() -> str:
     from titok.reporting.evidence import Evidence
     from titok.reporting.paper import read_paper
 
-    facts = full_size_facts(ROOT / "config/published.yaml", ROOT / "config/imagenet512.yaml")
+    facts = full_size_facts(*(ROOT / "config" / f"{name}.yaml" for name in ("published", "imagenet512", "imagenet100")))
     evidence = Evidence(read_paper(ROOT / "config/paper.csv"), facts, no_scores())
     chosen = [claim for claim in load_claims(ROOT / "config/claims.yaml") if claim.needs == "nothing"]
     return claims_markdown(judge_claims(chosen, evidence))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from titok.cli import main
 from titok.commands import doctor_score
-from titok.commands.doctor_score import verdict
+from titok.commands.doctor_score import as_text, verdict
 from titok.config.protocols import PROTOCOLS
 from titok.data.shards import ShardWriter
 from titok.data.transforms import crop_pixels
@@ -138,3 +138,10 @@ def test_what_it_needs_and_refuses(files: dict[str, Path], tmp_path: Path) -> No
     np.savez(tmp_path / "large.npz", mu=np.zeros(2048), sigma=np.eye(2048), arr_0=np.zeros((1, 256, 256, 3), np.uint8))
     with pytest.raises(SystemExit, match=r"large\.npz is of images of 256 x 256 pixels, the samples have 24 x 24"):
         doctor(files, "--reference", tmp_path / "large.npz")
+
+
+@pytest.mark.parametrize(("value", "shown"), [(3.2104, "3.21"), (-0.03, "below 0")])
+def test_the_distance_at_infinite_n_is_never_without_its_error(value: float, shown: str) -> None:
+    line = {"fid_at_infinite_n": value, "fid_at_infinite_n_error": 0.0512}
+    report = {"images": 9, "dtype": "float32", "protocols": [], "waterfall": [{"name": "official", "fid": 3.5}]}
+    assert f"FID at infinite N: {shown} (standard error 0.051)" in as_text({**report, "notes": [], **line})

@@ -51,11 +51,23 @@ def test_sources_fit_their_kind(settings: dict[str, Any], words: str) -> None:
         ({**ARCHIVES, "checksum_override": {"train": {"reason": "   short   "}}}, "at least 10 characters"),
         ({**ARCHIVES, "checksum_override": {"test": {"reason": "long enough"}}}, "'train', 'val' or 'devkit'"),
         ({**ARCHIVES, "checksum_override": {"val": {"reason": "long enough", "md5": "12"}}}, "should match pattern"),
+        ({**ARCHIVES, "classes": []}, "imagenet.classes is empty; list each class once, or leave it out for all"),
+        ({**ARCHIVES, "classes": ["n01558993", "n01692333", "n01558993"]}, "classes lists n01558993 twice"),
+        ({**ARCHIVES, "classes": ["robin"]}, "should match pattern"),
     ],
 )
 def test_archives_are_named_once_and_sums_changed_for_a_reason(section: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         ImageNetSource(**section)
+
+
+def test_chosen_classes_are_counted_and_decide_what_is_prepared() -> None:
+    chosen = {**ARCHIVES, "classes": ["n01692333", "n01558993"]}
+    with pytest.raises(ValidationError, match=r"num_classes is 1000, but imagenet\.classes lists 2; set"):
+        StudyDataset(**{**IMAGENET, "imagenet": chosen, "num_classes": 1000})
+    some = StudyDataset(**{**IMAGENET, "imagenet": chosen, "num_classes": 2}).prepared().resolved()
+    assert some["imagenet"]["classes"] == ["n01692333", "n01558993"]
+    assert "classes" not in StudyDataset(**IMAGENET).prepared().resolved()["imagenet"]
 
 
 def test_only_small_kinds_are_kept_in_memory_unasked() -> None:

@@ -68,6 +68,29 @@ def test_every_image_has_its_class(tmp_path: Path, form: Callable[..., dict[str,
     assert sorted(listed(section, "test")) == expected
 
 
+@pytest.mark.parametrize("form", [official, kaggle])
+def test_some_classes_alone(tmp_path: Path, form: Callable[..., dict[str, Any]]) -> None:
+    """Numbered in the order of their ids, whatever the order they are listed in."""
+    section = form(tmp_path / "source", IMAGES)["imagenet"]
+    chosen = [IMAGES.wnids[4], IMAGES.wnids[1]]
+    section["classes"] = chosen
+    for split in ("train", "test"):
+        listing = list_imagenet(ImageNetSource(**section), split)
+        assert listing.class_names == sorted(chosen)
+        assert sorted(set(listing.rows()["label"].tolist())) == [0, 1]
+    assert sorted(listed(section, "train")) == [
+        (name[:-5], wnid) for wnid in sorted(chosen) for name in sorted(IMAGES.train[wnid])
+    ]
+    expected = [(f"ILSVRC2012_val_{n:08d}", wnid) for n, (wnid, _) in enumerate(IMAGES.val, 1) if wnid in chosen]
+    assert sorted(listed(section, "test")) == expected
+
+
+def test_a_class_that_is_not_there(source: dict[str, Any]) -> None:
+    source["classes"] = [IMAGES.wnids[0], "n99999999"]
+    with pytest.raises(SourceError, match="1 of the 2 classes asked for are not among the 6 found: n99999999"):
+        list_imagenet(ImageNetSource(**source), "train")
+
+
 def test_the_published_sum_is_asked_for(source: dict[str, Any]) -> None:
     del source["checksum_override"]["train"]
     with pytest.raises(DataError) as caught:

@@ -52,6 +52,20 @@ def test_types_and_range():
     assert batch.images.is_contiguous()
 
 
+@pytest.mark.parametrize("top", [2, 0])
+def test_windows_of_one_place_are_cut_as_any_others(top: int):
+    images, samples = unique_pixels(), torch.tensor([3, 0, 3])
+    tops, left, flip = torch.full((3,), top), torch.full((3,), 1), torch.zeros(3, dtype=torch.bool)
+    windows = images.windows(samples, tops, left, flip, 6)
+    assert windows.is_contiguous()
+    for window, index in zip(windows, samples, strict=True):
+        assert torch.equal(window, images.pixels[index][:, top : top + 6, 1:7])
+    apart = images.windows(samples, torch.tensor([top, top, top + 1]), left, flip, 6)
+    assert torch.equal(apart[:2], windows[:2])
+    assert not torch.equal(apart[2], windows[2])
+    assert torch.equal(images.windows(samples, tops, left, ~flip, 6), windows.flip(-1))
+
+
 def test_every_window_is_drawn_equally_often():
     source = TrainingImages(unique_pixels(1, 5), crop=4, batch_size=4000, seed=1)
     corner = levels(source.batch(0).images)[:, 1:, 0, 0]

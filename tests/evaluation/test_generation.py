@@ -186,8 +186,10 @@ def test_too_few_images_on_either_side(
 def test_kid_intervals_and_infinity_where_asked_for(
     generated: np.ndarray, reference: Reference, judge: ClassifierExtractor, tmp_path: Path
 ) -> None:
-    plain = score(generated, reference, judge)
-    asked = {
+    generated = np.concatenate([generated, generated[:, ::-1], generated[:10, :, ::-1]])
+    of_many = {"labels": np.arange(130) % 10, "num_samples": 130}
+    plain = score(generated, reference, judge, **of_many)
+    asked = of_many | {
         "kid": KernelDistance(subsets=4, subset_size=30),
         "uncertainty": Uncertainty(resamples=100, extrapolation_points=3),
     }
@@ -196,12 +198,14 @@ def test_kid_intervals_and_infinity_where_asked_for(
     assert reference.features is not None
     expected = kernel_distance(features, reference.features, 4, 30)
     assert scores.metrics.pop("kid") == pytest.approx(expected.value, rel=1e-5)
-    assert scores.metrics.pop("gfid_infinity") < plain.metrics["gfid"]
+    at_infinity = scores.metrics.pop("gfid_infinity")
+    assert at_infinity < plain.metrics["gfid"]
     assert scores.metrics == pytest.approx(plain.metrics)
-    assert set(scores.intervals) == {"gfid", "inception_score", "inception_score_adm", "class_agreement"}
+    names = {"gfid", "gfid_infinity", "inception_score", "inception_score_adm", "class_agreement"}
+    assert set(scores.intervals) == names
     for name, interval in scores.intervals.items():
-        assert interval.low <= plain.metrics[name] <= interval.high
-    assert scores.protocol["at_infinite_n"]["sizes"] == [13, 36, 60]
+        assert interval.low <= plain.metrics.get(name, at_infinity) <= interval.high
+    assert scores.protocol["at_infinite_n"]["sizes"] == [60, 95, 130]
     assert scores.protocol["kid"]["subsets"] == 4
     without = score(generated, Reference(reference.mean, reference.covariance), judge, **asked)
     assert without.intervals["gfid"] == scores.intervals["gfid"]

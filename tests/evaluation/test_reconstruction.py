@@ -202,17 +202,21 @@ def test_intervals_hold_the_values_and_depend_on_neither_batches_nor_chance(
     images: torch.Tensor, judge: ClassifierExtractor, tmp_path: Path
 ) -> None:
     asked = settings(uncertainty=Uncertainty(resamples=200, extrapolation_points=4))
-    labels = torch.arange(100) % 10
+    images, labels = torch.cat([images, images[:30].flip(3)]), torch.arange(130) % 10
     plain = score(images, judge, labels=labels)
     found = [score(images, judge, size, evaluation=asked, labels=labels, scratch=tmp_path) for size in (7, 64)]
-    assert found[0].metrics.pop("rfid_infinity") == pytest.approx(found[1].metrics.pop("rfid_infinity"), rel=1e-4)
+    distances = [scores.metrics.pop("rfid_infinity") for scores in found]
+    assert distances[0] == pytest.approx(distances[1], rel=1e-4)
     assert found[1].metrics == pytest.approx(plain.metrics, rel=1e-6), "asking for intervals changes no number"
-    assert set(found[0].intervals) == {"rfid", "inception_score", "psnr", "ssim", "classifier_accuracy"}
+    names = {"rfid", "rfid_infinity", "inception_score", "psnr", "ssim", "classifier_accuracy"}
+    assert set(found[0].intervals) == names
     for name, interval in found[0].intervals.items():
         other = found[1].intervals[name]
         assert (interval.low, interval.high) == pytest.approx((other.low, other.high), rel=1e-3)
-        assert interval.low < plain.metrics[name] < interval.high
-    assert found[0].protocol["at_infinite_n"]["sizes"] == [13, 42, 71, 100]
+        assert interval.low < plain.metrics.get(name, distances[0]) < interval.high
+    widths = [found[0].intervals[name].high - found[0].intervals[name].low for name in ("rfid", "rfid_infinity")]
+    assert widths[1] > widths[0], "subsets scatter, too"
+    assert found[0].protocol["at_infinite_n"]["sizes"] == [60, 83, 106, 130]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -135,7 +135,9 @@ def test_each_kind_of_image_is_looked_at_once(eyes: dict[str, Eye]) -> None:
     asked = waterfall(eyes)
     asked.rows(STEPS)
     asked.protocols()
-    asked.line()
+    line = asked.line()
+    assert line is not None
+    assert 0 < asked.line_error(line) < line.distances[0]
     # Samples: as they are, rounded otherwise, JPEG, swapped; originals: four rules. Clean: one of each.
     assert eyes["tensorflow1"].seen == 8 * COUNT
     assert eyes["clean"].seen == 2 * COUNT
@@ -189,7 +191,9 @@ def test_a_number_is_traced_to_its_row(eyes: dict[str, Eye], name: str) -> None:
 def test_the_number_of_images_is_found_where_nothing_else_fits(eyes: dict[str, Eye]) -> None:
     rows = waterfall(eyes).rows(("splits",))
     official = rows[0].metrics["fid"]
-    line = Extrapolation(official - 0.01, 3.0, sizes=(30, 300), distances=(0.09, official))
+    line = Extrapolation(
+        official - 0.01, 3.0, sizes=(30, 300), distances=(0.09, official), shares=np.full(300, 1 / 300)
+    )
     best = explain(rows, "fid", official - 0.01 + 3.0 / 100, line)[0]
     assert (best.name, best.images) == ("too few images", 100)
     assert explain(rows, "fid", official, line)[0].name == "official"

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 SAMPLER = Sampler(num_steps=3, guidance_scale=2.0, choice_temperature=5.0)
 
 
-def paint(tokens: Tensor) -> Tensor:
+def paint(tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
     """A de-tokenizer: images (B, 3, 2, 3) from 6 tokens, with values on both sides of [0, 1]."""
     return (tokens.float() / 4 - 0.5).reshape(-1, 1, 2, 3) * torch.tensor([1.0, 1.1, 0.9])[:, None, None]
 
@@ -64,7 +64,7 @@ def test_pixels_are_clamped_and_cut_off() -> None:
     """255 * x without rounding, as the published samples; channels last."""
     values = torch.tensor([-0.2, 0.5, 0.999, 1.0, 1.7, 1 / 255]).reshape(1, 1, 2, 3).expand(1, 3, 2, 3)
     batches = sample_images(
-        TableGenerator(), lambda _: values, np.zeros(1, np.int64), SAMPLER, seed=0, batch_size=1, device=CPU
+        TableGenerator(), lambda *_: values, np.zeros(1, np.int64), SAMPLER, seed=0, batch_size=1, device=CPU
     )
     images = next(batches).images
     assert images[0, ..., 0].flatten().tolist() == [0, 127, 254, 255, 255, 1]
@@ -72,7 +72,7 @@ def test_pixels_are_clamped_and_cut_off() -> None:
 
 
 def test_values_that_are_not_finite_are_noticed() -> None:
-    def broken(tokens: Tensor) -> Tensor:
+    def broken(tokens: Tensor, lengths: Tensor | None) -> Tensor:
         return torch.where(torch.arange(len(tokens))[:, None, None, None] == 1, torch.nan, paint(tokens))
 
     batches = sample_images(TableGenerator(), broken, balanced_labels(6, 3), SAMPLER, seed=0, batch_size=3, device=CPU)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from golden.rule import Golden, load_golden
 
-from titok.models.quantizer import GaussianPosterior, VectorQuantizer
+from titok.models.quantizer import GaussianPosterior, VectorQuantizer, smallest
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,8 @@ sys.exit(not torch.equal(alone, together))
 def test_reanchoring_reads_no_number_back_from_its_device() -> None:
     """The meta device has no numbers: whatever would make a GPU wait for the host fails there."""
     quantizer = VectorQuantizer(8, 4, reanchor=True).to("meta")
-    quantizer._reanchor(torch.empty(6, 4, device="meta"), torch.empty(6, dtype=torch.int64, device="meta"))
+    features, indices = torch.empty(6, 4, device="meta"), torch.empty(6, dtype=torch.int64, device="meta")
+    quantizer._reanchor(features, indices, torch.empty(6, 8, device="meta"))
 
 
 def test_reanchoring_in_two_processes_equals_one(tmp_path: Path) -> None:
@@ -151,6 +152,15 @@ def test_first_of_equal_codes_wins() -> None:
     codebook = np.array([[9.0, 9.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], dtype=np.float32)
     indices = with_codebook(codebook)(torch.ones(1, 2, 2)).indices
     assert indices.tolist() == [[1, 1]]
+
+
+def test_the_smallest_is_what_torch_finds() -> None:
+    """The first of equal ones, or the first that is no number."""
+    rows = torch.randint(0, 9, (300, 70), generator=torch.Generator().manual_seed(0)).float()
+    rows[3, 5] = rows[3, 9] = rows[4, 69] = float("nan")
+    rows[5] = float("inf")
+    assert torch.equal(smallest(rows), rows.argmin(dim=1))
+    assert smallest(rows)[3:6].tolist() == [5, 69, 0]
 
 
 @pytest.mark.parametrize("use_l2_norm", [True, False])

@@ -22,6 +22,7 @@ from titok.reporting.paper import Paper, read_paper
 from titok.reporting.tables import build_table, make_table
 from titok.reporting.writers import csv
 
+ERROR = {"low": -0.1, "high": 3.6, "coverage": 0.95}
 ACCURACY = "read as their label (%) ↑"
 
 
@@ -85,24 +86,27 @@ def test_the_distance_at_infinite_n_has_a_column_where_it_is_known(reporting, tr
     path = tree.root / "scores/reconstruction/vqgan.json"
     record = json.loads(path.read_text())
     label = {"label": "digits-rFID at infinite N", "better": "lower", "unit": ""}
-    record["metrics"]["rfid_infinity"] = {"value": 1.75, **label}
+    record["metrics"]["rfid_infinity"] = {"value": 1.75, "interval": ERROR, **label}
     path.write_text(json.dumps(record))
     table = build_table("table1", reporting.tables, read_scores(tree.scores), paper)
-    assert cell(table, "MaskGIT-VQGAN", "digits-rFID at infinite N ↓") == "1.75"
+    assert cell(table, "MaskGIT-VQGAN", "digits-rFID at infinite N ↓") == "1.75 [below 0, 3.60]"
 
 
 @pytest.mark.parametrize(
-    ("sizes", "value", "shown"),
-    [([50, 500], 1.75, "1.75"), ([50, 500], -0.02, "below 0"), ([65, 500], 1.75, ""), ([65, 500], -0.02, "")],
+    ("error", "value", "shown"),
+    [
+        (True, 1.75, "1.75 [below 0, 3.60]"),
+        (True, -0.02, "below 0 [below 0, 3.60]"),
+        (False, 1.75, ""),
+        (False, -0.02, ""),
+    ],
 )
-def test_distances_at_infinite_n_are_shown_where_they_are_sound(reporting, tree, paper, sizes, value, shown):
-    """With 500 images of 64 features the smallest subset is 65 instead of 50: fewer than ten images per feature."""
+def test_distances_at_infinite_n_are_shown_with_their_error(reporting, tree, paper, error, value, shown):
+    """Records of earlier versions have none, and some of them lines that are too short."""
     path = tree.root / "scores/reconstruction/vqgan.json"
     record = json.loads(path.read_text())
     label = {"label": "digits-rFID at infinite N", "better": "lower", "unit": ""}
-    record["metrics"]["rfid_infinity"] = {"value": value, **label}
-    record["protocol"]["at_infinite_n"] = {"sizes": sizes}
-    record["protocol_id"] = "another"
+    record["metrics"]["rfid_infinity"] = {"value": value, **({"interval": ERROR} if error else {}), **label}
     path.write_text(json.dumps(record))
     only = reporting.tables.table1.model_copy(update={"rows": reporting.tables.table1.rows[3:]})
     tables = reporting.tables.model_copy(update={"table1": only})

@@ -65,7 +65,7 @@ def samples() -> torch.Tensor:
     sampler = PUBLISHED_SAMPLERS["titok-l-32"].model_copy(update={"num_steps": 3})
     found = sample_images(
         generator,
-        lambda tokens: tokenizer.detokenize(Ids(tokens)),
+        lambda tokens, lengths: tokenizer.detokenize(Ids(tokens, lengths)),
         labels[own],
         sampler,
         seed=5,

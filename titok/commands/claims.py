@@ -24,21 +24,33 @@ if TYPE_CHECKING:
 
 ENDINGS = {"mlrc": ".md"}
 """Of forms that are no JSON."""
-RELEASED, LARGER = "config/published.yaml", "config/imagenet512.yaml"
-"""Where the published sizes are written down: the released models, and those for 512 pixels, which were not."""
+RELEASED, LARGER, ADAPTIVE = "config/published.yaml", "config/imagenet512.yaml", "config/imagenet100.yaml"
+"""Where the published sizes are written down: the released models, those for 512 pixels, which were not, and ALIT's."""
+IMAGES_OF_100 = (126_689, 5_000, 100)
+"""Training and validation images and classes of the ImageNet-100 that ALIT is published on."""
 
 
-def full_size_facts(released: str | Path = RELEASED, larger: str | Path = LARGER) -> dict[str, dict[str, float]]:
-    """Measured on every full-size model of the two studies; names of the larger one's tokenizers end in ``-512``."""
+def full_size_facts(
+    released: str | Path = RELEASED, larger: str | Path = LARGER, adaptive: str | Path = ADAPTIVE
+) -> dict[str, dict[str, float]]:
+    """Measured on every full-size model of the first two studies, and on each ALIT of the third.
+
+    Names of the larger one's tokenizers end in ``-512``.
+    """
     from titok.config.model import VQGANModel
-    from titok.config.study_models import generator_model, tokenizer_model
+    from titok.config.study_models import alit_model, generator_model, tokenizer_model
     from titok.models.facts import generator_facts, tokenizer_facts
 
-    study, larger_study = load_study(shipped(released)), load_study(shipped(larger))
+    study, larger_study, third = (load_study(shipped(path)) for path in (released, larger, adaptive))
     facts = {
         name + suffix: tokenizer_facts(tokenizer_model(some, name, entry.stages[-1]), some.dataset.image_size)
         for some, suffix in ((study, ""), (larger_study, f"-{larger_study.dataset.image_size}"))
         for name, entry in some.tokenizers.items()
+    }
+    facts |= {
+        name: tokenizer_facts(alit_model(third, name), third.dataset.image_size)
+        for name, entry in third.tokenizers.items()
+        if entry.alit
     }
     facts |= {name: generator_facts(generator_model(study, name)) for name in study.generators}
     vqgan = study.vqgan.model if study.vqgan else VQGANModel()
@@ -54,8 +66,11 @@ def scope_of(study: Study) -> str | None:
     """Whose absolute numbers a study's may stand beside; ImageNet may also lie in folders or tables of images."""
     dataset = study.dataset
     images = dataset.images
-    of_its_size = images is not None and (images.train, images.test, dataset.num_classes) == (1_281_167, 50_000, 1000)
-    return f"imagenet{dataset.image_size}" if dataset.kind == "imagenet" or of_its_size else None
+    counted = (images.train, images.test, dataset.num_classes) if images else None
+    if counted == IMAGES_OF_100:
+        return "imagenet100"
+    is_whole = dataset.imagenet is not None and dataset.imagenet.classes is None
+    return f"imagenet{dataset.image_size}" if is_whole or counted == (1_281_167, 50_000, 1000) else None
 
 
 def claims(options: argparse.Namespace) -> None:

@@ -128,6 +128,7 @@ def examine(waterfall: Waterfall, options: argparse.Namespace) -> dict[str, Any]
     line = waterfall.line() if "size" in options.steps else None
     if line is not None:
         report["fid_at_infinite_n"], report["fid_slope"] = line.value, line.slope
+        report["fid_at_infinite_n_error"] = waterfall.line_error(line)
     if options.my_number is not None:
         found = explain(rows, METRICS[options.metric], options.my_number, line)
         report["my_number"] = {"metric": options.metric, "value": options.my_number}
@@ -162,11 +163,17 @@ def as_text(report: dict[str, Any]) -> str:
         parts.append(_table("by the named protocols", report["protocols"]))
     parts.append(_table("one change at a time", report["waterfall"]))
     if "fid_at_infinite_n" in report:
-        parts.append(f"FID at infinite N: {report['fid_at_infinite_n']:.4g}")
+        parts.append(_at_infinity(report["fid_at_infinite_n"], report["fid_at_infinite_n_error"]))
     parts += [f"not tried: {note}" for note in report["notes"]]
     if "verdict" in report:
         parts.append(report["verdict"])
     return "\n\n".join(parts)
+
+
+def _at_infinity(value: float, error: float) -> str:
+    """No distance is negative, but the end of a line may be."""
+    found = "below 0" if value < 0 else f"{value:.4g}"
+    return f"FID at infinite N: {found} (standard error {error:.2g})"
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from titok.commands.image_files import batches, finished_pixels, open_tokenizer
 from titok.commands.image_output import ImageOutput
@@ -15,7 +14,7 @@ from titok.commands.token_files import generated_names
 from titok.config.load import load_job
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.errors import OptionError
-from titok.generation.generate import generate, named_sampler
+from titok.generation.generate import generate_lengths, named_sampler
 from titok.models.generator import MaskGIT
 from titok.models.hub import load
 from titok.models.image_tokenizer import Ids, ImageTokenizer
@@ -37,22 +36,26 @@ def generate_images(options: argparse.Namespace) -> None:
     generator = _generator(options.generator, options.config, device)
     sampler = _sampler(options.sampler, generator)
     tokenizer = None if only_tokens else _tokenizer(options, generator, device)
-    tokens: list[Tensor] = []
+    made: list[Ids] = []
     with (
         inference(device, options.precision, generator, tokenizer),
         progress(len(labels), desc="generate", unit="image") as bar,
     ):
         for part in batches(len(labels), options.batch_size):
             places = np.arange(part.start, part.stop)
-            tokens.append(generate(generator, labels[part], sampler, seed=options.seed, indices=places))
+            found = generate_lengths(generator, labels[part], sampler, seed=options.seed, indices=places)
+            made.append(Ids(*found))
             if tokenizer is not None and output is not None:
-                output.write(finished_pixels(tokenizer.detokenize(Ids(tokens[-1])), "truncate", tokenizer))
+                output.write(finished_pixels(tokenizer.detokenize(made[-1]), "truncate", tokenizer))
             bar.update(len(places))
-    codes = torch.cat(tokens).cpu().numpy()
+    codes = torch.cat([ids.values for ids in made]).cpu().numpy()
+    known = [ids.lengths for ids in made if ids.lengths is not None]
+    lengths = torch.cat(known).cpu().numpy() if known else None
     if output is not None:
-        output.close(labels=labels, tokens=codes)
+        output.close(labels=labels, tokens=codes, **({} if lengths is None else {"lengths": lengths}))
         return
-    samples = [{"class": int(label), "tokens": code} for label, code in zip(labels, codes.tolist(), strict=True)]
+    own = codes.tolist() if lengths is None else [code[:n].tolist() for code, n in zip(codes, lengths, strict=True)]
+    samples = [{"class": int(label), "tokens": code} for label, code in zip(labels, own, strict=True)]
     write_json(options.output, {"sampler": sampler.resolved(), "seed": options.seed, "samples": samples})
 
 

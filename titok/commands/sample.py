@@ -44,7 +44,7 @@ def sample(options: argparse.Namespace) -> None:
     def missing(start: int) -> Iterator[SampleBatch]:
         return sample_images(
             generator,
-            lambda tokens: tokenizer.detokenize(Ids(tokens)),
+            lambda tokens, lengths: tokenizer.detokenize(Ids(tokens, lengths)),
             labels[start:],
             job.sampler,
             seed=options.seed,

@@ -34,7 +34,7 @@ def throughput(options: argparse.Namespace) -> None:
     with inference(device, settings.precision, generator, tokenizer):
         batches = sample_images(
             generator,
-            lambda tokens: tokenizer.detokenize(Ids(tokens)),
+            lambda tokens, lengths: tokenizer.detokenize(Ids(tokens, lengths)),
             labels,
             job.sampler,
             seed=seed,

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from titok.config.load import ConfigError
 from titok.config.section import NonNegativeFloat, PositiveInt, Section
 
-Scope = Literal["models", "paper", "imagenet256", "imagenet512", "any"]
+Scope = Literal["models", "paper", "imagenet256", "imagenet512", "imagenet100", "any"]
 Tier = Literal["nothing", "scoring", "training"]
 _ONE_NUMBER = re.compile(r"paper\('([^']+)', '([^']+)'\)")
 

@@ -85,6 +85,16 @@ class Preparation(SourcedDataset):
             raise ValueError("kind 'digits' has fixed images, all decodable; remove images and allow_undecodable")
         return self
 
+    @model_validator(mode="after")
+    def _classes_are_counted(self) -> Self:
+        chosen = self.imagenet.classes if self.imagenet else None
+        if chosen is not None and len(chosen) != self.num_classes:
+            raise ValueError(
+                f"num_classes is {self.num_classes}, but imagenet.classes lists {len(chosen)}; set num_classes: "
+                f"{len(chosen)}"
+            )
+        return self
+
 
 class StudyDataset(Dataset, Preparation):
     """A study's images: their source, their split, and the size they are seen at."""

@@ -10,35 +10,39 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from titok.config.section import NonNegativeInt, PositiveInt, Section
+from titok.config.section import Neutral, NonNegativeInt, PositiveInt, Section
 
 DatasetKind = Literal["digits", "cifar10", "imagenet", "folder", "parquet"]
 Archive = Literal["train", "val", "devkit"]
+WordNetId = Annotated[str, StringConstraints(pattern=r"^n\d{8}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)]
 
 
 class Source(Section):
     """What the section of any kind has; a kind overrides what is known of it."""
 
-    classes: ClassVar[int | None] = None
+    known_classes: ClassVar[int | None] = None
     """How many there are, where every dataset of the kind has the same."""
     is_small: ClassVar[bool] = False
     """Whether its images are small, square, and fit into memory."""
-    images: ClassVar[Mapping[str, int] | None] = None
+    known_images: ClassVar[Mapping[str, int] | None] = None
     """Split -> how many there are, where the kind is one dataset."""
-    split_bytes: ClassVar[Mapping[str, int] | None] = None
-    """Split -> size of all its image files."""
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Files, folders and patterns it names."""
         return ()
 
+    @property
+    def split_bytes(self) -> Mapping[str, int] | None:
+        """Split -> size of all its image files, where that is known."""
+        return None
+
 
 class DigitsSource(Source):
     """Inside scikit-learn, so there is nothing to name: studies have no such section."""
 
-    classes = 10
+    known_classes = 10
     is_small = True
 
 
@@ -54,9 +58,9 @@ class ChecksumOverride(Section):
 class Cifar10Source(Source):
     """CIFAR-10 as its authors hand it out for C programs: pixels as plain bytes in a gzipped tar."""
 
-    classes = 10
+    known_classes = 10
     is_small = True
-    images: ClassVar[Mapping[str, int]] = {"train": 50_000, "test": 10_000}
+    known_images: ClassVar[Mapping[str, int]] = {"train": 50_000, "test": 10_000}
 
     archive: str
     """Path of `cifar-10-binary.tar.gz`."""
@@ -72,8 +76,6 @@ class Cifar10Source(Source):
 class ImageNetSource(Source):
     """ILSVRC2012 as it is handed out: three archives, or the folder that Kaggle's download unpacks to."""
 
-    split_bytes: ClassVar[Mapping[str, int]] = {"train": 147_897_477_120, "test": 6_744_924_160}
-
     train: str | None = None
     """Path of `ILSVRC2012_img_train.tar`."""
     val: str | None = None
@@ -84,6 +86,20 @@ class ImageNetSource(Source):
     """Path of the folder with `ILSVRC/` and `LOC_val_solution.csv`, instead of the archives."""
     checksum_override: dict[Archive, ChecksumOverride] = Field(default_factory=dict)
     """Archives whose MD5 is not the published one."""
+    classes: Annotated[tuple[WordNetId, ...] | None, Neutral(None)] = None
+    """The only classes whose images are taken, by their WordNet ids, in any order; null: all thousand. They are
+    numbered from 0 in the order of their ids, as all classes are."""
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        given = self.classes or ()
+        if self.classes == () or len(set(given)) < len(given):
+            repeated = sorted({wnid for wnid in given if given.count(wnid) > 1})
+            raise ValueError(
+                f"imagenet.classes {'lists ' + ', '.join(repeated) + ' twice' if repeated else 'is empty'}; list each "
+                f"class once, or leave it out for all"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -101,6 +117,11 @@ class ImageNetSource(Source):
     def paths(self) -> tuple[str, ...]:
         """The archives, or the folder."""
         return tuple(path for path in (self.train, self.val, self.devkit, self.kaggle) if path)
+
+    @property
+    def split_bytes(self) -> Mapping[str, int] | None:
+        """Those of the archives, where all classes are taken."""
+        return {"train": 147_897_477_120, "test": 6_744_924_160} if self.classes is None else None
 
 
 class FolderSource(Source):
@@ -162,7 +183,7 @@ class DatasetIdentity(Section):
 
     @model_validator(mode="after")
     def _known_kinds_are_complete(self) -> Self:
-        known = SOURCES[self.kind].classes or self.num_classes
+        known = SOURCES[self.kind].known_classes or self.num_classes
         if self.num_classes != known:
             raise ValueError(
                 f"num_classes is {self.num_classes}, but kind {self.kind!r} has {known} classes; "

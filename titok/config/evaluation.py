@@ -111,7 +111,8 @@ class Uncertainty(Section):
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Share of the draws inside it."""
     extrapolation_points: NonNegativeInt = 10
-    """Subsets from a tenth of the images to all of them, for the distance at infinite N; 0: none."""
+    """Subsets from a tenth of the images (five per feature at least) to all of them, for the distance at infinite N; 0:
+    none."""
     seed: NonNegativeInt = 0
     within_classes: Annotated[bool, Neutral(False)] = False
     """Of samples: draws as many of each class as there are, as the sampler did. Without, an interval holds a scatter of

@@ -16,5 +16,5 @@ def stated_images(dataset: StudyDataset, split: Literal["train", "test"]) -> int
         return dataset.images.train if split == "train" else dataset.images.test
     if dataset.kind == "digits":
         return dataset.test_images if split == "test" else DIGITS - dataset.test_images
-    known = dataset.source.images
+    known = dataset.source.known_images
     return known[split] if known else None

@@ -264,6 +264,8 @@ class GeneratorModel(GeneratorShape):
     codebook_size: PositiveInt = 4096
     """V of the tokenizer."""
     num_classes: PositiveInt = 1000
+    has_lengths: Annotated[bool, Neutral(False)] = False
+    """Whether samples may have fewer than K tokens, as many as images of their class (docs/adaptive_length.md)."""
 
 
 class ClassifierModel(Section):

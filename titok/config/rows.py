@@ -16,6 +16,8 @@ from titok.config.section import Name, PositiveInt, Section
 
 Stage = Literal[StageName, "vqgan_2d"]
 STAGES: tuple[str, ...] = get_args(Stage)
+TASKS = {"stage1": "stage 1", "stage2": "stage 2", "alit_stage1": "ALIT, stage 1", "alit_stage2": "ALIT, stage 2"}
+"""What panels of training curves are called; other stages are trained in one."""
 PaperRow = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9+_-]+$")]
 """`table/row` of the paper's numbers."""
 Pattern = Annotated[str, Field(pattern=r"^[a-z0-9{}_-]+$")]
@@ -185,7 +187,7 @@ class CurveRun(Section):
         if self.tokenizer == PROXY_TOKENIZER:
             return "proxy VQGAN"
         if self.tokenizer:
-            return {"stage1": "stage 1", "stage2": "stage 2"}.get(self.stage, "single stage")
+            return TASKS.get(self.stage, "single stage")
         return "generator" if self.generator else "classifier"
 
     def directory(self, seed: int) -> str:

@@ -113,6 +113,10 @@ class ImageSet:
 
         ``top`` and ``left`` (B,) are the windows' first rows and columns.
         """
+        if not flip.any() and top.eq(top[0]).all() and left.eq(left[0]).all():  # a tenth of the time
+            row, column = int(top[0]), int(left[0])
+            whole = self.pixels.index_select(0, samples)
+            return whole[:, :, row : row + crop, column : column + crop].contiguous()
         steps = torch.arange(crop)
         rows = top[:, None] + steps  # (B, S)
         columns = left[:, None] + torch.where(flip[:, None], steps.flip(0), steps)  # (B, S)

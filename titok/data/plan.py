@@ -81,6 +81,23 @@ class Listing:
             end -= len(chunk)
         return rows
 
+    def keep(self, class_names: Sequence[str]) -> None:
+        """Drops the images of all other classes; these are numbered in the order given.
+
+        Raises ``SourceError`` for a class that is not there.
+        """
+        unknown = sorted(set(class_names) - set(self.class_names))
+        if unknown:
+            raise SourceError(
+                f"{len(unknown)} of the {len(class_names)} classes asked for are not among the "
+                f"{len(self.class_names)} found: {', '.join(unknown[:5])}; correct them or leave them out"
+            )
+        number = np.array([class_names.index(name) if name in class_names else -1 for name in self.class_names])
+        rows = self.rows()
+        rows["label"] = number[rows["label"]]
+        self._chunks = [rows[rows["label"] >= 0]]
+        self.class_names = list(class_names)
+
     def _pack(self) -> None:
         if self._waiting:
             widths = [max(map(len, names)) for names in list(zip(*self._waiting, strict=True))[:2]]

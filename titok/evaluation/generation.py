@@ -17,7 +17,7 @@ from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import compare_clouds, neighbour_protocol
 from titok.evaluation.reference import Reference
 from titok.evaluation.samples import Samples, inspect_samples
-from titok.evaluation.uncertainty import Side, distance_at_infinity, extrapolation_protocol, frechet_contributions
+from titok.evaluation.uncertainty import Side, Sides, contributions_of, distance_at_infinity, extrapolation_protocol
 from titok.metrics.bootstrap import Interval, bootstrap_intervals
 from titok.metrics.extrapolation import Extrapolation
 from titok.metrics.feature_store import FeatureStore
@@ -96,7 +96,7 @@ def score_samples(
         line, settings.uncertainty
     )
     protocol |= looked.protocol()
-    return SampleScores(metrics | shares, protocol, seen.intervals(metrics))
+    return SampleScores(metrics | shares, protocol, seen.intervals(metrics, line))
 
 
 class _Pass:
@@ -145,7 +145,7 @@ class _Pass:
             self.logits.append(seen.logits)
 
     @functools.cached_property
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> Sides:
         """The samples, with features that can be looked at again, and the reference, which stays as it is."""
         mean, covariance = (part.to(self.device) for part in (self.reference.mean, self.reference.covariance))
         return Side(self.moments.mean, self.moments.covariance, self.features), Side(mean, covariance)
@@ -170,12 +170,12 @@ class _Pass:
             metrics |= compare_clouds(samples, reference.features.to(self.device), self.settings)
         return metrics | self.encoders.metrics()
 
-    def intervals(self, metrics: dict[str, float]) -> dict[str, Interval]:
+    def intervals(self, metrics: dict[str, float], line: Extrapolation | None) -> dict[str, Interval]:
         uncertainty = self.settings.uncertainty
         if uncertainty is None:
             return {}
         contributions = {
-            "gfid": frechet_contributions(*self.sides),
+            **contributions_of("gfid", self.sides, line),
             "inception_score": self.one_split.influences(self.logits.chunks()),
             "inception_score_adm": self.adm.influences(self.logits.chunks()),
         }

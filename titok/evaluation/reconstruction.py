@@ -21,7 +21,7 @@ from titok.errors import ScoreError
 from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.neighbours import compare_clouds, evenly_spaced, neighbour_protocol
-from titok.evaluation.uncertainty import Side, distance_at_infinity, extrapolation_protocol, frechet_contributions
+from titok.evaluation.uncertainty import Side, Sides, contributions_of, distance_at_infinity, extrapolation_protocol
 from titok.metrics.bootstrap import Interval, bootstrap_intervals
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.extrapolation import Extrapolation
@@ -128,7 +128,7 @@ def score_reconstructions(
         num_images=running.count,
         originals=originals,
         reconstructions=reconstructions,
-        intervals=running.intervals(metrics, sides),
+        intervals=running.intervals(metrics, sides, line),
         per_image={name: torch.cat(values).cpu().numpy() for name, values in running.per_image.items()},
         tokens=torch.cat(kept).flatten(1).cpu().numpy() if kept else None,
     )
@@ -224,14 +224,14 @@ class _Running:
                 f"arithmetic overflowed: look at its training log, or score in float32"
             )
 
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> Sides:
         """Real images and reconstructions, with features that can be looked at again."""
         return (
             Side(self.real.mean, self.real.covariance, self.stored["real"]),
             Side(self.fake.mean, self.fake.covariance, self.stored["fake"]),
         )
 
-    def metrics(self, sides: tuple[Side, Side], line: Extrapolation | None) -> dict[str, float]:
+    def metrics(self, sides: Sides, line: Extrapolation | None) -> dict[str, float]:
         real, fake = sides
         metrics = {
             "rfid": real.distance(fake),
@@ -261,13 +261,12 @@ class _Running:
             found["chance_accuracy"] = float(self.labels.bincount().max()) / self.count
         return found
 
-    def intervals(self, metrics: dict[str, float], sides: tuple[Side, Side]) -> dict[str, Interval]:
+    def intervals(self, metrics: dict[str, float], sides: Sides, line: Extrapolation | None) -> dict[str, Interval]:
         uncertainty = self.settings.uncertainty
         if uncertainty is None:
             return {}
         contributions = {name: torch.cat(values) for name, values in self.per_image.items()}
-        contributions |= self.encoders.contributions()
-        contributions["rfid"] = frechet_contributions(*sides)
+        contributions |= self.encoders.contributions() | contributions_of("rfid", sides, line)
         contributions["inception_score"] = self.inception.influences(self.stored["logits"].chunks(device=self.device))
         return bootstrap_intervals(
             metrics,

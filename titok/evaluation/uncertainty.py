@@ -49,6 +49,16 @@ class Side:
         return Side(moments.mean, moments.covariance)
 
 
+Sides = tuple[Side, Side]
+"""What is compared with what."""
+
+
+def contributions_of(metric: str, sides: Sides, line: Extrapolation | None) -> dict[str, Tensor]:
+    """Those of the distance ``metric``, and of the one at infinite N where there is a line."""
+    found = {metric: frechet_contributions(*sides)}
+    return found if line is None else found | {f"{metric}_infinity": line.contributions(found[metric])}
+
+
 def frechet_contributions(first: Side, second: Side) -> Tensor:
     """(N,) float64: what each image, or pair of images where both sides have them, adds to the distance."""
     influences = frechet_influences(first.normal, second.normal)

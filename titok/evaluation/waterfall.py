@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,7 +18,7 @@ from titok.evaluation.looking import Look, as_sides, look
 from titok.evaluation.mistakes import Step
 from titok.evaluation.reference import Reference
 from titok.evaluation.samples import Samples
-from titok.evaluation.uncertainty import Side
+from titok.evaluation.uncertainty import Side, frechet_contributions
 from titok.metrics.extrapolation import Extrapolation, ExtrapolationError, extrapolate, subset_sizes
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.inception_score import InceptionScore
@@ -125,8 +125,13 @@ class Waterfall:
         except ExtrapolationError as error:
             self.notes.append(f"size: {error}")
             return None
-        distance_of = functools.partial(_subset_distance, seen.side, real)
+        distance_of = functools.partial(_subset_distance, seen.side, _beside(seen.side, real))
         return extrapolate(distance_of, seen.count, sizes, generator(0, "line"))
+
+    def line_error(self, line: Extrapolation) -> float:
+        """Standard error of that line's distance at infinite N."""
+        seen = self._samples_seen(unaltered, "tensorflow1").side
+        return line.error(frechet_contributions(seen, _beside(seen, self._real()[0])))
 
     def _references(self) -> Iterator[Row]:
         for name in list(self.references)[0 if self.originals is not None else 1 :]:
@@ -224,7 +229,12 @@ def _distances(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name != "inception_score"}
 
 
-def _subset_distance(seen: Side, real: Side, places: np.ndarray) -> float:
-    """Of some of the samples only; pairs stay pairs where both sides have as many."""
+def _beside(seen: Side, real: Side) -> Side:
+    """The real images as they go with the samples: in pairs where there are as many, else as they are."""
     is_paired = real.store is not None and seen.store is not None and len(real.store) == len(seen.store)
-    return seen.subset(places).distance(real.subset(places) if is_paired else real)
+    return real if is_paired else replace(real, store=None)
+
+
+def _subset_distance(seen: Side, real: Side, places: np.ndarray) -> float:
+    """Of some of the samples only."""
+    return seen.subset(places).distance(real.subset(places))

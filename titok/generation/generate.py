@@ -10,10 +10,10 @@ from torch import Tensor
 
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.errors import OptionError
-from titok.generation.decode import Trace, decode_tokens
+from titok.generation.decode import Trace
 from titok.generation.guidance import TokenGenerator
 from titok.generation.noise import CounterNoise, NoiseStream
-from titok.generation.sample import check_request
+from titok.generation.sample import SampledTokens, check_request, sample_tokens
 
 
 def generate(
@@ -34,8 +34,28 @@ def generate(
     ``trace`` sees the tokens of every step.
 
     Raises:
-        OptionError: an unknown sampler or class, or a generator in training mode.
+        OptionError: an unknown sampler or class, or a generator in training mode; or one whose samples have lengths of
+            their own, which `generate_lengths` gives.
     """
+    made = generate_lengths(generator, labels, sampler, noise, seed=seed, indices=indices, trace=trace)
+    if made.lengths is not None:
+        raise OptionError(
+            "this generator's samples have lengths of their own; titok.generation.generate.generate_lengths gives them"
+        )
+    return made.values
+
+
+def generate_lengths(
+    generator: TokenGenerator,
+    labels: Sequence[int] | np.ndarray | Tensor,
+    sampler: Sampler | str,
+    noise: NoiseStream | None = None,
+    *,
+    seed: int = 0,
+    indices: Sequence[int] | np.ndarray | Tensor | None = None,
+    trace: Trace | None = None,
+) -> SampledTokens:
+    """The same with the number of tokens of each sample, for generators that learned several lengths, too."""
     if isinstance(sampler, str):
         sampler = named_sampler(sampler)
     classes = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels, dtype=np.int64)
@@ -43,7 +63,7 @@ def generate(
     check_request(generator, classes, places.numpy(), batch_size=1)
     device = next(generator.parameters()).device if isinstance(generator, torch.nn.Module) else torch.device("cpu")
     stream = CounterNoise(seed) if noise is None else noise
-    return decode_tokens(
+    return sample_tokens(
         generator, torch.from_numpy(classes).to(device), sampler, stream, places.to(device), trace=trace
     )
 

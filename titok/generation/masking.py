@@ -9,6 +9,7 @@ from torch import Tensor
 
 from titok.config.sampling import MaskSchedule
 from titok.generation.schedule import mask_ratio
+from titok.models.token_space import own_tokens
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,36 @@ def draw_masking(batch_size: int, num_tokens: int, rng: torch.Generator) -> Mask
     return MaskingDraws(*(torch.rand(shape, generator=rng, device=rng.device) for shape in shapes))
 
 
-def training_mask(progress: Tensor, order: Tensor, schedule: MaskSchedule) -> Tensor:
+def training_mask(progress: Tensor, order: Tensor, schedule: MaskSchedule, lengths: Tensor | None = None) -> Tensor:
     """Mask (B, K) with round(K * mask_ratio(progress)) true entries per sample, at least one.
+
+    Of samples with ``lengths`` (B,) each has its own K: entries after its first so many are false.
 
     Position j is masked where argsort(order)[j] is below the count. The rank of order[j] would mask as many positions
     with the same distribution, but other ones for given draws, and the published models were trained with this.
     """
-    num_tokens = order.shape[1]
     ratio = mask_ratio(progress, schedule).clamp(1e-6, 1.0)
+    num_tokens = order.shape[1] if lengths is None else lengths
     counts = (num_tokens * ratio).round().clamp(min=1)
+    if lengths is not None:  # what is not the sample's own comes last, so that its own are ordered among themselves
+        own = own_tokens(lengths, order.shape[1])
+        places = order.masked_fill(~own, torch.inf).argsort(dim=-1, stable=True)
+        return (places < counts[:, None]) & own
     # Stable: draws are multiples of 2**-24, and of 256 in a row two are equal once in 500 rows.
     return order.argsort(dim=-1, stable=True) < counts[:, None]
 
 
 def mask_tokens(
-    tokens: Tensor, mask_id: int, draws: MaskingDraws, schedule: MaskSchedule, class_dropout_prob: float
+    tokens: Tensor,
+    mask_id: int,
+    draws: MaskingDraws,
+    schedule: MaskSchedule,
+    class_dropout_prob: float,
+    lengths: Tensor | None = None,
 ) -> MaskedTokens:
-    """The training input for ``tokens`` (B, K): masked by ``draws``, classes dropped with the given probability."""
-    mask = training_mask(draws.progress, draws.order, schedule)
+    """The training input for ``tokens`` (B, K): masked by ``draws``, classes dropped with the given probability.
+
+    Of samples with ``lengths`` (B,) only their own tokens are.
+    """
+    mask = training_mask(draws.progress, draws.order, schedule, lengths)
     return MaskedTokens(tokens=torch.where(mask, mask_id, tokens), mask=mask, drop=draws.drop < class_dropout_prob)

@@ -19,6 +19,8 @@ _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 _MAX_STEPS = 1 << 31
+LAST_STEP = _MAX_STEPS - 1
+"""No sampler has so many steps: what is drawn once for a sample is drawn there, and shares no number with any step."""
 
 
 class NoiseKind(IntEnum):

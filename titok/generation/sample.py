@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +13,23 @@ from torch import Tensor
 
 from titok.config.sampling import Sampler
 from titok.errors import OptionError
-from titok.generation.decode import decode_tokens
+from titok.generation.decode import Trace, decode_tokens
 from titok.generation.guidance import TokenGenerator
+from titok.generation.lengths import lengths_of, require_lengths
 from titok.generation.noise import CounterNoise, NoiseStream
 
-Detokenize = Callable[[Tensor], Tensor]
-"""Tokens (B, K) to images (B, 3, H, W), values meant for [0, 1] but not clamped."""
+Detokenize = Callable[[Tensor, Tensor | None], Tensor]
+"""Tokens (B, K) and how many of them each sample has (B,), None where all have K, to images (B, 3, H, W), values meant
+for [0, 1] but not clamped."""
+
+
+class SampledTokens(NamedTuple):
+    """What a generator made."""
+
+    values: Tensor
+    """(B, K) int64. Of a sample with fewer than K, the rest is 0 and means nothing."""
+    lengths: Tensor | None
+    """(B,) int64, how many tokens each sample has; None: all have K."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,8 @@ class SampleBatch:
     """(B, H, W, 3) uint8."""
     seconds: float
     """From labels on the host to images on the host, de-tokenization included."""
+    lengths: np.ndarray | None = None
+    """(B,) int64, tokens of each sample; None: all have the same."""
 
 
 def balanced_labels(num_samples: int, num_classes: int, *, allow_unbalanced: bool = False) -> np.ndarray:
@@ -87,6 +101,21 @@ def check_request(generator: TokenGenerator, labels: np.ndarray, indices: np.nda
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         raise OptionError(f"label {wrong[0]} is no class of this generator; allowed: 0 to {num_classes - 1}")
+    require_lengths(generator, labels)
+
+
+@torch.no_grad()
+def sample_tokens(
+    generator: TokenGenerator,
+    labels: Tensor,
+    sampler: Sampler,
+    noise: NoiseStream,
+    sample_indices: Tensor,
+    trace: Trace | None = None,
+) -> SampledTokens:
+    """Tokens of the classes ``labels`` (B,), each sample with a length of its own if the generator knows several."""
+    lengths = lengths_of(generator, labels, noise, sample_indices)
+    return SampledTokens(decode_tokens(generator, labels, sampler, noise, sample_indices, trace, lengths), lengths)
 
 
 @torch.no_grad()
@@ -101,14 +130,16 @@ def _sample_batch(
 ) -> SampleBatch:
     start = time.perf_counter()
     on_device = [torch.from_numpy(array.astype(np.int64)).to(device) for array in (labels, indices)]
-    images = detokenize(decode_tokens(generator, on_device[0], sampler, noise, on_device[1]))
+    tokens = sample_tokens(generator, on_device[0], sampler, noise, on_device[1])
+    images = detokenize(tokens.values, tokens.lengths)
     pixels = _to_uint8(images).cpu().numpy()  # waits for the device, so the clock may be read
     if not torch.isfinite(images).all():
         raise OptionError(
             f"samples {indices[0]} to {indices[-1]} contain values that are not finite; "
             f"check the weights, or sample without reduced precision"
         )
-    return SampleBatch(indices, labels, pixels, time.perf_counter() - start)
+    lengths = None if tokens.lengths is None else tokens.lengths.cpu().numpy()
+    return SampleBatch(indices, labels, pixels, time.perf_counter() - start, lengths)
 
 
 def _to_uint8(images: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Large sets of samples on the disk: ADM-compatible parts that survive an interruption, an index, and one file of all.
 
 50,000 images of 256 x 256 are 9.8 GB. They never lie in memory: finished batches go into parts of some 128 MiB, each an
-``.npz`` with ``arr_0`` (images), ``labels`` and ``index`` (places in the whole set).
+``.npz`` with ``arr_0`` (images), ``labels``, ``index`` (places in the whole set) and, where samples have lengths of
+their own, ``lengths`` (tokens of each).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from titok.runtime.system_names import is_hidden
 
 IMAGES = "arr_0"
 """The name ADM's evaluator gives to the images of a sample file."""
+LENGTHS = "lengths"
+"""Of the number of tokens of each sample."""
 INDEX = "index.json"
 """What a folder of parts is made complete by."""
 PART_BYTES = 128 * 2**20
@@ -109,7 +112,9 @@ class SampleParts:
         path = self.folder / f"part-{self.count:06d}.npz"
         timing = np.array([timed_images, timed_seconds])
         labels = np.concatenate([batch.labels for batch in batches])
-        save_npz(path, **{IMAGES: images}, labels=labels, index=index, timing=timing)
+        known = [batch.lengths for batch in batches if batch.lengths is not None]
+        lengths = {LENGTHS: np.concatenate(known)} if known else {}
+        save_npz(path, **{IMAGES: images}, labels=labels, index=index, **lengths, timing=timing)
         self._parts.append(_Part(path, int(index[0]), len(index), tuple(images.shape[1:]), timed_images, timed_seconds))
 
     def write_index(self) -> None:
@@ -133,8 +138,9 @@ class SampleParts:
                 np.lib.format.write_array_header_1_0(member, header)
                 for part in self._parts:
                     member.write(load_npz(part.path)[IMAGES].data)
-            for name in ("labels", "index"):
-                rows = np.concatenate([load_npz(part.path, skip=(IMAGES,))[name] for part in self._parts])
+            facts = [load_npz(part.path, skip=(IMAGES,)) for part in self._parts]
+            for name in ("labels", "index", *(() if LENGTHS not in facts[0] else (LENGTHS,))):
+                rows = np.concatenate([fact[name] for fact in facts])
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, rows, allow_pickle=False)
 

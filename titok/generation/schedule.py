@@ -64,6 +64,15 @@ def masked_counts(num_tokens: int, num_steps: int, schedule: MaskSchedule) -> li
     return [*counts, 0]
 
 
+def counts_by_length(num_tokens: int, sampler: Sampler) -> Tensor:
+    """(K + 1, S) int64: of a sample with k tokens, how many are masked again after each step, in row k.
+
+    A sample that is shorter than the sampler has steps is done early but for its last token, which later steps revise.
+    """
+    known = [masked_counts(length, sampler.num_steps, sampler.mask_schedule)[1:] for length in range(1, num_tokens + 1)]
+    return torch.tensor([[0] * sampler.num_steps, *known])
+
+
 def _maskgits_cosine(progress: Tensor) -> Tensor:
     """`mask_ratio` in MaskGIT's float32. Two thirds of the way it is a little below one half, so that of an even number
     of tokens one fewer stays masked than exact arithmetic says (the eighth of 12 steps).

@@ -3,6 +3,10 @@
 A distance of N images is too large by about a constant over N, and the constant depends on the model, so that distances
 of different N cannot be compared and even equal N favours some models. A line through distances of random subsets,
 drawn over 1/N, meets 1/N = 0 at an estimate without that bias.
+
+The line is straight only where covariances are well known: of subsets of about as many images as features it bends,
+and its end lies below the truth by more than the truth itself (measured in its test). So the smallest
+subset has five images per feature, and there are twice as many images at least.
 """
 
 from __future__ import annotations
@@ -12,8 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from titok.errors import TitokError
+
+PER_FEATURE = 5
+"""Images per feature in the smallest subset."""
 
 
 class ExtrapolationError(TitokError, ValueError):
@@ -30,19 +38,30 @@ class Extrapolation:
     """By 1/N: the distance at N is about value + slope / N."""
     sizes: tuple[int, ...]
     distances: tuple[float, ...]
+    shares: np.ndarray
+    """(N,) float64, of sum 1: by how much each image's contribution to a distance counts in the value. All 1/N would
+    be the mean over all images; drawing subsets spreads them, which is the line's own error."""
+
+    def contributions(self, of_distance: Tensor) -> Tensor:
+        """(N,): each image's contribution to the distance of all images -> those to the value at infinite N."""
+        return of_distance * torch.from_numpy(self.shares * len(self.shares)).to(of_distance)
+
+    def error(self, of_distance: Tensor) -> float:
+        """Standard error of the value: what other images and other subsets would change, to first order."""
+        return float(self.contributions(of_distance).square().sum().sqrt()) / len(self.shares)
 
 
 def subset_sizes(count: int, dim: int, points: int) -> list[int]:
-    """Evenly spaced from a tenth of the images (but more than F, where covariances have full rank) to all of them.
+    """Evenly spaced from a tenth of the images (but `PER_FEATURE` F at least) to all of them.
 
     Raises:
-        ExtrapolationError: there are not twice as many images as features.
+        ExtrapolationError: there are fewer than twice as many images as the smallest subset has.
     """
-    smallest = max(count // 10, dim + 1)
-    if count < 2 * (dim + 1) or points < 2:
+    smallest = max(count // 10, PER_FEATURE * dim)
+    if count < 2 * smallest or points < 2:
         raise ExtrapolationError(
             f"{count} images of {dim} features in {points} subsets give no line over 1/N; allowed: at least "
-            f"{2 * (dim + 1)} images and 2 subsets"
+            f"{2 * smallest} images and 2 subsets"
         )
     return sorted({int(size) for size in np.linspace(smallest, count, points)})
 
@@ -58,9 +77,17 @@ def extrapolate(
         sizes: how many to draw, each time anew and without repetition.
         generator: of the drawing, on the CPU.
     """
-    distances = []
-    for size in sizes:
+    distances, shares = [], np.zeros(count)
+    inverse = 1 / np.asarray(sizes, dtype=np.float64)
+    for size, weight in zip(sizes, _weights_at_zero(inverse), strict=True):
         chosen = torch.randperm(count, generator=generator)[:size].sort().values.numpy()
         distances.append(distance_of(chosen))
-    slope, value = np.polyfit(1 / np.asarray(sizes, dtype=np.float64), distances, deg=1)
-    return Extrapolation(float(value), float(slope), tuple(sizes), tuple(distances))
+        shares[chosen] += weight / size
+    slope, value = np.polyfit(inverse, distances, deg=1)
+    return Extrapolation(float(value), float(slope), tuple(sizes), tuple(distances), shares)
+
+
+def _weights_at_zero(places: np.ndarray) -> np.ndarray:
+    """(M,): what each value at one of the places (M,) counts in the fitted line's value at 0."""
+    centred = places - places.mean()
+    return 1 / len(places) - places.mean() * centred / np.square(centred).sum()

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from titok.config.alit import AlitModel
-from titok.models.flops import Flops, abstractly, block_flops, of_part, quantizer_flops
+from titok.models.flops import (
+    Flops,
+    abstractly,
+    block_flops,
+    of_part,
+    pixel_decoder_flops,
+    quantizer_flops,
+    vqgan_encoder_flops,
+)
 from titok.models.recurrent import LengthDecoder, RecurrentEncoder
 
 
@@ -22,7 +31,13 @@ def _stack_flops(config: AlitModel, length: int) -> Flops:
     return block_flops(size.width, size.num_heads, size.mlp_ratio, 1 + config.grid_size**2 + length).times(size.depth)
 
 
-def _sum(parts: list[Flops]) -> Flops:
+def _encoder_flops(config: AlitModel, lengths: Sequence[int]) -> Flops:
+    """The encoder's blocks once for every length; they are the same blocks each time."""
+    stacks = [_stack_flops(config, length) for length in lengths]
+    return _sum(stacks)._replace(parameters=stacks[0].parameters)
+
+
+def _sum(parts: Sequence[Flops]) -> Flops:
     return sum(parts, Flops(0, 0))
 
 
@@ -42,7 +57,7 @@ def recurrent_encoder_flops(config: AlitModel) -> Flops:
                 found.append(module(state).sum())
             return torch.stack(found)
 
-        return of_part(module, all_lengths) + _sum([_stack_flops(config, length) for length in config.lengths])
+        return of_part(module, all_lengths) + _encoder_flops(config, config.lengths)
 
 
 @cache
@@ -60,26 +75,41 @@ def length_encoder_flops(config: AlitModel, length: int) -> Flops:
             latents: Tensor = module(state)
             return latents
 
-        shorter = [each for each in config.lengths if each <= length]
-        return of_part(module, one_length) + _sum([_stack_flops(config, each) for each in shorter])
+        return of_part(module, one_length) + _encoder_flops(config, [one for one in config.lengths if one <= length])
 
 
 @cache
-def length_decoder_flops(config: AlitModel) -> Flops:
-    """Latents of every length to logits over the base's codes."""
+def length_decoder_flops(config: AlitModel, length: int) -> Flops:
+    """Latents of one length to logits over the base's codes."""
     with abstractly():
         module = LengthDecoder(_without_blocks(config))
-
-        def decoded(length: int) -> Flops:
-            latents = torch.empty(1, length, config.latent_dim, requires_grad=True)
-            return of_part(module, lambda: module(latents)) + _stack_flops(config, length)
-
-        return _sum([decoded(length) for length in config.lengths])
+        latents = torch.empty(1, length, config.latent_dim, requires_grad=True)
+        return of_part(module, lambda: module(latents)) + _stack_flops(config, length)
 
 
 @cache
-def length_quantizer_flops(config: AlitModel) -> Flops:
+def all_decoders_flops(config: AlitModel) -> Flops:
+    """The same of every length, one after the other."""
+    return _sum([length_decoder_flops(config, length) for length in config.lengths])
+
+
+@cache
+def all_quantizers_flops(config: AlitModel) -> Flops:
     """Latents of every length to codes; nothing without a codebook."""
     if config.latents != "quantized":
         return Flops(0, 0)
     return _sum([quantizer_flops(config.codebook_size, config.code_dim, length) for length in config.lengths])
+
+
+def alit_parts(config: AlitModel) -> dict[str, Flops]:
+    """An ALIT by its boxes, an image with the longest code; as `titok.models.flops.tokenizer_parts` of a TiTok."""
+    longest = config.num_latent_tokens
+    parts = {
+        "base": vqgan_encoder_flops(config.vqgan, config.image_size),
+        "encoder": length_encoder_flops(config, longest),
+        "decoder": length_decoder_flops(config, longest),
+        "pixel_decoder": pixel_decoder_flops(config.vqgan, config.grid_size**2),
+    }
+    if config.latents == "quantized":
+        parts["quantizer"] = quantizer_flops(config.codebook_size, config.code_dim, longest)
+    return parts

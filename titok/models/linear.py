@@ -1,15 +1,18 @@
 """Linear layers whose matrix products are the same, and fast, on every processor of portable arithmetic.
 
 MKL's portable matrix products use the instructions of 2001: measured, 15 GFLOP/s on a core whose AVX2 reaches 60.
-oneDNN's, told to use AVX2, give the same bits on the processors tried (docs/arithmetic.md) at three times that speed.
+oneDNN's, told to use AVX2, give the same bits on the processors tried (docs/arithmetic.md) at three times that speed;
+so do numpy's, by OpenBLAS, which unlike oneDNN copies nothing to multiply what is transposed: for gradients of weights.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.utils.flop_counter import register_flop_formula
 
 from titok.runtime.arithmetic import current
@@ -56,11 +59,12 @@ class _PortableLinear(torch.autograd.Function):
         return _product(rows, weight, bias)
 
     @staticmethod
+    @once_differentiable  # numpy's products have no gradient
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         rows, weight = ctx.saved_tensors
         wants_rows, wants_weight, wants_bias = ctx.needs_input_grad
         return (
             _product(gradient, weight.t()) if wants_rows else None,
-            _product(gradient.t(), rows.t()) if wants_weight else None,
+            torch.from_numpy(np.matmul(gradient.numpy().T, rows.numpy())) if wants_weight else None,
             gradient.sum(dim=0) if wants_bias else None,
         )

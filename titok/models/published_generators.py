@@ -93,7 +93,14 @@ def generator_model(published: Mapping[str, Any]) -> GeneratorModel:
 
 
 def config_to_published(config: GeneratorModel) -> dict[str, Any]:
-    """The released ``config.json`` of a generator, the inverse of `generator_model`."""
+    """The released ``config.json`` of a generator, the inverse of `generator_model`.
+
+    Raises `PublishedFormatError` for what the released layout cannot say.
+    """
+    if config.has_lengths:
+        raise PublishedFormatError(
+            "has_lengths is true, which the released settings cannot say; released generators have one length"
+        )
     section = {
         "model_type": {"vit": "ViT", "uvit": "UViT"}[config.kind],
         "hidden_size": config.width,

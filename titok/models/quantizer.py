@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from titok.runtime.processes import gathered
+from titok.runtime.processes import gathered, place
 
 USAGE_DECAY = 0.99
 """CVQ-VAE: how slowly the running usage of a code follows the batches."""
@@ -58,7 +58,7 @@ class VectorQuantizer(nn.Module):
         self.commitment_weight = commitment_weight
         self.reanchor = reanchor
         self.passes_per_step = 1
-        self._passed: list[tuple[Tensor, Tensor]] = []
+        self._passed: list[tuple[Tensor, Tensor, Tensor]] = []
         self.embedding = nn.Embedding(codebook_size, code_dim)
         nn.init.uniform_(self.embedding.weight, -1.0 / codebook_size, 1.0 / codebook_size)
         if reanchor:
@@ -72,13 +72,13 @@ class VectorQuantizer(nn.Module):
             z = F.normalize(features, dim=-1) if self.use_l2_norm else features
             with torch.no_grad():
                 distances = self._distances(z.flatten(0, -2))
-                indices = distances.argmin(dim=1).view(z.shape[:-1])
+                indices = smallest(distances).view(z.shape[:-1])
             z_quantized = self.lookup(indices)
             commitment_loss = self.commitment_weight * F.mse_loss(z, z_quantized.detach())
             codebook_loss = F.mse_loss(z_quantized, z.detach())
             straight_through = z + (z_quantized - z).detach()
             if self.reanchor and self.training:
-                self._passed.append((features.detach().flatten(0, -2), indices.flatten()))
+                self._passed.append((features.detach().flatten(0, -2), indices.flatten(), distances))
                 if len(self._passed) == self.passes_per_step:
                     self._reanchor(*(torch.cat(parts) for parts in zip(*self._passed, strict=True)))
                     self._passed.clear()
@@ -116,21 +116,33 @@ class VectorQuantizer(nn.Module):
         return torch.addmm(norms, z, codes.t(), alpha=-2.0)
 
     @torch.no_grad()
-    def _reanchor(self, features: Tensor, indices: Tensor) -> None:
+    def _reanchor(self, features: Tensor, indices: Tensor, distances: Tensor) -> None:
         """Moves each code towards its nearest feature, the more the less it was used (specification 2.1).
 
-        All processes see the features of all, so that their codebooks stay equal.
+        ``distances`` (N, V) are those of this process. All processes see the features of all, so that their codebooks
+        stay equal.
         """
-        features, indices = gathered(features), gathered(indices)
-        distances = self._distances(F.normalize(features, dim=-1) if self.use_l2_norm else features)
+        if place().world_size > 1:
+            features, indices = gathered(features), gathered(indices)
+            distances = self._distances(F.normalize(features, dim=-1) if self.use_l2_norm else features)
         # Not `bincount`, which asks a GPU for its largest index and so waits for it at every step.
         counts = torch.zeros(self.codebook_size, dtype=torch.int64, device=indices.device)
         share = counts.scatter_add_(0, indices, torch.ones_like(indices)) / len(indices)
         self.embed_prob.mul_(USAGE_DECAY).add_(share, alpha=1 - USAGE_DECAY)
         scaled_usage = self.embed_prob * self.codebook_size * 10
         alpha = torch.exp(-scaled_usage / (1 - USAGE_DECAY) - 1e-3).unsqueeze(1)
-        nearest = features[distances.argmin(dim=0)]
+        nearest = features.index_select(0, smallest(distances.t().contiguous()))
         self.embedding.weight.copy_((1 - alpha) * self.embedding.weight + alpha * nearest)
+
+
+def smallest(rows: Tensor) -> Tensor:
+    """(N,) int64: where each of ``rows`` (N, V) has its smallest value, the first of equal ones.
+
+    On CPUs numpy looks: torch's ``argmin`` is not vectorised there and takes ten times as long.
+    """
+    if rows.device.type != "cpu" or torch.compiler.is_compiling():
+        return rows.argmin(dim=1)
+    return torch.from_numpy(rows.numpy().argmin(axis=1))
 
 
 class GaussianPosterior:

@@ -46,3 +46,8 @@ class TokenSpace:
         """Ids (B,) of ``labels`` (B,), replaced by `no class` where ``drop`` (B,) is true."""
         ids = self.class_id(labels)
         return ids if drop is None else torch.where(drop, self.null_class_id, ids)
+
+
+def own_tokens(lengths: Tensor, num_tokens: int) -> Tensor:
+    """(B, K): true at the first ``lengths`` (B,) of K = ``num_tokens`` positions."""
+    return torch.arange(num_tokens, device=lengths.device) < lengths[:, None]

@@ -18,7 +18,7 @@ from titok.models.linear import Linear
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over all tokens (no mask), scale 1/sqrt(head width).
+    """Multi-head self-attention over all tokens, or those that may be looked at; scale 1/sqrt(head width).
 
     ``qkv`` packs the three projections: its output rows are all queries, then all keys, then all values.
     ``dropout`` acts on the attention probabilities, in training mode only.
@@ -33,12 +33,15 @@ class Attention(nn.Module):
         self.qkv = Linear(width, 3 * width, bias=qkv_bias)
         self.proj = Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) to (B, N, D)."""
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D); ``seen`` (B, N) is true where a token may be looked at (None: everywhere)."""
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.num_heads, width // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=self.dropout if self.training else 0.0)
+        mask = None if seen is None else seen[:, None, None]
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0
+        )
         return self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
@@ -60,14 +63,14 @@ class TransformerBlock(nn.Module, ABC):
 
     recompute = False
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) to (B, N, D)."""
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D); ``seen`` as in `Attention.forward`."""
         if self.recompute and torch.is_grad_enabled():
-            return cast(Tensor, checkpoint(self.transform, x, use_reentrant=False))
-        return self.transform(x)
+            return cast(Tensor, checkpoint(self.transform, x, seen, use_reentrant=False))
+        return self.transform(x, seen)
 
     @abstractmethod
-    def transform(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """What the block computes."""
 
 
@@ -83,9 +86,9 @@ class Block(TransformerBlock):
         self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
-    def transform(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """(B, N, D) to (B, N, D)."""
-        x = x + self.attn(self.norm1(x))
+        x = x + self.attn(self.norm1(x), seen)
         return x + self.mlp(self.norm2(x))
 
 
@@ -105,7 +108,7 @@ class PostNormBlock(TransformerBlock):
         self.mlp = Mlp(width, int(width * mlp_ratio))
         self.norm2 = nn.LayerNorm(width, eps=eps)
 
-    def transform(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """(B, N, D) to (B, N, D)."""
-        x = self.norm1(x + F.dropout(self.attn(x), self.dropout, self.training))
+        x = self.norm1(x + F.dropout(self.attn(x, seen), self.dropout, self.training))
         return self.norm2(x + F.dropout(self.mlp(x), self.dropout, self.training))

@@ -9,12 +9,12 @@ from titok.config.model import VQGANModel
 from titok.config.probe import Reading
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
-from titok.config.study_models import generator_model, tokenizer_model
+from titok.config.study_models import generator_model
 from titok.config.tokenizer_facts import tokenizer_facts
 from titok.config.training_jobs import VQGANJob
-from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
+from titok.models.flops import classifier_flops, generator_flops, vqgan_parts
 from titok.planning.graph import Job
-from titok.planning.work import TRAINING_RULES, num_images
+from titok.planning.work import TRAINING_RULES, num_images, parts_of
 
 SMALL_FILE = 20_000
 """Settings, scores, tables and logs, in bytes."""
@@ -85,7 +85,7 @@ def _model(planned: Job, study: Study) -> tuple[int, int]:
         parts = vqgan_parts(vqgan or VQGANModel(), study.dataset.image_size)
         return sum(part.parameters for part in parts.values()), kept
     stage = wildcards.get("stage", kind.kind if kind else "released")
-    parts = tokenizer_parts(tokenizer_model(study, wildcards["tokenizer"], stage))
+    parts = parts_of(study, wildcards["tokenizer"], stage)
     return sum(part.parameters for part in parts.values()), kept
 
 

@@ -15,13 +15,14 @@ from titok.config.jobs import job
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
-from titok.config.study_models import generator_model, tokenizer_model
+from titok.config.study_models import alit_model, generator_model, tokenizer_model
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training import Compute, ReconstructionLosses
 from titok.config.training_jobs import TrainingJob
 from titok.config.training_rules import training_rules
 from titok.generation.schedule import guidance_scales
-from titok.models.flops import classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
+from titok.models.alit_flops import alit_parts
+from titok.models.flops import Flops, classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
 from titok.planning.graph import Job, PlanError
 from titok.training.flops import step_of_job
 from titok.training.utilisation import arithmetic_of, by_arithmetic
@@ -97,13 +98,19 @@ def _critic(study: Study, losses: object) -> ClassifierModel | None:
     return study.classifiers[name].model if name else None
 
 
-def coding_flops(study: Study, name: str, stage: str) -> tuple[int, int]:
-    """(image to tokens, tokens to image) of a named tokenizer, baseline or the VQGAN, per image."""
+def parts_of(study: Study, name: str, stage: str) -> dict[str, Flops]:
+    """Boxes of a named tokenizer, baseline or the VQGAN."""
     if name == PROXY_TOKENIZER or name in study.baselines:
         model = study.vqgan.model if name == PROXY_TOKENIZER and study.vqgan else study.baselines[name].model
-        parts = vqgan_parts(model, study.dataset.image_size)
-    else:
-        parts = tokenizer_parts(tokenizer_model(study, name, stage))
+        return vqgan_parts(model, study.dataset.image_size)
+    if study.tokenizers[name].alit:
+        return alit_parts(alit_model(study, name))
+    return tokenizer_parts(tokenizer_model(study, name, stage))
+
+
+def coding_flops(study: Study, name: str, stage: str) -> tuple[int, int]:
+    """(image to tokens, tokens to image) of a named tokenizer, baseline or the VQGAN, per image."""
+    parts = parts_of(study, name, stage)
     decoding = sum(part.forward for box, part in parts.items() if box in ("decoder", "pixel_decoder"))
     return sum(part.forward for part in parts.values()) - decoding, decoding
 

@@ -35,7 +35,8 @@ class Evidence:
 
     Attributes:
         scores: of one study; none (an empty frame) where only models and the paper are looked at.
-        scope: `imagenet256` or `imagenet512` where the study is on that dataset; else its numbers are no paper's.
+        scope: `imagenet256`, `imagenet512` or `imagenet100` where the study is on that dataset; else its numbers are no
+            paper's.
     """
 
     paper: Paper

@@ -8,9 +8,9 @@ import torch
 
 from titok.config.alit import AlitModel, BatchNormDiscriminator, LengthPixelLosses, LengthProxyLosses
 from titok.models.alit_flops import (
-    length_decoder_flops,
+    all_decoders_flops,
+    all_quantizers_flops,
     length_encoder_flops,
-    length_quantizer_flops,
     recurrent_encoder_flops,
 )
 from titok.models.flops import Flops, abstractly, count, pixel_decoder_flops, vqgan_encoder_flops, vqgan_parts
@@ -21,7 +21,7 @@ def stage1_operations(model: AlitModel, losses: LengthProxyLosses) -> tuple[int,
     """(frozen, learning) of all iterations; decoded is what counts, and what halting looks at."""
     parts = vqgan_parts(model.vqgan, model.image_size)
     share = min(losses.decoded_iterations or model.iterations, model.iterations) / model.iterations
-    code = length_decoder_flops(model) + length_quantizer_flops(model)
+    code = all_decoders_flops(model) + all_quantizers_flops(model)
     looked = (1 - share) * code.forward if losses.halting else 0
     frozen = parts["encoder"].forward + parts["quantizer"].forward + int(looked)
     return frozen, recurrent_encoder_flops(model).training + int(share * code.training)
@@ -59,7 +59,7 @@ class Stage2Operations:
 def _reconstruction(model: AlitModel) -> Flops:
     """An image to a code and back to pixels, the mean over lengths."""
     encoders = [length_encoder_flops(model, length) for length in model.lengths]
-    all_lengths = sum(encoders, length_decoder_flops(model) + length_quantizer_flops(model))
+    all_lengths = sum(encoders, all_decoders_flops(model) + all_quantizers_flops(model))
     ends = vqgan_encoder_flops(model.vqgan, model.image_size) + pixel_decoder_flops(model.vqgan, model.grid_size**2)
     middle = Flops(*(number // model.iterations for number in all_lengths))
     return ends + middle

@@ -101,7 +101,8 @@ class Player:
         With the last share, gradients are averaged over the processes.
         """
         if self._loss is None:
-            self.optimizer.zero_grad(set_to_none=True)
+            for parameter in self._list:  # what `zero_grad` does, without its 0.1 ms of looking around
+                parameter.grad = None
         self._share += share
         complete = self._share > 1 - 1e-6
         part = loss.detach() * share

@@ -94,6 +94,7 @@ rule measure_models:
     input:
         released=from_project("config/published.yaml"),
         larger=from_project("config/imagenet512.yaml"),
+        adaptive=from_project("config/imagenet100.yaml"),
     output:
         "results/{study}/models.json",
     log:

@@ -37,7 +37,15 @@ KAGGLE_LABELS = "LOC_val_solution.csv"
 
 
 def list_imagenet(source: ImageNetSource, split: str) -> Listing:
-    """Every image of a split, with its class."""
+    """Every image of a split, with its class; of some classes alone where the source names them."""
+    listing = _list_all(source, split)
+    if source.classes is not None:
+        listing.check()
+        listing.keep(sorted(source.classes))
+    return listing
+
+
+def _list_all(source: ImageNetSource, split: str) -> Listing:
     if source.kaggle is not None:
         return _list_kaggle(Path(source.kaggle).expanduser(), split)
     return _list_train(source) if split == "train" else _list_val(source)
