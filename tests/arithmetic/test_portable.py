@@ -1,7 +1,7 @@
 """The same bits everywhere: ten steps of every task against committed numbers, here and on emulated processors.
 
 After a change that is meant to alter numbers: ``python tests/arithmetic/every_task.py FOLDER``, then ``titok numbers
-FOLDER --output tests/golden/portable/ten-steps.csv``; `make portable` says whether other processors agree.
+FOLDER --output tests/golden/portable/ten-steps.csv --overwrite``; `make portable` says whether other processors agree.
 """
 
 from __future__ import annotations

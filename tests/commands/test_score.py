@@ -67,6 +67,11 @@ def test_records_are_complete(bench: Workbench, name: str, kind: str, metrics: s
     assert found["subject"]["seed"] == 0
     assert len(found["protocol_id"]) == 12
     assert found["provenance"]["inputs"]
+    for speed in metrics & {"sampling_images_per_second", "training_images_per_second"}:
+        protocol = found["metrics"][speed]["protocol"]
+        assert protocol["device"]["type"] == "cpu"
+        assert protocol["precision"] == "fp32"
+        assert protocol["batch_size"] == (50 if speed.startswith("sampling") else 16 if name == "two" else 32)
 
 
 def test_numbers_from_a_trained_judge_are_never_called_fid(bench: Workbench) -> None:

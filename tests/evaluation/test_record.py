@@ -68,6 +68,22 @@ def test_intervals_stand_beside_their_numbers() -> None:
     assert found["protocol_id"] == record()["protocol_id"]
 
 
+TIMED = {"device": {"name": "NVIDIA A100"}, "batch_size": 64, "precision": "fp32"}
+
+
+def test_speeds_have_protocols_of_their_own_which_move_no_other() -> None:
+    metrics = {"rfid": 1.25, "training_images_per_second": 90.0}
+    found = record(metrics=metrics, timed={"training_images_per_second": TIMED})
+    speed = found["metrics"]["training_images_per_second"]
+    assert (speed["protocol"], speed["protocol_id"]) == (TIMED, protocol_id(TIMED))
+    assert found["protocol_id"] == record()["protocol_id"]
+    speed["protocol"]["batch_size"] = 32
+    with pytest.raises(ScoreError, match=r"training_images_per_second has protocol_id .* the file was edited"):
+        check_record(found)
+    with pytest.raises(ScoreError, match=r"metric rfid has the protocol .* only speeds have one of their own"):
+        record(metrics=metrics, timed={"rfid": TIMED})
+
+
 @pytest.mark.parametrize(
     "interval",
     [None, 3, {"low": 1.0}, {"low": 2.0, "high": 1.0, "coverage": 0.95}, {"low": 1, "high": 2, "coverage": 95}],

@@ -22,6 +22,11 @@ INCEPTION = {"kind": "inception", "name": "inception-v3-compat", "sha256": "ef" 
 JUDGE = {"kind": "classifier", "name": "judge", "sha256": "ab" * 32, "dtype": "float32"}
 A100 = {"type": "cuda", "num_threads": 1, "name": "NVIDIA A100-SXM4-40GB", "tf32": True}
 PROVENANCE = {"machine": {"cpu": "Test CPU", "cpus": 2}, "device": {"type": "cuda"}, "packages": {"torch": "2.9.0"}}
+TIMED = {
+    "sampling_images_per_second": {"timing": "as made", "batch_size": 64, "precision": "fp32"},
+    "training_images_per_second": {"devices": 32, "batch_size": 2048, "precision": "bf16"},
+}
+"""How speeds of samples and trainings were measured, without the device."""
 NOISE = 0.002
 """Share of a number by which seeds scatter."""
 
@@ -114,7 +119,9 @@ class _Numbers:
         elif folder == "probe":
             subject = json.loads(targets.subject(seed=seed, tokenizer=parts[0], stage="encoder"))
             accuracy = self._scattered(0.9 - 0.03 * math.log2(subject["num_latent_tokens"]), seed)
-            kind, metrics, protocol = "linear_probe", {"linear_probe_top1": accuracy}, {"features": "mean"}
+            read = [self.study.probe.first, *self.study.probe.readings] if self.study.probe.readings else []  # type: ignore[union-attr]
+            metrics = {"linear_probe_top1": accuracy} | {f"linear_probe_top1_{one.name}": accuracy for one in read}
+            kind, protocol = "linear_probe", {"features": "mean"}
         else:
             name, stage = (parts[0], parts[0]) if parts == ("vqgan",) else (parts[0], parts[1])
             is_codec = stage.startswith("q") and stage[1:].isdigit()
@@ -128,7 +135,12 @@ class _Numbers:
             if (self.study.evaluation.uncertainty and metric in ("rfid", "gfid", "inception_score_adm"))
             or (metric == "sampling_images_per_second" and folder == "throughput")
         }
-        return score_record(kind, self.study.study, subject, metrics, protocol, PROVENANCE, intervals)  # type: ignore[arg-type]
+        timed = {
+            metric: dict(found) | {"device": A100 if self.is_imagenet else {"type": "cpu"}}
+            for metric, found in TIMED.items()
+            if metric in metrics and folder != "throughput"
+        }
+        return score_record(kind, self.study.study, subject, metrics, protocol, PROVENANCE, intervals, timed)  # type: ignore[arg-type]
 
     def _reconstruction(self, subject: dict[str, Any], extractor: Any, side: int) -> tuple[Any, Any]:
         tokens, seed = subject.get("num_latent_tokens", 64), subject["seed"]

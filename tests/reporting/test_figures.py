@@ -128,6 +128,21 @@ def test_legends_lie_outside_the_panels(tree, reporting):
                 assert not any(panel.overlaps(box) for box in boxes if axes.axison)
 
 
+def test_figure2_shows_how_sure_its_points_are(tree, reporting):
+    name = next(iter(reporting.figures.figure2)).generator
+    path = tree.root / f"scores/generation/{name}/eight/seed0.json"
+    record = json.loads(path.read_text())
+    for metric, low, high in (("gfid", 5.5, 6.75), ("sampling_images_per_second", 850.0, 960.0)):
+        record["metrics"][metric]["interval"] = {"low": low, "high": high, "coverage": 0.95}
+    path.write_text(json.dumps(record))
+    drawing = figure2(reporting.figures.figure2, read_scores(tree.scores))
+    point = drawing.data.iloc[0]
+    assert tuple(point[["speed_low", "speed_high", "gfid_low", "gfid_high"]]) == (850, 960, 5.5, 6.75)
+    across, along = (bar.get_segments()[0] for bar in drawing.figure.axes[0].collections[:2])
+    np.testing.assert_array_equal(across, [[850, 6], [960, 6]])
+    np.testing.assert_array_equal(along, [[900, 5.5], [900, 6.75]])
+
+
 def test_figure2_labels_cover_neither_points_nor_each_other(tree, reporting):
     with figure_style():
         drawing = figure2(reporting.figures.figure2, read_scores(tree.scores))

@@ -109,16 +109,15 @@ def said_of_numbers(page: Rows, study: Simulated) -> dict[tuple[str, str], set[t
         "IS": "inception_score",
         "images/s on an A100": "samples_per_second_a100",
     }
-    for rows in page.tables:
+    for (table, _), rows in zip(page.places, page.tables, strict=True):
         head = rows[0]
         for place, name in enumerate(head):
             if name != "verdict":
                 continue
             column = columns[re.sub(r" [↓↑]$", "", head[place - 2]).removeprefix("paper ")]
             for row in rows[1:]:
-                papers = {paper for (_, label), paper in labels.items() if label == row[0]}
                 if row[place]:
-                    said[_one(papers), column].add((f"table, {row[0]}", row[place]))
+                    said[labels[table, row[0]], column].add((f"table, {row[0]}", row[place]))
     by_text = {claim.text: claim for claim in LEDGER}
     for rows in page.tables:
         if rows[0][:2] != ["Verdict", "Claim"]:
@@ -130,11 +129,6 @@ def said_of_numbers(page: Rows, study: Simulated) -> dict[tuple[str, str], set[t
                 if word in WORDS[:4]:
                     said[claim.expected_number].add((f"claim {claim.id}", word))
     return said
-
-
-def _one(names: set[str]) -> str:
-    assert len(names) == 1, names
-    return next(iter(names))
 
 
 def numbers_of_ours(page: Rows, study: Simulated) -> dict[tuple[str | None, ...], set[str]]:
@@ -196,6 +190,34 @@ def test_the_published_studys_page_says_one_thing_of_each_number(published: Simu
     ]
     assert len(both) >= 20, "the page must say something twice to be able to contradict itself"
     assert {word for places in said.values() for _, word in places} == {"agrees"}
+
+
+def test_so_does_the_page_of_a_full_study_trained_here(tmp_path: Path) -> None:
+    """ImageNet from scratch, three seeds of everything; some that scatter, and one size that is another one's."""
+    study = simulate(tmp_path, "imagenet256", seeds=[42, 43, 44])
+    study.set("reconstruction/b-64/stage2/seed42", "rfid", 3.0)
+    study.set("generation/s-128-uvit/s-128/seed*", "gfid", 4.0)
+    study.change("reconstruction/s-128/stage2/seed*", lambda record: record["subject"].update(codebook_size=1024))
+    # 6.59 in Table 3a, 6.6 in Table 4a, each give or take 0.3: one model, which lies between the two edges.
+    for seed in (42, 43, 44):
+        study.set(f"reconstruction/l32/stage1/seed{seed}", "rfid", 6.895 + 1e-4 * (seed - 43))
+    page = page_of(study)
+    said = said_of_numbers(page, study)
+    assert contradictions(said) == []
+    both = [
+        places for places in said.values() if {place.split()[0].strip(",") for place, _ in places} == {"table", "claim"}
+    ]
+    assert len(both) >= 20
+    [grid] = [rows for (_, title), rows in zip(page.places, page.tables, strict=True) if "Ours minus" in title]
+    cell = next(row for row in grid if row[0] == "TiTok-L")[grid[0].index("K = 32")]
+    assert cell.endswith("differs")
+    assert {word for _, word in said["table3a/titok-l-32-base", "rfid"]} == {"differs"}
+    words = {key: next(iter(places))[1] for key, places in said.items()}
+    assert words["table1/titok-l-32", "rfid"] == "agrees"
+    assert words["table1/titok-b-64", "rfid"] == "undecided"
+    assert words["table1/titok-s-128", "rfid"] == "not comparable"
+    found = numbers_of_ours(page, study)
+    assert {key: texts for key, texts in found.items() if len(texts) > 1} == {}
 
 
 def test_so_does_a_page_of_numbers_on_the_edge(tmp_path: Path) -> None:

@@ -5,12 +5,20 @@ Run: pytest tests/reporting/test_speeds.py
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from reporting.simulated import A100, PAPER, Simulated, simulate
 
 from titok.errors import ScoreError
+from titok.evaluation.record import protocol_id
+from titok.reporting.collect import NotComparableError, read_scores
+from titok.reporting.comparable import SAMPLING_SPEED, TRAINING_SPEED, require_as_in_the_paper
+from titok.reporting.grid_table import build_grid_table
+from titok.reporting.paper import read_paper
 from titok.reporting.speeds import give_speeds
+from titok.reporting.tables import build_table
 
 
 def row(kind: str, file: str, **more: Any) -> dict[str, Any]:
@@ -40,3 +48,74 @@ def test_studies_without_measured_speeds_stay_as_they_are() -> None:
     rows = [row("generation", "seed0", sampling_images_per_second=5.0)]
     give_speeds(rows, {})
     assert rows == [row("generation", "seed0", sampling_images_per_second=5.0)]
+
+
+def timed_otherwise(study: Simulated, where: str, metric: str, **changes: Any) -> None:
+    """Other entries in the protocol of the speed in these records."""
+
+    def change(record: dict[str, Any]) -> None:
+        entry = record["metrics"][metric]
+        entry["protocol"] |= changes
+        entry["protocol_id"] = protocol_id(entry["protocol"])
+
+    study.change(where, change)
+
+
+@pytest.fixture
+def imagenet(tmp_path: Path) -> Simulated:
+    return simulate(tmp_path, "imagenet256")
+
+
+def test_training_speeds_of_two_devices_are_left_out_and_the_table_says_so(imagenet: Simulated) -> None:
+    tables = imagenet.study.reporting.tables
+
+    def speeds() -> tuple[bool, str]:
+        table = build_grid_table(tables, read_scores(imagenet.scores), read_paper(PAPER), "d")
+        return any("training" in block.title for block in table.blocks), " ".join(table.notes)
+
+    shown, notes = speeds()
+    assert shown
+    assert "Training speed is per device" in notes
+    cell = next(cell for cell in tables.table4.cells() if cell.row.generator)
+    where = f"generation/{cell.row.generator}/{cell.row.sampler}/seed*"
+    timed_otherwise(imagenet, where, TRAINING_SPEED, device=A100 | {"name": "NVIDIA H100"}, devices=8)
+    shown, notes = speeds()
+    assert not shown
+    assert "Training speeds are left out: the numbers differ in device.name" in notes
+    assert "'NVIDIA H100'" in notes
+    assert "devices: " in notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({}, ""),
+        ({"device": A100 | {"name": "NVIDIA H100 80GB"}}, "device.name is NVIDIA H100 80GB here, A100 in the paper"),
+        ({"precision": "fp32"}, "precision is fp32 here, bf16 in the paper"),
+        ({"batch_size": 256}, "batch_size is 256 here, 2048 in the paper"),
+    ],
+)
+def test_a_training_speed_is_the_papers_by_its_own_protocol(
+    imagenet: Simulated, changes: dict[str, Any], differs: str
+) -> None:
+    timed_otherwise(imagenet, "generation/*/*/seed*", TRAINING_SPEED, **changes)
+    scores = read_scores(imagenet.scores)
+    records = scores.frame[scores.frame[TRAINING_SPEED].notna()].iloc[:1]
+    try:
+        require_as_in_the_paper(scores, records, TRAINING_SPEED, "generation", read_paper(PAPER), "table4d/k-32")
+        said = ""
+    except NotComparableError as error:
+        said = str(error)
+    assert said == differs
+
+
+def test_speeds_of_samples_made_on_two_devices_share_no_column(tmp_path: Path) -> None:
+    """Where nobody measured speeds apart from the samples."""
+    study = simulate(tmp_path, "published")
+    for path in (study.root / "scores" / "throughput").rglob("*.json"):
+        path.unlink()
+    tables = study.study.reporting.tables
+    build_table("table1", tables, read_scores(study.scores), read_paper(PAPER))
+    timed_otherwise(study, "generation/l-32-vit/l-32/seed0", SAMPLING_SPEED, device={"name": "NVIDIA H100"})
+    with pytest.raises(NotComparableError, match=r"sampling speed.* would mix two protocols: .* differ in device.name"):
+        build_table("table1", tables, read_scores(study.scores), read_paper(PAPER))

@@ -173,3 +173,29 @@ def test_ratios_by_zero_are_no_numbers(seeded):
 def test_small_ks_are_the_smaller_half(seeded):
     assert of_grid(seeded).few_tokens == (1, 2)
     assert GridTrends(Grid(tokens=(16, 32, 64, 128, 256)), read_scores([])).few_tokens == (16, 32, 64)
+
+
+@pytest.mark.parametrize(
+    ("mean", "concatenate", "word", "because"),
+    [
+        (-0.03, -0.02, "agrees", ""),
+        (0.03, 0.02, "differs", ""),
+        (-0.03, 0.02, "undecided", "how tokens are pooled decides: bottleneck by mean agrees"),
+        (-0.03, None, "undecided", "nothing was read by both poolings (mean and concatenate); add to probe.readings"),
+    ],
+)
+def test_fewer_tokens_are_more_semantic_only_by_either_pooling(seeded, reporting, mean, concatenate, word, because):
+    """A mean over many tokens loses what single ones hold; side by side more tokens are more features."""
+    for path in (path for path in seeded.scores if "probe" in path.as_posix()):
+        record = json.loads(path.read_text())
+        first = record["metrics"]["linear_probe_top1"]
+        for pooling, slope in (("mean", mean), ("concatenate", concatenate)):
+            if slope is not None:
+                value = 0.5 + slope * record["subject"]["num_latent_tokens"] + 0.001 * record["subject"]["seed"]
+                record["metrics"][f"linear_probe_top1_bottleneck_{pooling}"] = {**first, "value": value}
+        path.write_text(json.dumps(record))
+    scores = read_scores(seeded.scores)
+    assert GridTrends(reporting.tables.table4, scores).falls_with_tokens("linear_probe_top1").word == "agrees"
+    found = GridTrends(reporting.tables.table4, scores).falls_by_either_pooling("linear_probe_top1")
+    assert found.word == word
+    assert because in found.because

@@ -47,7 +47,7 @@ def miniature_document(folder: Path) -> dict[str, Any]:
         },
         "generators": {
             "l-32-vit": document["generators"]["l-32-vit"]
-            | {"source": str(folder / "generator"), "model": {"kind": "vit", **TOY}}
+            | {"source": str(folder / "generator"), "model": {"kind": "vit", **TOY}, "samplers": ["l-32"]}
         },
         "vqgan": {
             "source": str(folder / "vqgan"),

@@ -59,7 +59,7 @@ def sample(options: argparse.Namespace) -> None:
         "images_per_second": images_per_second,
         "timing": "tokens and de-tokenization, first batch left out",
         "batch_size": job.batch_size,
-        "precision": "float32",
+        "precision": "fp32",
         "device": describe_device(device),
         "generator_parameters": count_parameters(generator),
         "provenance": provenance(seed=options.seed, config=job.resolved(), inputs=inputs, device=device),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -12,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titok.commands.outputs import facts_beside
 from titok.commands.score_encoders import encoders_of_samples, open_encoders
 from titok.commands.score_records import image_source, pixels_of, training_images, write_score
+from titok.commands.score_speeds import NONE, sampling_speed, training_speed
 from titok.config.evaluation import Extractor, Lpips
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import ScoreJob
@@ -33,7 +32,7 @@ from titok.models.folder import load_classifier, load_image_tokenizer
 from titok.models.image_tokenizer import ImageTokenizer, Reconstruction
 from titok.models.parameters import tokenizer_parameters
 from titok.runtime.device import select_device
-from titok.runtime.files import existing_file, read_json, save_npz, sha256_file
+from titok.runtime.files import existing_file, save_npz, sha256_file
 from titok.runtime.seed import generator
 
 LATENTS = {"latents": "as they come; those of a vae sampled, with noise of the image's place"}
@@ -52,9 +51,11 @@ def reconstruction(options: argparse.Namespace) -> None:
     if options.examples is not None:
         stacked = np.stack([scores.originals, scores.reconstructions])
         save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
-    metrics = {**scores.metrics, **tokenizer_parameters(model), **speed}
+    metrics = {**scores.metrics, **tokenizer_parameters(model), **speed.metrics}
     inputs = {"model": options.model, **_named(options)}
-    write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
+    write_score(
+        options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals, speed.protocols
+    )
 
 
 def codec(options: argparse.Namespace) -> None:
@@ -110,8 +111,8 @@ def generation(options: argparse.Namespace) -> None:
     """Scores samples against the training images or a reference file, as ADM's evaluator does."""
     job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
-    made = _facts_of(options.samples)
-    speed = training_speed(existing_file(options.training)) if options.training else {}
+    made = sampling_speed(options.samples)
+    speed = training_speed(existing_file(options.training)) if options.training else NONE
     extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     scores = score_samples(
         Samples.open(options.samples),
@@ -123,27 +124,12 @@ def generation(options: argparse.Namespace) -> None:
         scratch=options.output.parent,
         device=device,
     )
-    metrics = {**scores.metrics, **made, **speed}
+    metrics = {**scores.metrics, **made.metrics, **speed.metrics}
+    timed = made.protocols | speed.protocols
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
     inputs = {"samples": samples, **_named(options)}
-    write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals)
-
-
-def _facts_of(samples: Path) -> dict[str, float]:
-    """What `titok sample` noted beside its samples; those of others come without."""
-    path = facts_beside(samples)
-    facts = read_json(path) if path.exists() else {}
-    names = {"generator_parameters": "generator_parameters", "images_per_second": "sampling_images_per_second"}
-    found = facts if isinstance(facts, dict) else {}
-    known = {metric: found[name] for name, metric in names.items() if found.get(name) is not None}
-    if not known:
-        print(
-            f"{samples} was not made by `titok sample` (no facts in {path.name}): speed and size of its generator "
-            f"stay unknown",
-            file=sys.stderr,
-        )
-    return known
+    write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals, timed)
 
 
 def _reference(
@@ -189,16 +175,6 @@ def reconstruct_with(model: ImageTokenizer) -> Reconstruct:
         return model.reconstruct(images, noise.to(images.device))
 
     return reconstruct
-
-
-def training_speed(manifest: Path) -> dict[str, float]:
-    """Images per second of one of the processes, each of which has a device of its own, so that trainings on different
-    numbers of GPUs and the paper's "per A100" can stand side by side; nothing for released models, which were not
-    trained here."""
-    facts = read_json(manifest) if manifest.exists() else {}
-    if "images_per_second" not in facts:
-        return {}
-    return {"training_images_per_second": facts["images_per_second"] / facts["processes"]}
 
 
 def open_extractor(settings: Extractor, judge: Path | None, device: torch.device) -> FeatureExtractor:

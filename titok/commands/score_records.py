@@ -52,12 +52,14 @@ def write_score(
     inputs: dict[str, Path],
     device: torch.device,
     intervals: Mapping[str, Interval] | None = None,
+    timed: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Writes a score record to ``options.output``; ``options.subject`` says what was scored."""
+    """Writes a score record to ``options.output``; ``options.subject`` says what was scored, ``timed`` how speeds."""
     facts = provenance(seed=options.subject["seed"], config=job.resolved(), inputs=inputs, device=device)
     # No part of the protocol, for it decides nothing but rounding; yet a GPU's last bits may hang on it.
     facts["batch_size"] = _batch_size(job)
-    write_record(options.output, score_record(kind, job.study, options.subject, metrics, protocol, facts, intervals))
+    record = score_record(kind, job.study, options.subject, metrics, protocol, facts, intervals, timed)
+    write_record(options.output, record)
 
 
 def _batch_size(job: ScoreJob | ProbeJob | ThroughputJob) -> int:

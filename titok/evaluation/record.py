@@ -106,6 +106,7 @@ def score_record(
     protocol: Mapping[str, Any],
     provenance: Mapping[str, Any],
     intervals: Mapping[str, Interval] | None = None,
+    timed: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Puts a record together and checks it.
 
@@ -117,6 +118,7 @@ def score_record(
         protocol: everything that changes the numbers; ``protocol["extractor"]["kind"]`` decides the labels.
         provenance: from ``titok.runtime.manifest.provenance``.
         intervals: bootstrap intervals of some of the metrics.
+        timed: protocols of speeds (device, precision, batch) that were measured apart from the other numbers.
 
     Raises:
         ScoreError: a metric is unknown or not finite, or a part is empty.
@@ -132,6 +134,8 @@ def score_record(
         }
         if intervals and key in intervals:
             described[key]["interval"] = asdict(intervals[key])
+        if timed and key in timed:
+            described[key] |= {"protocol": dict(timed[key]), "protocol_id": protocol_id(timed[key])}
     record = {
         "kind": kind,
         "study": study,
@@ -175,10 +179,25 @@ def check_record(record: Mapping[str, Any], where: str = "score record") -> None
             )
         if "interval" in entry:
             _check_interval(entry["interval"], f"{where}: metric {key}")
+        if "protocol" in entry:
+            _check_own_protocol(metric, entry, f"{where}: metric {key}")
     if record["protocol_id"] != protocol_id(record["protocol"]):
         raise ScoreError(
             f"{where}: protocol_id is {record['protocol_id']!r} but the protocol's is "
             f"{protocol_id(record['protocol'])!r}; the file was edited, score again"
+        )
+
+
+def _check_own_protocol(metric: Metric, entry: Mapping[str, Any], where: str) -> None:
+    found = entry["protocol"]
+    if metric.follows != "machine" or not isinstance(found, Mapping) or not found:
+        raise ScoreError(
+            f"{where} has the protocol {found!r}; only speeds have one of their own, a mapping with entries"
+        )
+    if entry.get("protocol_id") != protocol_id(found):
+        raise ScoreError(
+            f"{where} has protocol_id {entry.get('protocol_id')!r} but its protocol's is {protocol_id(found)!r}; the "
+            f"file was edited, score again"
         )
 
 

@@ -30,6 +30,7 @@ from titok.generation.guidance import TokenGenerator, guided_logits
 from titok.generation.noise import NoiseKind, NoiseStream, gumbel
 from titok.generation.schedule import DecodingStep, counts_by_length, decoding_steps
 from titok.models.token_space import own_tokens
+from titok.runtime.search import argmax
 
 Trace = Callable[[int, Tensor], None]
 """Called as trace(step, tokens) with the tokens (B, K) entering the step, and once more with those of the result."""
@@ -101,7 +102,7 @@ def _decoding_step(
         uniform = noise.uniform(samples.indices, index, kind, tuple(values.shape[1:]))
         return values + temperature * gumbel(uniform)
 
-    chosen = add_noise(logits, step.token_temperature, NoiseKind.TOKEN).argmax(dim=-1)
+    chosen = argmax(add_noise(logits, step.token_temperature, NoiseKind.TOKEN))
     revealed = torch.where(masked, chosen, tokens)
     if step.num_masked_after == 0:
         return revealed

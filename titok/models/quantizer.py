@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from titok.runtime.processes import gathered, place
+from titok.runtime.search import argmin
 
 USAGE_DECAY = 0.99
 """CVQ-VAE: how slowly the running usage of a code follows the batches."""
@@ -72,7 +73,7 @@ class VectorQuantizer(nn.Module):
             z = F.normalize(features, dim=-1) if self.use_l2_norm else features
             with torch.no_grad():
                 distances = self._distances(z.flatten(0, -2))
-                indices = smallest(distances).view(z.shape[:-1])
+                indices = argmin(distances).view(z.shape[:-1])
             z_quantized = self.lookup(indices)
             commitment_loss = self.commitment_weight * F.mse_loss(z, z_quantized.detach())
             codebook_loss = F.mse_loss(z_quantized, z.detach())
@@ -131,18 +132,8 @@ class VectorQuantizer(nn.Module):
         self.embed_prob.mul_(USAGE_DECAY).add_(share, alpha=1 - USAGE_DECAY)
         scaled_usage = self.embed_prob * self.codebook_size * 10
         alpha = torch.exp(-scaled_usage / (1 - USAGE_DECAY) - 1e-3).unsqueeze(1)
-        nearest = features.index_select(0, smallest(distances.t().contiguous()))
+        nearest = features.index_select(0, argmin(distances.t().contiguous()))
         self.embedding.weight.copy_((1 - alpha) * self.embedding.weight + alpha * nearest)
-
-
-def smallest(rows: Tensor) -> Tensor:
-    """(N,) int64: where each of ``rows`` (N, V) has its smallest value, the first of equal ones.
-
-    On CPUs numpy looks: torch's ``argmin`` is not vectorised there and takes ten times as long.
-    """
-    if rows.device.type != "cpu" or torch.compiler.is_compiling():
-        return rows.argmin(dim=1)
-    return torch.from_numpy(rows.numpy().argmin(axis=1))
 
 
 class GaussianPosterior:

@@ -19,6 +19,7 @@ from titok.models.encoder import Encoder
 from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, no_ids, require_side
 from titok.models.quantizer import GaussianPosterior, Quantized, VectorQuantizer
 from titok.models.vqgan import VQGAN, VQGANDecoder, to_grid
+from titok.runtime.search import argmax
 
 
 class PixelCodebook(nn.Module):
@@ -30,7 +31,7 @@ class PixelCodebook(nn.Module):
 
     def best(self, logits: Tensor) -> Tensor:
         """Logits (B, P, V_proxy) to the code vectors (B, P, E_proxy) of the likeliest codes."""
-        return self.embedding(logits.argmax(dim=-1))
+        return self.embedding(argmax(logits))
 
     def expected(self, logits: Tensor) -> Tensor:
         """Logits (B, P, V_proxy) to the mean code vectors (B, P, E_proxy) under their softmax."""

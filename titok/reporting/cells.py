@@ -28,6 +28,9 @@ class Display:
     better: str = ""
 
 
+READ_FROM = ("bottleneck", "width", "codes")
+POOLINGS = ("mean", "concatenate")
+"""What a linear probe may read, and how it puts tokens together; `linear_probe_top1_{of}_{pooling}`."""
 DISPLAYS: dict[str, Display] = {
     "rfid": Display("rFID", better="lower"),
     "gfid": Display("gFID", better="lower"),
@@ -54,8 +57,8 @@ DISPLAYS: dict[str, Display] = {
     "linear_probe_top1": Display("linear probe top-1", 1, True, "higher"),
     **{
         f"linear_probe_top1_{of}_{pooling}": Display(f"linear probe top-1 ({of}, {pooling})", 1, True, "higher")
-        for of in ("bottleneck", "width", "codes")
-        for pooling in ("mean", "concatenate")
+        for of in READ_FROM
+        for pooling in POOLINGS
     },
     "parameters": Display("parameters", 0),
     "generator_parameters": Display("generator parameters", 0),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from titok.errors import ScoreError, TitokError
 from titok.reporting.once import Once
-from titok.reporting.speeds import give_speeds
+from titok.reporting.speeds import give_speeds, own_protocol, protocol_column
 from titok.runtime.files import read_json
 
 Kind = Literal["reconstruction", "linear_probe", "generation", "throughput"]
@@ -81,6 +81,11 @@ class Statistic:
     interval: BootstrapInterval | None = None
     """Over images, of a single record; several seeds speak for themselves."""
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """What figures shade: the seeds' span or, of a single seed, its bootstrap interval."""
+        return (self.interval.low, self.interval.high) if self.interval else (self.minimum, self.maximum)
+
 
 @dataclass(frozen=True)
 class NonFinite:
@@ -97,7 +102,7 @@ class Scores:
 
     Attributes:
         frame: one row per record: its `file`, `kind`, subject (tokenizer, stage, seed, ...), one column per metric
-            (absent ones NaN; percentages as fractions), and `protocol_id`.
+            (absent ones NaN; percentages as fractions), `protocol_id`, and those of speeds (`own_protocol`).
         intervals: (file, metric) -> the number's bootstrap interval, where its record has one.
         labels: metric -> its name as the records give it.
         protocols: protocol_id -> the protocol, flattened to dotted keys.
@@ -155,22 +160,23 @@ class Scores:
         """What a metric is called; its key where no record has it."""
         return self.labels.get(metric, MetricLabel(metric))
 
-    def require_one_protocol(self, records: pd.DataFrame, column: str) -> None:
-        """Refuses records measured in two ways.
+    def require_one_protocol(self, records: pd.DataFrame, column: str, metric: str | None = None) -> None:
+        """Refuses records measured in two ways; speeds have protocols of their own. ``metric``: if not the ``column``.
 
         Raises:
             NotComparableError: names a file of each protocol, and every key in which they differ.
         """
-        first_of = records.drop_duplicates("protocol_id")
+        identifier = protocol_column(records, metric or column)
+        first_of = records.drop_duplicates(identifier)
         if len(first_of) < 2:
             return
         one, other = first_of.iloc[0], first_of.iloc[1]
-        a, b = self.protocols[one["protocol_id"]], self.protocols[other["protocol_id"]]
+        a, b = (self.protocols.get(record[identifier], {}) for record in (one, other))
         different = [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
         listed = "; ".join(f"{key}: {a.get(key)!r} and {b.get(key)!r}" for key in different)
         raise NotComparableError(
-            f"column {column!r} would mix two protocols: {one['file']} ({one['protocol_id']}) and {other['file']} "
-            f"({other['protocol_id']}) differ in {listed}; score both the same way, or show them in two tables",
+            f"column {column!r} would mix two protocols: {one['file']} ({one[identifier]}) and {other['file']} "
+            f"({other[identifier]}) differ in {listed}; score both the same way, or show them in two tables",
             differing=f"the numbers differ in {listed}",
         )
 
@@ -221,7 +227,10 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         protocols[record["protocol_id"]] = flatten(record["protocol"])
         provenance[str(path)] = record.get("provenance") or {}
         identity = {"file": str(path), "kind": record["kind"], "protocol_id": record["protocol_id"]}
-        rows.append({**record["subject"], **metrics, **identity})
+        timed = {name: entry for name, entry in record["metrics"].items() if "protocol" in entry}
+        protocols |= {entry["protocol_id"]: flatten(entry["protocol"]) for entry in timed.values()}
+        ways = {own_protocol(name): entry["protocol_id"] for name, entry in timed.items()}
+        rows.append({**record["subject"], **metrics, **identity, **ways})
     give_speeds(rows, intervals)
     return Scores(pd.DataFrame(rows), intervals, labels, protocols, provenance, non_finite)
 

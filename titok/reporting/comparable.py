@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from titok.reporting.collect import Kind, NotComparableError, Scores
 from titok.reporting.paper import Paper
+from titok.reporting.speeds import own_protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +90,14 @@ def _generation(side: int) -> tuple[_Asked, ...]:
     )
 
 
+_TRAINING = (
+    _Asked("device.name", ("A100",), part=True),
+    _Asked("precision", ("bf16",)),
+    _Asked("batch_size", (2048,)),
+)
+"""Of generators, by the released settings."""
+
+
 def _speed(side: int) -> tuple[_Asked, ...]:
     batch = (_Asked("throughput.batch_size", (128,)),) if side == 256 else ()
     return (
@@ -109,11 +118,10 @@ def require_as_in_the_paper(
     """
     table = reference.partition("/")[0]
     side = 512 if table in LARGER_TABLES else 256
-    if metric == TRAINING_SPEED:
-        found = ["device.name of the training is in no record, an A100 in the paper"]
-    elif metric == SAMPLING_SPEED:
-        protocols = _speed_protocols(scores, records)
-        found = [asked.difference(protocol) for protocol in protocols for asked in _speed(side)]
+    if metric in (SAMPLING_SPEED, TRAINING_SPEED):
+        protocols = _speed_protocols(scores, records, metric)
+        wanted = _speed(side) if metric == SAMPLING_SPEED else _TRAINING
+        found = [asked.difference(protocol) for protocol in protocols for asked in wanted]
     else:
         scores.require_one_protocol(records, metric)
         asked = _generation(side) if kind == "generation" else _reconstruction(side)
@@ -125,11 +133,12 @@ def require_as_in_the_paper(
         raise NotComparableError("; ".join(dict.fromkeys(filter(None, found))))
 
 
-def _speed_protocols(scores: Scores, records: pd.DataFrame) -> list[Mapping[str, Any]]:
-    """Those of the throughput scores behind the speeds; one that states nothing where samples were timed as made."""
-    if "speed_protocol_id" not in records or records["speed_protocol_id"].isna().any():
+def _speed_protocols(scores: Scores, records: pd.DataFrame, metric: str) -> list[Mapping[str, Any]]:
+    """Those of the speeds alone; one that states nothing where a record has none (earlier versions wrote such)."""
+    column = own_protocol(metric)
+    if column not in records or records[column].isna().any():
         return [{}]
-    return [scores.protocols[identifier] for identifier in records["speed_protocol_id"].unique()]
+    return [scores.protocols[identifier] for identifier in records[column].unique()]
 
 
 def _architecture(records: pd.DataFrame, kind: Kind, paper: Paper, reference: str) -> Iterable[str]:

@@ -97,9 +97,8 @@ class _Rows:
         scores = self.evidence.scores
         alike = self.seen.setdefault(metric, [])
         alike.append(records)
-        if metric != SAMPLING_SPEED:
-            scores.require_one_protocol(pd.concat(alike), metric)
-        return Quantity.of(known_of(scores, records, metric, kind))
+        scores.require_one_protocol(pd.concat(alike), metric)
+        return Quantity.of(known_of(scores, records, metric, kind, of_the_paper=self.is_absolute))
 
     def _records(self, row: str, metric: str, table: str | None) -> tuple[Kind, pd.DataFrame]:
         reporting, scores = self.evidence.reporting, self.evidence.scores

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from titok.reporting.cells import DISPLAYS
-from titok.reporting.collect import Kind, Scores, Statistic
+from titok.reporting.collect import Kind, NotComparableError, Scores, Statistic
+from titok.reporting.comparable import TRAINING_SPEED
 from titok.reporting.paper import Paper
 from titok.reporting.ranks import rank_correlations
 
@@ -53,11 +54,27 @@ def grid_numbers(grid: Grid, scores: Scores, panels: str = "abcd") -> list[tuple
     for metric, kind in wanted:
         found = [(cell, records) for cell in grid.cells() for records in cell_records(grid, cell, kind, scores)]
         measured = [(cell, records) for cell, records in found if metric in records and records[metric].notna().any()]
+        if metric == TRAINING_SPEED and training_apart(grid, scores):
+            continue
         if measured:
             scores.require_one_protocol(pd.concat([records for _, records in measured]), metric)
         known = [(cell, scores.statistic(records, metric)) for cell, records in measured]
         numbers += [(cell, metric, statistic) for cell, statistic in known if statistic is not None]
     return numbers
+
+
+def training_apart(grid: Grid, scores: Scores) -> str:
+    """In what the trainings' speeds differ, so that none is shown; empty for nothing.
+
+    Unlike other numbers, which are refused, they cannot be measured again without training again.
+    """
+    found = [records for cell in grid.cells() for records in cell_records(grid, cell, "generation", scores)]
+    try:
+        if found:
+            scores.require_one_protocol(pd.concat(found), TRAINING_SPEED)
+    except NotComparableError as error:
+        return error.differing
+    return ""
 
 
 def grid_frame(grid: Grid, scores: Scores, panels: str = "abcd") -> pd.DataFrame:
@@ -85,7 +102,6 @@ def cell_records(grid: Grid, cell: GridCell, kind: Kind, scores: Scores) -> Iter
 
 
 def _line(cell: GridCell, metric: str, found: Statistic) -> dict[str, Any]:
-    span = (found.interval.low, found.interval.high) if found.interval else (found.minimum, found.maximum)
     return {
         "size": cell.size,
         "k": cell.k,
@@ -95,8 +111,8 @@ def _line(cell: GridCell, metric: str, found: Statistic) -> dict[str, Any]:
         "std": found.std,
         "min": found.minimum,
         "max": found.maximum,
-        "low": span[0],
-        "high": span[1],
+        "low": found.span[0],
+        "high": found.span[1],
     }
 
 

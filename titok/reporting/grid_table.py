@@ -31,6 +31,7 @@ from titok.reporting.grid import (
     paper_grid,
     rank_correlation,
     size_name,
+    training_apart,
 )
 from titok.reporting.judgement import Judgement
 from titok.reporting.paper import Paper
@@ -73,7 +74,9 @@ def build_grid_table(tables: Tables, scores: Scores, paper: Paper, panels: str =
             )
     if "d" in panels:
         blocks.append(_paper_speed(paper, paper_prefix(tables)))
-        notes.append(f"{speed_note(scores.frame)} {TRAINING}")
+        apart = training_apart(grid, scores)
+        training = f"Training speeds are left out: {apart}." if apart else TRAINING
+        notes.append(f"{speed_note(scores.frame)} {training}")
     for metric in PROBE_READINGS:
         if any(own == metric for _, own, _ in numbers):
             blocks.append(_block(f"4b. {heading(metric, scores.label(metric))}", numbers, metric, grid))

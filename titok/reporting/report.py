@@ -27,6 +27,7 @@ from titok.reporting.once import Once
 from titok.reporting.outcome import SWITCHED_OFF, Outcome, read_outcome
 from titok.reporting.paper import read_paper
 from titok.reporting.runs import read_manifests
+from titok.reporting.speeds import own_protocol
 from titok.reporting.tables import build_table
 from titok.reporting.trends import Trend
 from titok.reporting.writers import html_table
@@ -179,15 +180,19 @@ def _tables(
 
 
 def _protocols(scores: Scores) -> list[dict[str, Any]]:
-    """Each protocol with the kinds of scores it belongs to, as key and value."""
-    kinds = scores.frame.drop_duplicates(["protocol_id", "kind"])
+    """Each protocol with the kinds of scores, and the speeds, it belongs to, as key and value."""
+    frame = scores.frame
+    of = {identifier: list(kinds.unique()) for identifier, kinds in frame.groupby("protocol_id", sort=False)["kind"]}
+    for metric, label in scores.labels.items():
+        for identifier in frame[own].dropna().unique() if (own := own_protocol(metric)) in frame else ():
+            of.setdefault(identifier, []).append(label.label)
     return [
         {
             "id": identifier,
-            "kinds": " and ".join(kinds.loc[kinds["protocol_id"] == identifier, "kind"].str.replace("_", " ")),
-            "entries": [(key, str(value)) for key, value in protocol.items()],
+            "kinds": " and ".join(names).replace("_", " "),
+            "entries": [(key, str(value)) for key, value in scores.protocols[str(identifier)].items()],
         }
-        for identifier, protocol in scores.protocols.items()
+        for identifier, names in of.items()
     ]
 
 

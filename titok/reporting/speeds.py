@@ -14,11 +14,21 @@ SPEEDS = ("sampling_images_per_second", "sampling_gflop")
 """Metrics of records of kind `throughput` that stand beside the scores of samples."""
 
 
+def own_protocol(metric: str) -> str:
+    """The column of the protocols of a speed, which are not those of the record that it stands in."""
+    return f"{metric}_protocol_id"
+
+
+def protocol_column(records: pd.DataFrame, metric: str) -> str:
+    """The column that says how a metric was measured."""
+    return own_protocol(metric) if own_protocol(metric) in records else "protocol_id"
+
+
 def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str], Any]) -> None:
     """Writes measured speeds, and their intervals, into the rows of samples of the same generator and sampler.
 
     ``rows`` are records as one mapping each, with `file`, `kind`, `protocol_id`, subject and metrics; ``intervals``
-    maps (file, metric). Both are changed; `speed_protocol_id` says by which protocol. Seeds
+    maps (file, metric). Both are changed; `speed_protocol_id` says by which protocol, as the speed's own does. Seeds
     share a speed: it does not depend on the weights.
     """
     measured = [row for row in rows if row["kind"] == "throughput"]
@@ -34,7 +44,7 @@ def give_speeds(rows: Sequence[dict[str, Any]], intervals: dict[tuple[str, str],
         speed = speed_of.get((row.get("generator"), row.get("sampler")))
         if row["kind"] != "generation" or speed is None:
             continue
-        row["speed_protocol_id"] = speed["protocol_id"]
+        row["speed_protocol_id"] = row[own_protocol(SPEEDS[0])] = speed["protocol_id"]
         for metric in SPEEDS:
             row[metric] = speed[metric]
             intervals.pop((row["file"], metric), None)

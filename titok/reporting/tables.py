@@ -146,7 +146,7 @@ def _fill(column: Column, rows: Sequence[Row], tables: Tables, scores: Scores, p
     head = column.title or heading(column.metric, scores.label(column.metric))
     used = [part[part[column.metric].notna()] for part in records if part is not None and column.metric in part]
     if used and not column.is_fact:
-        scores.require_one_protocol(pd.concat(used), head)
+        scores.require_one_protocol(pd.concat(used), head, column.metric)
     sound = [None if part is None or not is_sound(scores, part, column.metric) else part for part in records]
     ours = [None if part is None else scores.statistic(part, column.metric) for part in sound]
     theirs = [paper.value(row.paper, column.paper) if row.paper and column.paper else None for row in rows]

@@ -6,6 +6,7 @@ from the timed batches. The page lists them, the headline and the claims' expres
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from titok.reporting.beside import known_of
+from titok.reporting.cells import POOLINGS, READ_FROM
 from titok.reporting.collect import Kind, MissingScore, NotComparableError, Scores
 from titok.reporting.estimates import Estimate, Seeds, combine, log2
-from titok.reporting.grid import PANELS, cell_records, size_name
+from titok.reporting.grid import PANELS, PROBE_READINGS, cell_records, size_name
 from titok.reporting.judgement import Judgement, Statement, all_of, judge
 from titok.reporting.quantity import Quantity, difference, geometric_mean, largest, ratio, smallest
 
@@ -122,6 +124,23 @@ class GridTrends:
         chosen = curves if size is None else {size: curves[size]}
         return all_of([falls(size_name(name), curve, len(curves)) for name, curve in chosen.items()])
 
+    def falls_by_either_pooling(self, metric: str) -> Judgement:
+        """Whether what a linear probe reads falls with K, averaged over the tokens as well as side by side.
+
+        Pooling alone can make it: a mean loses what single tokens hold, and side by side more tokens give more
+        features. Of everything that was read by both poolings all readings must say the same.
+        """
+        read = [of for of in READ_FROM if all(f"{metric}_{of}_{pooling}" in self._scores.frame for pooling in POOLINGS)]
+        if not read:
+            because = f"nothing was read by both poolings ({' and '.join(POOLINGS)}); add to probe.readings"
+            return Judgement("undecided", because=because)
+        names = [f"{of}_{pooling}" for of in read for pooling in POOLINGS]
+        found = {name: self.falls_with_tokens(f"{metric}_{name}") for name in names}
+        if len({judged.word for judged in found.values()}) > 1:
+            said = ", ".join(f"{name.replace('_', ' by ')} {judged.word}" for name, judged in found.items())
+            return Judgement("undecided", because=f"how tokens are pooled decides: {said}")
+        return all_of(list(found.values()))
+
     def larger_is_better(self, metric: str, smaller: str | None = None, larger: str | None = None) -> Judgement:
         """Whether a larger size has the lower mean over few tokens; without sizes, each than the one below it."""
         curves = self.curves(metric)
@@ -175,7 +194,8 @@ class GridTrends:
 
     def curves(self, metric: str) -> dict[str, dict[int, Known]]:
         """Size -> K -> what is known there, of every place where the study plans such records; two K at least."""
-        kind: Kind = next((kind for name, kind, *_ in PANELS if name == metric), "reconstruction")
+        kinds: dict[str, Kind] = dict.fromkeys(PROBE_READINGS, "linear_probe")
+        kind = (kinds | {name: own for name, own, *_ in PANELS}).get(metric, "reconstruction")
         places = [
             (cell, records)
             for cell in self._the_grid.cells()
@@ -202,14 +222,17 @@ def trend_functions(grid: Grid | None, scores: Scores) -> dict[str, Callable[...
     """The words of claims about the grid; using one where the study has no grid raises ``MissingScore``."""
     trends = GridTrends(grid, scores)
 
-    def falls_with_tokens(metric: str) -> Judgement:
+    def of_every_size(judged: Callable[[str], Judgement], metric: str) -> Judgement:
         if grid is not None and len(grid.sizes) < 2:
             raise MissingScore("the grid has one size; what every size shows takes two at least")
-        return trends.falls_with_tokens(metric)
+        return judged(metric)
 
     words = ("larger_is_better", "half_the_tokens", "gains_flatten", "gain_between", "speed_ratio")
     return {
-        "falls_with_tokens": falls_with_tokens,
+        **{
+            word: functools.partial(of_every_size, getattr(trends, word))
+            for word in ("falls_with_tokens", "falls_by_either_pooling")
+        },
         **{word: getattr(trends, word) for word in words},
         "geometric_mean": geometric_mean,
         "largest": largest,
