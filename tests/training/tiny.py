@@ -185,6 +185,14 @@ def uvit_task(settings: Training) -> Task:
     return GeneratorTask(model, "cosine", MaskedTokenLosses(), settings)
 
 
+def lengths_task(settings: Training) -> Task:
+    """A generator whose images have 1 to 6 tokens."""
+    model = build_generator(GENERATOR.model_copy(update={"has_lengths": True}))
+    found = token_set(has_lengths=True)
+    model.learn_lengths(found.lengths, found.labels)
+    return GeneratorTask(model, "arccos", MaskedTokenLosses(), settings)
+
+
 def classifier_task(settings: Training) -> Task:
     return ClassifierTask(Classifier(CLASSIFIER), CLASSIFIER, settings)
 
@@ -204,12 +212,23 @@ def images(**place: int) -> Batches:
     return TrainingImages(ImageSet(pixels, labels, keys, "made up"), crop=16, batch_size=8, seed=0, **place)
 
 
-def tokens(**place: int) -> Batches:
-    """40 images, two views of six tokens that depend on the class."""
+def token_set(*, has_lengths: bool = False) -> TokenSet:
+    """40 images, two views of six tokens that depend on the class, or of one to six."""
     numbers = np.random.default_rng(1)
     labels = numbers.integers(0, 3, 40)
     ids = (numbers.integers(0, 4, (40, 2, 6)) + 4 * labels[:, None, None]).astype(np.uint16)
-    return TrainingTokens(TokenSet(ids, labels, "none", ("a", "b"), {}), batch_size=8, seed=0, **place)
+    lengths = numbers.integers(1, 7, (40, 2)).astype(np.uint16) if has_lengths else None
+    return TokenSet(ids, labels, "none", ("a", "b"), {}, lengths)
+
+
+def tokens(**place: int) -> Batches:
+    """Of one length."""
+    return TrainingTokens(token_set(), batch_size=8, seed=0, **place)
+
+
+def tokens_with_lengths(**place: int) -> Batches:
+    """Of lengths of their own."""
+    return TrainingTokens(token_set(has_lengths=True), batch_size=8, seed=0, **place)
 
 
 def features() -> Batches:
@@ -232,12 +251,14 @@ TASKS: dict[str, tuple[Callable[[Training], Task], Callable[..., Batches]]] = {
     "stage1": (stage1_task, images),
     "stage1_tail_drop": (lambda settings: stage1_task(settings, tail_drop="uniform"), images),
     "stage2": (stage2_task, images),
+    "stage2_tail_drop": (lambda settings: stage2_task(settings, tail_drop="uniform"), images),
     "alit_stage1": (alit_stage1_task, images),
     "alit_stage2": (alit_stage2_task, images),
     "single_stage_vq": (single_stage_vq_task, images),
     "single_stage_vae": (single_stage_vae_task, images),
     "generator_vit": (generator_task, tokens),
     "generator_uvit": (uvit_task, tokens),
+    "generator_lengths": (lengths_task, tokens_with_lengths),
     "classifier": (classifier_task, images),
     "probe": (probe_task, features),
 }

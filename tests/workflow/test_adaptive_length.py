@@ -47,13 +47,18 @@ def adaptive_document() -> dict[str, Any]:
             "alit": {"iterations": 2, "stage1": training, "stage2": stage2(training)},
         },
         "tail": {**sizes, "num_latent_tokens": 2, "tail_drop": "uniform", "stage1": training},
+        "fixed": {**sizes, "num_latent_tokens": 2, "stage1": training},
     }
+    document["adaptive_length"] = {"thresholds": [0.1, 0.2], "beside": {"fixed": "stage1"}}
     rows = [
         {"label": "ALIT", "tokenizer": "alit", "stage": "alit_stage1"},
         {"label": "ALIT, pixels", "tokenizer": "alit", "stage": "alit_stage2"},
         {"label": "Tail drop", "tokenizer": "tail", "stage": "stage1"},
     ]
-    document["reporting"] = {"tables": {"table1": {"rows": rows}}, "checks": {"enabled": False}}
+    shown = [*rows, {"label": "TiTok", "tokenizer": "fixed", "stage": "stage1"}]
+    figures = {"quality_against_tokens": True, "images_by_length": {"row": rows[0], "num_images": 6}}
+    tables = {"table1": {"rows": rows}, "adaptive_length": {"rows": shown}}
+    document["reporting"] = {"tables": tables, "figures": figures, "checks": {"enabled": False}}
     return without(without(document, "samplers"), "defaults.generator")
 
 
@@ -124,7 +129,8 @@ def test_a_step_of_the_second_stage_counts_whose_turn_it_is(study: Study) -> Non
 @pytest.mark.workflow
 def test_both_are_trained_scored_and_shown(empty: Sandbox) -> None:
     empty.write_study(adaptive_document())
-    done = empty.snakemake("--cores", 2, "table1", torch=True)
+    wanted = ("table1", "adaptive_length", "quality_against_tokens", "images_by_length")
+    done = empty.snakemake("--cores", 2, *wanted, torch=True)
     assert done.status == 0, done.said[-5000:]
     lines = (empty.results / "tables" / "table1.csv").read_text().splitlines()
     assert any(line.startswith("ALIT,alit,") for line in lines), lines
@@ -142,3 +148,23 @@ def test_both_are_trained_scored_and_shown(empty: Sandbox) -> None:
     images = torch.rand(3, 3, 16, 16)
     assert model.tokenize(images).values.shape == (3, 4)
     assert set(choose_lengths(model, images, mean_absolute_error(0.0)).lengths.tolist()) <= {2, 4}
+    _check_lengths(empty)
+
+
+def _check_lengths(study: Sandbox) -> None:
+    """Every length of both is scored, and each image's own; all is shown."""
+    score = json.loads((study.results / "scores/lengths/alit/alit_stage1/seed0.json").read_text())
+    metrics = {name: entry["value"] for name, entry in score["metrics"].items()}
+    assert (score["kind"], score["subject"]["tokenizer"]) == ("lengths", "alit")
+    assert {f"rfid@{length}" for length in (2, 4)} <= metrics.keys()
+    assert 2 <= metrics["mean_length@l1<0.2"] <= metrics["mean_length@l1<0.1"] <= 4
+    assert metrics["share_of_2@l1<0.1"] + metrics["share_of_4@l1<0.1"] == pytest.approx(1)
+    assert "interval" in score["metrics"]["gain@l1<0.1"]
+    table = (study.results / "tables/adaptive_length.csv").read_text()
+    assert "ALIT,alit,alit_stage1,2,rfid," in table
+    assert "TiTok,fixed,stage1,2,l1," in table
+    own = (study.results / "lengths/tail/stage1/seed0.csv").read_text().splitlines()
+    assert own[0] == "image,key,label,l1@1,l1@2,length@l1<0.1,length@l1<0.2,tokens"
+    assert len(own) == 501
+    for figure in ("quality_against_tokens", "images_by_length"):
+        assert (study.results / f"figures/{figure}.svg").stat().st_size > 1000

@@ -35,6 +35,11 @@ titok score reconstruction --config results/digits/configs/score/reconstructions
     --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
     --model results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
     --subject '{"tokenizer": "l2", "stage": "stage1", "seed": 0}' --output rfid.json""",
+    ("score", "lengths"): r"""
+titok score lengths --config results/digits/configs/lengths/all.yaml \
+    --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
+    --model results/digits/tokenizers/alit-8/seed0/alit_stage1/model.safetensors \
+    --subject '{"tokenizer": "alit-8", "stage": "alit_stage1", "seed": 0}' --output lengths.json""",
     ("score", "probe"): r"""
 titok score probe --config results/digits/configs/probe/all.yaml --train results/digits/data/train.index.npz \
     --test results/digits/data/test.index.npz --model results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
@@ -74,7 +79,8 @@ titok verdict --strict results/digits/checks.json        a trend that does not h
 titok codes verify codes.npy --data data/train.index.npz --vqgan vqgan/model.safetensors --samples 256""",
     ("tokenize",): r"""
 titok tokenize photo.jpg folder --model tokenizer_titok_l32 --output tokens.npz
-titok tokenize digit.png --model results/digits/tokenizers/l2/seed0/stage1 --output tokens.npz""",
+titok tokenize digit.png --model results/digits/tokenizers/l2/seed0/stage1 --output tokens.npz
+titok tokenize digit.png --model results/digits/tokenizers/alit-8/seed0/alit_stage1 --quality l1=0.1 --output t.npz""",
     ("detokenize",): "titok detokenize tokens.npz --model tokenizer_titok_l32 --output images",
     ("reconstruct",): "titok reconstruct photo.jpg --model tokenizer_titok_l32 --output reconstructions",
     ("generate",): r"""

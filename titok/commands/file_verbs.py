@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from titok.commands.doctor_score_parser import add_doctor_score
-from titok.commands.option_types import ending, folder_or, whole
+from titok.commands.option_types import ending, folder_or, quality, whole
 from titok.commands.outputs import add_overwrite, output_and
 from titok.commands.shared_options import add_device
 
@@ -27,6 +27,16 @@ def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
     tokenize = verbs.add_parser("tokenize", help="image files to token ids, with any checkpoint")
     _add_images(tokenize)
     tokenize.add_argument("--output", type=ending(".json", ".npz"), required=True, help=".json or .npz to write")
+    tokenize.add_argument(
+        "--quality",
+        type=quality("l1", "psnr", "lpips"),
+        metavar="MEASURE=THRESHOLD",
+        help="the shortest code of each image that is good enough: l1=0.05 (mean absolute error below), psnr=24 (dB, "
+        "above), lpips=0.2 (below); for tokenizers of several lengths (default: the longest code)",
+    )
+    tokenize.add_argument(
+        "--lpips", type=Path, nargs=2, metavar=("VGG16", "HEADS"), help="files of `titok fetch` for --quality lpips"
+    )
     add_overwrite(tokenize, output_and())
     tokenize.set_defaults(run=lazy("files", "tokenize"))
 

@@ -16,6 +16,7 @@ from titok.commands.image_files import (
     read_batch,
 )
 from titok.commands.image_output import ImageOutput
+from titok.commands.quality import coder
 from titok.commands.token_files import TokenFile, settings_of, stacked
 from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.runtime.device import select_device
@@ -29,12 +30,14 @@ def tokenize(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
     side = image_side(model, options.size)
+    codes_of = coder(options, model, device)
     codes = []
     with inference(device, options.precision, model), progress(len(files), desc="tokenize", unit="image") as bar:
         for part in batches(len(files), options.batch_size):
-            codes.append(_codes(model, read_batch(files[part], side, files[part.stop :]).to(device)).cpu())
-            bar.update(len(codes[-1]))
-    TokenFile(stacked(codes), tuple(str(file) for file in files), settings_of(model)).save(options.output)
+            codes.append(codes_of(read_batch(files[part], side, files[part.stop :]).to(device)).to("cpu"))
+            bar.update(len(codes[-1].values))
+    values, lengths = stacked(codes)
+    TokenFile(values, tuple(str(file) for file in files), settings_of(model), lengths).save(options.output)
 
 
 def detokenize(options: argparse.Namespace) -> None:
@@ -50,7 +53,7 @@ def detokenize(options: argparse.Namespace) -> None:
         progress(len(tokens.names), desc="detokenize", unit="image") as bar,
     ):
         for part in batches(len(tokens.names), options.batch_size):
-            images = _decoded(model, tokens.tensor(model, part, options.tokens).to(device))
+            images = _decoded(model, tokens.ids(model, part, options.tokens).to(device))
             output.write(finished_pixels(images, options.rounding, model))
             bar.update(len(images))
     output.close()
@@ -71,16 +74,9 @@ def reconstruct(options: argparse.Namespace) -> None:
     output.close()
 
 
-def _codes(model: ImageTokenizer, images: Tensor) -> Tensor:
-    """Images to ids (B, K), or to the means (B, K, E) of continuous latents."""
-    if model.facts.is_discrete:
-        return model.tokenize(images).of_one_length()
-    return model.posterior(images).mean
-
-
-def _decoded(model: ImageTokenizer, codes: Tensor) -> Tensor:
-    """The images of what `_codes` gives."""
-    return model.detokenize(Ids(codes)) if model.facts.is_discrete else model.decode(codes)
+def _decoded(model: ImageTokenizer, codes: Ids) -> Tensor:
+    """The images of what `titok.commands.quality.coder` gives."""
+    return model.detokenize(codes) if model.facts.is_discrete else model.decode(codes.values)
 
 
 def _restored(model: ImageTokenizer, images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 WEIGHTS_NAME = "model.safetensors"
 """What a model folder calls its weights; readers look for this name."""
@@ -95,6 +95,26 @@ def number(lowest: float = -math.inf, highest: float = math.inf, *, above: bool 
         limits = "" if lowest == -math.inf else f" {'above' if above else 'from'} {lowest:g}"
         limits += "" if highest == math.inf else f" to {highest:g}"
         raise argparse.ArgumentTypeError(f"is {text}; allowed: finite numbers{limits}")
+
+    return parse
+
+
+class Quality(NamedTuple):
+    """How good an image must be."""
+
+    measure: str
+    threshold: float
+
+
+def quality(*measures: str) -> Callable[[str], Quality]:
+    """``MEASURE=THRESHOLD`` of these measures, the threshold above 0."""
+
+    def parse(text: str) -> Quality:
+        measure, _, threshold = text.partition("=")
+        if measure not in measures or not threshold:
+            choices = ", ".join(f"{name}=THRESHOLD" for name in measures)
+            raise argparse.ArgumentTypeError(f"is {text}; allowed: {choices}, e.g. {measures[0]}=0.05")
+        return Quality(measure, number(0, above=True)(threshold))
 
     return parse
 

@@ -14,7 +14,7 @@ from titok.runtime.outputs import require_folder, require_places
 Written = Callable[[argparse.Namespace], list[Path]]
 """The files that a verb will write with these options."""
 
-_NO_INPUTS = frozenset({"output", "examples", "per_image", "state", "scratch", "json", "written"})
+_NO_INPUTS = frozenset({"output", "examples", "pictures", "per_image", "state", "scratch", "json", "written"})
 _SOURCES = ("model", "generator", "tokenizer", "weights", "sampler")
 """Options that may be a path or the name of something elsewhere."""
 

@@ -5,28 +5,25 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from titok.commands.lpips_score import open_lpips
 from titok.commands.score_encoders import encoders_of_samples, open_encoders
 from titok.commands.score_records import image_source, pixels_of, training_images, write_score
 from titok.commands.score_speeds import NONE, sampling_speed, training_speed
-from titok.config.evaluation import Extractor, Lpips
+from titok.config.evaluation import Extractor
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import ScoreJob
-from titok.config.training import Perceptual
-from titok.config.weight_files import PerceptualWeights
 from titok.data.opening import open_images
 from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.generation import score_samples
 from titok.evaluation.per_image import write_per_image
-from titok.evaluation.reconstruction import PerceptualDistance, Reconstruct, ReconstructionScores, score_reconstructions
+from titok.evaluation.reconstruction import Reconstruct, ReconstructionScores, score_reconstructions
 from titok.evaluation.reference import Reference, collect_reference, open_reference
 from titok.evaluation.samples import INDEX, Samples
-from titok.losses.perceptual import LPIPS, build_perceptual_loss
 from titok.metrics.features import ClassifierExtractor, FeatureExtractor, InceptionExtractor
 from titok.models.folder import load_classifier, load_image_tokenizer
 from titok.models.image_tokenizer import ImageTokenizer, Reconstruction
@@ -87,7 +84,7 @@ def _score_outputs(
         job.evaluation,
         labels=images.labels,
         codebook_size=codebook_size,
-        lpips=_lpips(job.evaluation.lpips, device),
+        lpips=open_lpips(job.evaluation.lpips, device),
         encoders=open_encoders(job.evaluation, device),
         num_examples=num_examples,
         keep_tokens=options.per_image is not None,
@@ -184,16 +181,3 @@ def open_extractor(settings: Extractor, judge: Path | None, device: torch.device
     if judge is None:
         raise ConfigError(f"the scores use classifier {settings.classifier!r}; give its model file with --judge")
     return ClassifierExtractor(load_classifier(judge, device), str(settings.classifier), sha256_file(judge))
-
-
-def _lpips(settings: Lpips | None, device: torch.device) -> PerceptualDistance | None:
-    """LPIPS with the weights that the settings name; their sums are part of the protocol."""
-    if settings is None:
-        return None
-    weights = PerceptualWeights(vgg16=settings.vgg16, lpips_heads=settings.heads)
-    network = build_perceptual_loss(Perceptual(kind="lpips", weights=weights))
-    files = {"vgg16": settings.vgg16.path, "heads": settings.heads.path}
-    sums = {f"{name}_sha256": sha256_file(path) for name, path in files.items()}
-    return PerceptualDistance(
-        cast(LPIPS, network).to(device).per_image, {"network": "LPIPS 0.1", "backbone": "vgg16", **sums}
-    )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_score(verbs: Verbs, lazy: Lazy) -> None:
-    """Adds ``score`` with its five kinds."""
+    """Adds ``score`` with its six kinds."""
     score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
     kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
 
@@ -24,6 +24,20 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
         "--examples", type=ending(".npz"), help="file (.npz) for some originals and reconstructions"
     )
     reconstruction.set_defaults(run=lazy("score", "reconstruction"))
+
+    lengths = kinds.add_parser("lengths", help="the same of every length, and which length each image needs")
+    add_paths(lengths, data="index of the test shards", model="model file of the tokenizer")
+    lengths.add_argument(
+        "--beside",
+        type=ending(".csv"),
+        nargs="*",
+        default=[],
+        help="what --per-image wrote of tokenizers of one length",
+    )
+    lengths.add_argument(
+        "--pictures", type=ending(".npz"), help="file (.npz) for the images of the fewest and the most tokens"
+    )
+    lengths.set_defaults(run=lazy("score_lengths", "lengths"))
 
     probe = kinds.add_parser("probe", help="accuracy of a linear classifier on frozen latents")
     add_paths(probe, train="index of the training shards", test="index of the test shards", model="tokenizer")
@@ -52,21 +66,20 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_device(throughput)
     throughput.set_defaults(run=lazy("score_throughput", "throughput"))
 
-    for kind in (reconstruction, probe, codec, generation):
+    for kind in (reconstruction, lengths, probe, codec, generation):
         add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         add_execution(kind)
         add_device(kind)
         add_workers(kind)
-    for kind in (reconstruction, codec):
-        kind.add_argument(
-            "--per-image", type=ending(".csv"), help="file (.csv) for PSNR, SSIM, LPIPS and tokens of every image"
-        )
+    for kind in (reconstruction, lengths, codec):
+        kind.add_argument("--per-image", type=ending(".csv"), help="file (.csv) for the measures of every image")
     add_overwrite(reconstruction, paths_of("output", "examples", "per_image"), ours="score")
+    add_overwrite(lengths, paths_of("output", "pictures", "per_image"), ours="score")
     add_overwrite(codec, paths_of("output", "per_image"), ours="score")
     add_overwrite(probe, output_and(), ours="score", folders=["state"])
     add_overwrite(generation, output_and(), ours="score")
-    for kind in (reconstruction, probe):
+    for kind in (reconstruction, lengths, probe):
         add_subject(kind, "tokenizer")
     add_subject(generation, "generator")
-    for kind in (reconstruction, codec, generation):
+    for kind in (reconstruction, lengths, codec, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from titok.data.tokens import TokenError
-from titok.models.image_tokenizer import ImageTokenizer
+from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.runtime.files import load_npz, read_json, save_npz, write_json
 
 
@@ -26,15 +26,26 @@ class TokenFile:
     names: tuple[str, ...]
     settings: dict[str, Any] | None
     """The resolved settings of the tokenizer; None for tokens of `titok generate`, which no tokenizer made."""
+    lengths: np.ndarray | None = None
+    """(N,) int64, how many tokens each image has, where they differ; of those with fewer than K, the rest is 0."""
 
     def save(self, path: Path) -> None:
         """Writes ``.json`` or ``.npz``."""
         if path.suffix == ".npz":
             about = np.array(json.dumps(self.settings, sort_keys=True))
-            save_npz(path, codes=self.codes, names=np.array(self.names), settings=about)
+            lengths = {} if self.lengths is None else {"lengths": self.lengths}
+            save_npz(path, codes=self.codes, names=np.array(self.names), settings=about, **lengths)
             return
-        images = [{"name": name, "codes": code.tolist()} for name, code in zip(self.names, self.codes, strict=True)]
-        write_json(path, {"settings": self.settings, "images": images})
+        write_json(path, {"settings": self.settings, "images": list(self._entries())})
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        """The images of a JSON file: a code has as many tokens as it says."""
+        for place, (name, code) in enumerate(zip(self.names, self.codes, strict=True)):
+            if self.lengths is None:
+                yield {"name": name, "codes": code.tolist()}
+            else:
+                length = int(self.lengths[place])
+                yield {"name": name, "length": length, "codes": code[:length].tolist()}
 
     @classmethod
     def open(cls, path: Path) -> TokenFile:
@@ -66,6 +77,9 @@ class TokenFile:
         settings, shape = self.settings or {}, self.codes.shape
         sizes = dict(zip(("num_latent_tokens", "code_dim"), shape[1:], strict=False))
         said = {key: settings[key] for key in sizes if key in settings}
+        if self.lengths is not None:
+            said.pop("num_latent_tokens", None)  # the longest code that an image happens to have
+            self._require_lengths(where)
         fits = all(number == sizes[key] for key, number in said.items())
         if settings.get("model") == "VQGAN":
             said, fits = {"a square number of codes": ""}, math.isqrt(shape[1]) ** 2 == shape[1]
@@ -73,7 +87,33 @@ class TokenFile:
             words = ", ".join(f"{key} {number}".strip() for key, number in said.items())
             raise TokenError(f"{where} has codes of shape {shape}, but its own settings say {words}; write it again")
 
-    def tensor(self, model: ImageTokenizer, part: slice, where: Path) -> torch.Tensor:
+    def _require_lengths(self, where: Path) -> None:
+        lengths, most = self.lengths, self.codes.shape[1]
+        assert lengths is not None
+        if lengths.shape != (len(self.codes),) or lengths.dtype.kind not in "iu":
+            raise TokenError(
+                f"{where} has lengths of shape {lengths.shape} ({lengths.dtype}) for {len(self.codes)} images; one "
+                f"whole number for each is needed: write it again"
+            )
+        if len(lengths) and not 1 <= int(lengths.min()) <= int(lengths.max()) <= most:
+            raise TokenError(
+                f"{where} has lengths from {lengths.min()} to {lengths.max()}, but codes of 1 to {most} tokens; write "
+                f"it again"
+            )
+
+    def ids(self, model: ImageTokenizer, part: slice, where: Path) -> Ids:
+        """The codes of some images, with their lengths; raises `TokenError` unless they are ``model``'s own."""
+        codes = self._tensor(model, part, where)
+        if self.lengths is None:
+            return Ids(codes)
+        allowed = model.facts.lengths
+        unknown = sorted({int(length) for length in self.lengths} - set(allowed))
+        if unknown:
+            known = ", ".join(map(str, allowed)) or f"only {self.codes.shape[1]}, of every image"
+            raise TokenError(f"{where} has codes of length {unknown[0]}; this tokenizer reads {known}")
+        return Ids(codes, torch.from_numpy(self.lengths[part].astype(np.int64)))
+
+    def _tensor(self, model: ImageTokenizer, part: slice, where: Path) -> torch.Tensor:
         """The codes of some images as ``model`` wants them; raises `TokenError` unless they are its own."""
         if self.settings is None:
             self._require_shape(model, where)
@@ -108,15 +148,28 @@ def _of_json(document: dict[str, Any]) -> TokenFile:
         samples, seed = document["samples"], document["seed"]
         names = generated_names([sample["class"] for sample in samples], seed)
         return TokenFile(np.array([sample["tokens"] for sample in samples]), names, None)
-    names = tuple(str(image["name"]) for image in document["images"])
-    return TokenFile(np.array([image["codes"] for image in document["images"]]), names, document["settings"])
+    images = document["images"]
+    names = tuple(str(image["name"]) for image in images)
+    if not any("length" in image for image in images):
+        return TokenFile(np.array([image["codes"] for image in images]), names, document["settings"])
+    codes, lengths = _filled_up([image["codes"] for image in images], [image["length"] for image in images])
+    return TokenFile(codes, names, document["settings"], lengths)
+
+
+def _filled_up(codes: Sequence[list[int]], lengths: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of any lengths as one array (N, K), 0 where an image has no more; raises `ValueError` for other lengths."""
+    for place, (code, length) in enumerate(zip(codes, lengths, strict=True)):
+        if len(code) != length:
+            raise ValueError(f"image {place} has length {length} and {len(code)} codes")
+    filled = np.array([[*code, *[0] * (max(lengths) - len(code))] for code in codes])
+    return filled, np.array(lengths)
 
 
 def _of_arrays(arrays: dict[str, np.ndarray]) -> TokenFile:
     names = tuple(str(name) for name in arrays["names"])
     if "tokens" in arrays and "codes" not in arrays:
         return TokenFile(arrays["tokens"], names, None)
-    return TokenFile(arrays["codes"], names, json.loads(str(arrays["settings"])))
+    return TokenFile(arrays["codes"], names, json.loads(str(arrays["settings"])), arrays.get("lengths"))
 
 
 def generated_names(classes: Sequence[int], seed: int) -> tuple[str, ...]:
@@ -134,6 +187,15 @@ def settings_of(model: ImageTokenizer) -> dict[str, Any]:
     return {"model": type(model).__name__, **model.config.resolved()}
 
 
-def stacked(codes: Sequence[torch.Tensor]) -> np.ndarray:
-    """Batches of tokens or latents as one array."""
-    return torch.cat([code.cpu() for code in codes]).numpy()
+def stacked(codes: Sequence[Ids]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Batches of tokens or latents as one array, as wide as the longest of them, and the lengths if they have any."""
+    widest = max(batch.values.shape[1] for batch in codes)
+    values = torch.cat([_widened(batch.values, widest) for batch in codes]).numpy()
+    lengths = [batch.lengths for batch in codes if batch.lengths is not None]
+    return values, torch.cat(lengths).numpy() if lengths else None
+
+
+def _widened(values: torch.Tensor, width: int) -> torch.Tensor:
+    if values.shape[1] == width:
+        return values
+    return torch.cat([values, values.new_zeros(len(values), width - values.shape[1])], dim=1)

@@ -12,6 +12,7 @@ def extract_tokens(options: argparse.Namespace) -> None:
     """Tokenises every view of every training image; stopped, the same command goes on."""
     import numpy as np
 
+    from titok.commands.quality import token_rows
     from titok.data.images import BATCH_SIZE
     from titok.data.opening import open_images
     from titok.data.tokens import require_16_bits, save_tokens
@@ -32,25 +33,28 @@ def extract_tokens(options: argparse.Namespace) -> None:
         "views": [view.spec() for view in declared],
         **job.dataset.resolved(),
     }
+    lengths = job.lengths if model.facts.lengths else None
     rows = options.output.with_suffix(".rows")
-    tokens = rows_of_views(
+    found = rows_of_views(
         rows,
-        {"images": images.fingerprint, **source},
+        {"images": images.fingerprint, **source, **({"lengths": lengths.resolved()} if lengths else {})},
         images,
         declared,
-        lambda batch: model.tokenize(batch.to(device)).of_one_length().cpu(),
+        token_rows(model, lengths, device),
         np.uint16,
         crop=job.dataset.image_size,
         batch_size=BATCH_SIZE,
         desc="tokens",
     )
+    found = found.transpose(1, 0, 2)
     save_tokens(
         options.output,
-        tokens.transpose(1, 0, 2),
+        found[..., :-1] if lengths else found,
         images.labels,
         fingerprint=images.fingerprint,
         views=[view.name for view in declared],
         source=source,
+        lengths=found[..., -1] if lengths else None,
     )
     remove_rows(rows)
 

@@ -198,8 +198,9 @@ def _single_stage(job: SingleStageJob, options: argparse.Namespace) -> Run:
 
 @_run_of.register
 def _generator(job: GeneratorJob, options: argparse.Namespace) -> Run:
-    tokens = load_tokens(_needed(options, "tokens"))
-    task = GeneratorTask(build_generator(job.model), job.mask_schedule, job.losses, job.training)
+    tokens, model = load_tokens(_needed(options, "tokens")), build_generator(job.model)
+    model.learn_lengths(tokens.lengths, tokens.labels)
+    task = GeneratorTask(model, job.mask_schedule, job.losses, job.training)
     batches = TrainingTokens(tokens, job.training.batch_size, options.seed, **_place())
     return Run(job, job.training, task, batches, {"tokens": options.tokens})
 

@@ -14,6 +14,7 @@ from titok.config.alit import LengthPixelLosses
 from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
 from titok.config.jobs import JOBS, job, job_names
+from titok.config.length_stages import check_lengths
 from titok.config.protocols import PROTOCOLS
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
@@ -32,6 +33,7 @@ def check_study(study: Study) -> None:
     _check_losses(study)
     _check_protocol(study)
     _check_proxy_codes(study)
+    check_lengths(study)
     for name, generator in study.generators.items():
         _check_generator(study, name, generator)
     _check_reporting(study)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import model_validator
 
+from titok.config.adaptive_length import TokenLengths
 from titok.config.data import Dataset, Preparation
 from titok.config.job import ALL, Job
+from titok.config.section import Neutral
 from titok.config.study import Study
 from titok.config.views import StoredCodes, ViewSet
 
@@ -63,8 +65,11 @@ class TokensJob(Job):
 
     dataset: Dataset
     views: ViewSet
+    lengths: Annotated[TokenLengths | None, Neutral(None)] = None
+    """How each view gets its length, of tokenizers that have several; null: the longest code."""
 
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """The one."""
-        return cls(dataset=study.dataset.seen(), views=study.token_views)
+        lengths = study.adaptive_length.of_tokens if study.adaptive_length else None
+        return cls(dataset=study.dataset.seen(), views=study.token_views, lengths=lengths)

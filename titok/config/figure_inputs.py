@@ -25,7 +25,7 @@ class FigureInputs(Generic[Told]):
         self.told = told
 
     @classmethod
-    def told_by(cls, figures: Section, grid: Grid | None) -> Told | None:
+    def told_by(cls, figures: Section, tables: Section) -> Told | None:
         """The figure's settings; nothing where a study does not want it."""
         wanted: Told | None = getattr(figures, cls.name)
         return wanted
@@ -70,18 +70,27 @@ class FigureInputs(Generic[Told]):
         return iter(())
 
 
-class GridFigure(FigureInputs[Grid]):
-    """One that is drawn from Table 4's grid, whose names are the table's."""
+class TableFigure(FigureInputs[Told]):
+    """One that is drawn from a table, whose rows are named and checked there."""
+
+    table: ClassVar[str]
 
     @classmethod
-    def told_by(cls, figures: Section, grid: Grid | None) -> Grid | None:
-        """The grid, unless a switch of the figure's name is off."""
-        return grid if getattr(figures, cls.name, True) else None
+    def told_by(cls, figures: Section, tables: Section) -> Told | None:
+        """The table, unless a switch of the figure's name is off."""
+        found: Told | None = getattr(tables, cls.table)
+        return found if getattr(figures, cls.name, True) else None
 
     @classmethod
     def missing(cls) -> str:
-        """The grid."""
-        return "reporting.tables.table4"
+        """The table."""
+        return f"reporting.tables.{cls.table}"
+
+
+class GridFigure(TableFigure[Grid]):
+    """Of the grid of token counts and sizes."""
+
+    table = "table4"
 
     @property
     def scores(self) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from titok.config.figure_inputs import FigureInputs, GridFigure
-from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Quality, Row
+from titok.config.figure_inputs import FigureInputs, GridFigure, TableFigure
+from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Quality, Row, Table
 from titok.config.section import Name, Neutral, NonNegativeInt, PositiveInt, Section
 
 FEWEST_PLACES = 4
@@ -46,6 +46,15 @@ class Samples(Section):
     """Which classes, from top to bottom, and what readers call them; empty: all, by their numbers."""
 
 
+class ImagesByLength(Section):
+    """The images that a tokenizer gave the fewest tokens and the most, at every length."""
+
+    row: Row
+    num_images: Annotated[int, Field(ge=2, le=16)] = 12
+    """Half of them of the fewest tokens."""
+    seed: NonNegativeInt = 0
+
+
 class Rates(Section):
     """Bits per image against quality: tokenizers, and ordinary codecs for reference."""
 
@@ -74,6 +83,9 @@ class Figures(Section):
     rfid_against_gfid: Annotated[bool, Neutral(False)] = False
     """Whether the grid's rFIDs and gFIDs are held against each other, with their rank correlation; four places of the
     grid need a generator."""
+    quality_against_tokens: Annotated[bool, Neutral(False)] = False
+    """Whether the rows of `tables.adaptive_length` are drawn over tokens per image."""
+    images_by_length: Annotated[ImagesByLength | None, Neutral(None)] = None
     reconstructions: Reconstructions | None = None
     samples: Samples | None = None
 
@@ -189,6 +201,39 @@ class BitsAndQuality(FigureInputs[Rates]):
         yield from _placed(self.told.rows, ".rows")
 
 
+class QualityAgainstTokens(TableFigure[Table]):
+    """The table's rows over tokens per image."""
+
+    name = "quality_against_tokens"
+    table = "adaptive_length"
+
+    @classmethod
+    def missing(cls) -> str:
+        """The table, and its switch."""
+        return "reporting.tables.adaptive_length, and reporting.figures.quality_against_tokens: true"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Of all their lengths."""
+        return tuple(dict.fromkeys(f"lengths/{row.tokenizer}/{row.stage}" for row in self.told.rows))
+
+
+class LengthImages(FigureInputs[ImagesByLength]):
+    """Images of few tokens and many; its seed is checked with the lengths."""
+
+    name = "images_by_length"
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The pictures beside the scores of lengths."""
+        row = self.told.row
+        return (f"lengths/{row.tokenizer}/{row.stage}/seed{self.told.seed}.npz",)
+
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Its tokenizer."""
+        yield self.told.row, ".row"
+
+
 class ClassifierAccuracy(GridFigure):
     """The grid's reconstructions as the study's judge reads them."""
 
@@ -225,6 +270,8 @@ FIGURES: dict[str, type[FigureInputs[Any]]] = {
         Figure2,
         RfidAgainstGfid,
         BitsAndQuality,
+        QualityAgainstTokens,
+        LengthImages,
         ClassifierAccuracy,
         CodebookUse,
         TrainingCurves,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Self
 
+from titok.config.adaptive_length import AdaptiveLength
 from titok.config.data import Dataset
 from titok.config.evaluation import Evaluation
 from titok.config.job import ALL, Job
@@ -64,6 +65,34 @@ class ScoreJob(Job):
         whole = study.evaluation
         parts = {ALL: whole, "reconstructions": whole.of_reconstructions(), "samples": whole.of_samples()}
         return cls(study=study.study, dataset=study.dataset.seen(), evaluation=parts[name])
+
+
+class LengthsJob(ScoreJob):
+    """`titok score lengths`: what every length gives, and which length images need."""
+
+    kind: ClassVar[str] = "lengths"
+    section: ClassVar[str] = "adaptive_length"
+
+    lengths: AdaptiveLength
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where a study gives images lengths of their own."""
+        return (ALL,) if study.adaptive_length else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one; which tokenizers stand beside each other are files that the job is given."""
+        if study.adaptive_length is None:
+            raise KeyError("the study gives all images the longest code; its adaptive_length is null")
+        evaluation = study.evaluation
+        kept = {"lpips": evaluation.lpips, "uncertainty": evaluation.of_reconstructions().uncertainty}
+        return cls(
+            study=study.study,
+            dataset=study.dataset.seen(),
+            evaluation=evaluation.of_milestones().model_copy(update=kept),
+            lengths=study.adaptive_length.model_copy(update={"beside": {}, "tokens": None}),
+        )
 
 
 class ProbeJob(Job):

@@ -14,7 +14,16 @@ from titok.config.section import Neutral, PositiveFloat, Section
 from titok.config.working_checks import Checks
 
 TableName = Literal[
-    "table1", "table2", "table3a", "table3b", "table3c", "table4", "table5", "sampling_rules", "model_zoo"
+    "table1",
+    "table2",
+    "table3a",
+    "table3b",
+    "table3c",
+    "table4",
+    "table5",
+    "sampling_rules",
+    "model_zoo",
+    "adaptive_length",
 ]
 PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
 """The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
@@ -39,6 +48,8 @@ class Tables(Section):
     """With and without guidance."""
     sampling_rules: Annotated[Table | None, Neutral(None)] = None
     """One generator sampled by several rules: rows that differ in their samplers alone."""
+    adaptive_length: Annotated[Table | None, Neutral(None)] = None
+    """Every length of tokenizers that have several, beside tokenizers of one; what a length for each image gains."""
     model_zoo: Table | None = None
     """Released tokenizers that the paper's tables do not have."""
     comparison: Literal["orderings", "values"] = "orderings"
@@ -86,6 +97,8 @@ class Tables(Section):
         if name in get_args(PanelName):
             kind = {"table4a": "reconstruction/", "table4b": "probe/"}.get(name, "generation/")
             return tuple(stem for stem in self.scores("table4") if stem.startswith(kind))
+        if name == "adaptive_length":
+            return tuple(dict.fromkeys(f"lengths/{row.tokenizer}/{row.stage}" for row in self.rows(name)))
         if name == "table4" and self.table4:
             return self.table4.scores
         return tuple(dict.fromkeys(stem for row in self.rows(name) for stem in row.scores))
@@ -115,8 +128,7 @@ class Reporting(Section):
     @property
     def wanted_figures(self) -> dict[str, FigureInputs[Any]]:
         """The figures wanted, by name, in the order the report shows them."""
-        grid = self.tables.table4
-        told = {name: kind.told_by(self.figures, grid) for name, kind in FIGURES.items()}
+        told = {name: kind.told_by(self.figures, self.tables) for name, kind in FIGURES.items()}
         return {name: FIGURES[name](own) for name, own in told.items() if own}
 
     def references(self) -> Iterator[tuple[str, str, str]]:

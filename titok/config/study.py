@@ -6,8 +6,11 @@ fit each other. What single jobs read is derived in ``titok.config.jobs``.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from titok.config.adaptive_length import AdaptiveLength
 from titok.config.data import StudyDataset
 from titok.config.entries import Baseline, Classifier, Generator, ProxyTokenizer, Seeds, Tokenizer
 from titok.config.evaluation import Evaluation
@@ -17,7 +20,7 @@ from titok.config.reporting import Reporting
 from titok.config.resources import Resources
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import Sampler
-from titok.config.section import Name, Section
+from titok.config.section import Name, Neutral, Section
 from titok.config.throughput import Throughput
 from titok.config.views import ProxyCodes, ViewSet
 from titok.runtime.arithmetic import Arithmetic
@@ -49,6 +52,8 @@ class Study(Section):
     generators: dict[Name, Generator] = Field(default_factory=dict)
     samplers: dict[Name, Sampler] = Field(default_factory=dict)
     evaluation: Evaluation
+    adaptive_length: Annotated[AdaptiveLength | None, Neutral(None)] = None
+    """How tokenizers of several lengths give each image its own; null: their longest codes are measured alone."""
     probe: LinearProbe = LinearProbe()
     throughput: Throughput | None = None
     """How sampling speed is measured, once per generator and sampler; null: tables show the speed at which the scored

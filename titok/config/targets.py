@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from titok.config.figure_inputs import FigureInputs, GridFigure
+from titok.config.figure_inputs import FigureInputs, TableFigure
 from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
 from titok.config.jobs import job
+from titok.config.length_stages import length_seeds, length_stages
 from titok.config.model_files import ModelFiles
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
@@ -65,6 +66,19 @@ class Targets(ModelFiles):
         """Linear-probe scores of a tokenizer, one per seed."""
         return [f"{self.root}/scores/probe/{tokenizer}/seed{s}.json" for s in self.study.tokenizer_seeds(tokenizer)]
 
+    def length_scores(self, tokenizer: str, stage: str) -> list[str]:
+        """Scores of a tokenizer's lengths, one per seed."""
+        seeds = length_seeds(self.study, tokenizer)
+        return [f"{self.root}/scores/lengths/{tokenizer}/{stage}/seed{seed}.json" for seed in seeds]
+
+    def fixed_beside(self, tokenizer: str, seed: str | int) -> list[str]:
+        """What tokenizers of one length make of each image, for a choice of lengths to be held against."""
+        adaptive = self.study.adaptive_length
+        if adaptive is None or tokenizer in adaptive.beside:
+            return []
+        there = {name: stage for name, stage in adaptive.beside.items() if int(seed) in length_seeds(self.study, name)}
+        return [f"{self.root}/lengths/{name}/{stage}/seed{seed}.csv" for name, stage in there.items()]
+
     def generation_scores(self, generator: str, sampler: str) -> list[str]:
         """Generation scores of a generator with a sampler, one per seed."""
         seeds = self.study.generator_seeds(generator)
@@ -87,6 +101,7 @@ class Targets(ModelFiles):
         return [
             *self.vqgan_score(),
             *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),
+            *(path for name, stage in length_stages(self.study) for path in self.length_scores(name, stage)),
             *self.score_files(stem for stem in self._grid_stems() if stem.startswith("probe/")),
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
@@ -205,8 +220,8 @@ class Targets(ModelFiles):
             own = tables["table4" if table in reporting.tables.panels else table]
             settings = [own, tables["comparison"]]
         elif figure is not None:
-            from_grid = issubclass(FIGURES[figure], GridFigure)
-            own = reporting.tables.resolved()["table4"] if from_grid else reporting.figures.resolved()[figure]
+            kind, tables = FIGURES[figure], reporting.tables.resolved()
+            own = tables[kind.table] if issubclass(kind, TableFigure) else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
         return fingerprint(settings)
 
@@ -222,8 +237,10 @@ class Targets(ModelFiles):
                 return [f"{self.root}/scores/{stem}/seed0.json"]
             case ["reconstruction", tokenizer, stage]:
                 return self.reconstruction_scores(tokenizer, stage)
+            case ["lengths", tokenizer, stage]:
+                return self.length_scores(tokenizer, stage)
             case ["probe", tokenizer]:
                 return self.probe_scores(tokenizer)
             case ["generation", generator, sampler]:
                 return [*self.generation_scores(generator, sampler), *self.throughput_scores(generator, sampler)]
-        raise ValueError(f"{stem!r} is no score; allowed: reconstruction/..., probe/..., generation/...")
+        raise ValueError(f"{stem!r} is no score; allowed: reconstruction/..., lengths/..., probe/..., generation/...")

@@ -31,6 +31,8 @@ class TokenBatch(NamedTuple):
 
     tokens: torch.Tensor
     labels: torch.Tensor
+    lengths: torch.Tensor | None = None
+    """(B,) int64: how many tokens each image has, where they differ; the rest is 0 and means nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class TokenSet:
     """What each view is, for example ``centre`` or ``centre mirrored``."""
     source: dict[str, Any]
     """Which tokenizer made them, in the words of whoever saved them."""
+    lengths: np.ndarray | None = None
+    """(N, views) uint16: how many of its K tokens each view has, where they differ; the rest is 0 and means nothing."""
 
     def __post_init__(self) -> None:
         if self.tokens.ndim != 3 or self.tokens.dtype != np.uint16:
@@ -57,13 +61,24 @@ class TokenSet:
             )
         if len(self.views) != self.tokens.shape[1]:
             raise TokenError(f"{len(self.views)} views are named, but the tokens have {self.tokens.shape[1]} views")
+        if self.lengths is not None:
+            self._require_lengths(self.lengths)
+
+    def _require_lengths(self, lengths: np.ndarray) -> None:
+        if lengths.shape != self.tokens.shape[:2] or lengths.dtype != np.uint16:
+            raise TokenError(
+                f"lengths are {lengths.dtype} {lengths.shape}; uint16 {self.tokens.shape[:2]}, one for each view of "
+                f"each image, are needed"
+            )
+        if lengths.size and not 1 <= int(lengths.min()) <= int(lengths.max()) <= self.num_tokens:
+            raise TokenError(f"lengths go from {lengths.min()} to {lengths.max()}; allowed: 1 to {self.num_tokens}")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def num_tokens(self) -> int:
-        """K."""
+        """K, of the views that have the most."""
         return int(self.tokens.shape[2])
 
 
@@ -83,8 +98,11 @@ def save_tokens(
     fingerprint: str,
     views: Sequence[str],
     source: Mapping[str, Any],
+    lengths: np.ndarray | None = None,
 ) -> None:
     """Writes tokens (N, views, K) and labels (N,) with their origin as ``.npz``, atomically.
+
+    ``lengths`` (N, views): how many tokens each view has, where they differ.
 
     Raises ``TokenError`` for values that 16 bits cannot hold and for shapes that do not fit each other.
     """
@@ -97,10 +115,17 @@ def save_tokens(
             f"(they are kept in 16 bits), so the codebook may have at most {_MAX_TOKENS} codes"
         )
     token_set = TokenSet(
-        tokens.astype(np.uint16, copy=False), labels.astype(np.int64), fingerprint, tuple(views), dict(source)
+        tokens.astype(np.uint16, copy=False),
+        labels.astype(np.int64),
+        fingerprint,
+        tuple(views),
+        dict(source),
+        None if lengths is None else np.asarray(lengths).astype(np.uint16),
     )
+    more = {} if token_set.lengths is None else {"lengths": token_set.lengths}
     about = {"fingerprint": fingerprint, "views": list(views), "source": token_set.source}
-    save_npz(path, tokens=token_set.tokens, labels=token_set.labels, about=np.array(json.dumps(about, sort_keys=True)))
+    written = np.array(json.dumps(about, sort_keys=True))
+    save_npz(path, tokens=token_set.tokens, labels=token_set.labels, about=written, **more)
 
 
 def load_tokens(path: str | Path) -> TokenSet:
@@ -114,7 +139,12 @@ def load_tokens(path: str | Path) -> TokenSet:
     try:
         about = json.loads(str(arrays["about"]))
         return TokenSet(
-            arrays["tokens"], arrays["labels"], about["fingerprint"], tuple(about["views"]), about["source"]
+            arrays["tokens"],
+            arrays["labels"],
+            about["fingerprint"],
+            tuple(about["views"]),
+            about["source"],
+            arrays.get("lengths"),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TokenError(f"{path}: {error}; run the tokenize step again") from error
@@ -129,6 +159,8 @@ class TrainingTokens:
     def __init__(self, token_set: TokenSet, batch_size: int, seed: int, *, rank: int = 0, world_size: int = 1) -> None:
         self._tokens = torch.from_numpy(token_set.tokens.astype(np.int32))
         self._labels = torch.from_numpy(token_set.labels)
+        lengths = token_set.lengths
+        self._lengths = None if lengths is None else torch.from_numpy(lengths.astype(np.int64))
         self._batch_size = batch_size
         self._seed = seed
         self._share = rank_slice(batch_size, rank, world_size)
@@ -137,5 +169,6 @@ class TrainingTokens:
         """Batch ``step`` (from 0): (B, K) int64 and (B,) int64."""
         indices = torch.from_numpy(batch_indices(step, self._batch_size, len(self._labels), self._seed))
         views = drawn_views(step, self._batch_size, self._tokens.shape[1], self._seed)
-        chosen = indices[self._share]
-        return TokenBatch(self._tokens[chosen, views[self._share]].long(), self._labels[chosen])
+        chosen, seen = indices[self._share], views[self._share]
+        lengths = None if self._lengths is None else self._lengths[chosen, seen]
+        return TokenBatch(self._tokens[chosen, seen].long(), self._labels[chosen], lengths)

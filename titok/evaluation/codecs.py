@@ -42,8 +42,14 @@ class CodecRoundTrip:
         return 8 * self._bytes / max(self._images, 1)
 
     def _through(self, image: np.ndarray) -> np.ndarray:
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, quality=self.quality, **_OPTIONS[self.codec])
+        buffer = encoded(image, self.codec, self.quality)
         self._bytes += buffer.tell()
         self._images += 1
         return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+def encoded(image: np.ndarray, codec: Codec, quality: int) -> io.BytesIO:
+    """The whole file of an image (H, W, 3) uint8, at its end."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, quality=quality, **_OPTIONS[codec])
+    return buffer

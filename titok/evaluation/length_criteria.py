@@ -10,11 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from titok.config.adaptive_length import CLASS_THRESHOLD, Measure
+from titok.errors import ScoreError
 from titok.metrics.pixel import psnr
 from titok.models.classifier import Classifier
 from titok.models.length_choice import Criterion, mean_absolute_error
 
-__all__ = ["lpips_below", "mean_absolute_error", "psnr_above", "same_class"]
+__all__ = ["criterion_of", "lpips_below", "mean_absolute_error", "psnr_above", "same_class"]
 
 
 class Distance(Protocol):
@@ -54,4 +56,23 @@ def same_class(classifier: Classifier) -> Criterion:
             seen, wanted = (classifier(as_8_bit(each)).argmax(dim=-1) for each in (restored, images))
         return (seen == wanted).float()
 
-    return Criterion("class", agrees, 0.5, higher_is_better=True, is_oracle=True)
+    return Criterion("class", agrees, CLASS_THRESHOLD, higher_is_better=True, is_oracle=True)
+
+
+def criterion_of(
+    measure: Measure, threshold: float, distance: Distance | None = None, classifier: Classifier | None = None
+) -> Criterion:
+    """The criterion of a name; `lpips` needs a distance, `class` a classifier and no threshold but its own.
+
+    Raises:
+        ScoreError: what the name needs is not there.
+    """
+    if measure == "lpips":
+        if distance is None:
+            raise ScoreError("criterion 'lpips' needs the weights of LPIPS; name them, or choose l1 or psnr")
+        return lpips_below(distance, threshold)
+    if measure == "class":
+        if classifier is None:
+            raise ScoreError("criterion 'class' needs a classifier trained in the study; choose l1, psnr or lpips")
+        return same_class(classifier)
+    return psnr_above(threshold) if measure == "psnr" else mean_absolute_error(threshold)

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from titok.errors import ScoreError
-from titok.evaluation.reconstruction import ReconstructionScores
-from titok.runtime.files import write_text
+from titok.runtime.files import existing_file, write_text
 
 
-def write_per_image(path: Path, scores: ReconstructionScores, keys: np.ndarray | Sequence[str], labels: Tensor) -> None:
+class PerImage(Protocol):
+    """What one pass found of each image."""
+
+    @property
+    def num_images(self) -> int:
+        """N."""
+
+    @property
+    def per_image(self) -> Mapping[str, np.ndarray]:
+        """(N,) of each column."""
+
+    @property
+    def tokens(self) -> np.ndarray | None:
+        """(N, K) of all images, where they are known."""
+
+
+class PerImageTable(NamedTuple):
+    """A file of `write_per_image`, without its tokens."""
+
+    keys: list[str]
+    columns: dict[str, np.ndarray]
+    """(N,) float64."""
+
+
+def write_per_image(path: Path, scores: PerImage, keys: np.ndarray | Sequence[str], labels: Tensor) -> None:
     """Writes one row per image, in the order of the dataset.
 
     Columns: ``image`` (its number from 0), ``key`` and ``label`` as in the dataset, then each metric that is a mean
@@ -43,3 +67,15 @@ def write_per_image(path: Path, scores: ReconstructionScores, keys: np.ndarray |
     tokens = [""] * scores.num_images if scores.tokens is None else [" ".join(map(str, row)) for row in scores.tokens]
     writer.writerows(zip(range(scores.num_images), map(str, keys), labels.tolist(), *columns, tokens, strict=True))
     write_text(path, text.getvalue())
+
+
+def read_per_image(path: Path) -> PerImageTable:
+    """Reads such a file; raises `ScoreError` for another content."""
+    with existing_file(path).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    try:
+        names = [name for name in rows[0] if name not in ("image", "key", "label", "tokens")]
+        columns = {name: np.array([float(row[name]) for row in rows]) for name in names}
+        return PerImageTable([row["key"] for row in rows], columns)
+    except (IndexError, KeyError, ValueError, TypeError) as error:
+        raise ScoreError(f"{path} is no file of scores image by image ({error!r}); score again") from error

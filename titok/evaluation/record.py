@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -20,7 +20,7 @@ from titok.runtime.files import write_json
 if TYPE_CHECKING:
     from titok.metrics.bootstrap import Interval
 
-Kind = Literal["reconstruction", "linear_probe", "generation", "throughput"]
+Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
 PROTOCOL_ID_DIGITS = 12
 _KEYS = {"kind", "study", "subject", "metrics", "protocol", "protocol_id", "provenance"}
 
@@ -85,10 +85,33 @@ METRICS |= {
 }
 """Every metric a record may hold, beside those of a study's own encoders (`metric_of`)."""
 _ENCODERS = re.compile(r"(fd|kid)_([a-z0-9][a-z0-9_-]*)")
+LENGTH_METRICS: dict[str, Metric] = {
+    "l1": Metric("mean absolute error", "lower"),
+    "class": Metric("read as the image", "higher", "fraction"),
+    "met": Metric("images that meet it", "higher", "fraction"),
+    "mean_length": Metric("tokens per image", "lower"),
+    "gain": Metric("gain over one length", "higher"),
+    "met_gain": Metric("gain in images that meet it", "higher", "fraction"),
+    "gain_over_fixed": Metric("gain over tokenizers of one length", "higher"),
+    "rank_with_jpeg_size": Metric("Spearman of length and JPEG size", "neither"),
+    "rank_with_complexity": Metric("Spearman of length and complexity", "neither"),
+}
+"""Of lengths alone, each with an ending."""
+_AT = re.compile(r"(?P<name>\w+)@(?:(?P<length>\d+)|(?P<rule>[a-z][a-z0-9]*(?:[<>][0-9.e+-]+)?))")
+_SHARE = re.compile(r"share_of_(\d+)")
 
 
 def metric_of(key: str) -> Metric | None:
-    """What a key of a record means; null: nothing. ``fd_NAME`` and ``kid_NAME`` are of the study's encoder NAME."""
+    """What a key of a record means; null: nothing. ``fd_NAME`` and ``kid_NAME`` are of the study's encoder NAME.
+
+    ``NAME@8``: where all images have 8 tokens. ``NAME@l1<0.05``: where each has the fewest with that.
+    """
+    if at := _AT.fullmatch(key):
+        share = _SHARE.fullmatch(at["name"])
+        of_share = Metric(f"images of {share[1]} tokens", "neither", "fraction") if share else None
+        metric = LENGTH_METRICS.get(at["name"]) or METRICS.get(at["name"]) or of_share
+        where = f"K = {at['length']}" if at["length"] else at["rule"]
+        return replace(metric, label=f"{metric.label}, {where}") if metric else None
     found = _ENCODERS.fullmatch(key)
     return METRICS.get(key) or (Metric(found[1].upper(), "lower", encoder=found[2]) if found else None)
 

@@ -54,9 +54,7 @@ def training_mask(progress: Tensor, order: Tensor, schedule: MaskSchedule, lengt
     num_tokens = order.shape[1] if lengths is None else lengths
     counts = (num_tokens * ratio).round().clamp(min=1)
     if lengths is not None:  # what is not the sample's own comes last, so that its own are ordered among themselves
-        own = own_tokens(lengths, order.shape[1])
-        places = order.masked_fill(~own, torch.inf).argsort(dim=-1, stable=True)
-        return (places < counts[:, None]) & own
+        order = order.masked_fill(~own_tokens(lengths, order.shape[1]), torch.inf)
     # Stable: draws are multiples of 2**-24, and of 256 in a row two are equal once in 500 rows.
     return order.argsort(dim=-1, stable=True) < counts[:, None]
 

@@ -61,6 +61,7 @@ class Alit(ImageTokenizer):
             image_size=config.image_size,
             most_tokens=config.num_latent_tokens,
             codebook_size=config.codebook_size if config.latents == "quantized" else None,
+            lengths=config.lengths,
         )
 
     def start(self, images: Tensor, features: Tensor | None = None) -> State:
@@ -135,15 +136,12 @@ class Alit(ImageTokenizer):
     def detokenize(self, ids: Ids) -> Tensor:
         """Ids (B, K), each image with a length that there is, to images (B, 3, H, W), not clamped."""
         self._require_codebook("detokenize")
-        if ids.lengths is None:
-            self._iteration_of(ids.values.shape[1])
-            return self.decode(self.quantize.lookup(ids.values))
-        size = self.config.image_size
-        images = torch.zeros(len(ids.values), 3, size, size, device=ids.values.device)
-        for length in ids.lengths.unique().tolist():
-            rows = ids.lengths == length
-            images[rows] = self.detokenize(Ids(ids.values[rows, :length])).to(images.dtype)
-        return images
+        return ids.decoded(self._of_one_length)
+
+    def _of_one_length(self, values: Tensor) -> Tensor:
+        """Ids (B, K) of a length that there is to images."""
+        self._iteration_of(values.shape[1])
+        return self.decode(self.quantize.lookup(values))
 
     def reconstruct(self, images: Tensor, noise: Tensor | None = None, length: int | None = None) -> Reconstruction:
         """Images through a code of ``length`` tokens (null: the most there are) and back, not clamped.

@@ -7,7 +7,7 @@ size, E code size. Images are (B, 3, H, W) in [0, 1].
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from math import log2
 from typing import NamedTuple
 
@@ -48,6 +48,18 @@ class Ids(NamedTuple):
             )
         return self.values
 
+    def decoded(self, decode: Callable[[Tensor], Tensor]) -> Tensor:
+        """Images (B, 3, H, W) by ``decode`` of ids (B', K) of one length, which is given each length there is."""
+        if self.lengths is None:
+            return decode(self.values)
+        found: Tensor | None = None
+        for length in self.lengths.unique().tolist():
+            rows = self.lengths == length
+            images = decode(self.values[rows, :length])
+            found = images.new_zeros(len(self.values), *images.shape[1:]) if found is None else found
+            found[rows] = images
+        return decode(self.values) if found is None else found
+
 
 class Reconstruction(NamedTuple):
     """Images through a tokenizer and back, with what they were in between."""
@@ -70,9 +82,11 @@ class TokenFacts(NamedTuple):
     codebook_size: int | None
     """V; None: continuous latents, no ids."""
     has_lengths: bool = False
-    """Whether images may have fewer ids than ``most_tokens``."""
+    """Whether `ImageTokenizer.tokenize` gives images fewer ids than ``most_tokens``."""
     noise_shape: tuple[int, ...] | None = None
     """Of the standard normal noise of one image that `ImageTokenizer.reconstruct` can use; None: it uses none."""
+    lengths: tuple[int, ...] = ()
+    """Numbers of ids, from few to ``most_tokens``, that a choice of length can give an image; empty: there is none."""
 
     @property
     def is_discrete(self) -> bool:
@@ -80,9 +94,14 @@ class TokenFacts(NamedTuple):
         return self.codebook_size is not None
 
     def bits(self, num_tokens: float | None = None) -> float | None:
-        """Of so many ids, or else of an image with the most; None where that is unknown or there are no ids."""
+        """Of so many ids, or else of an image with the most; None where that is unknown or there are no ids.
+
+        Where there are several lengths, the bits that tell which one it is are among them.
+        """
         count = self.most_tokens if num_tokens is None else num_tokens
-        return None if count is None or self.codebook_size is None else count * log2(self.codebook_size)
+        if count is None or self.codebook_size is None:
+            return None
+        return count * log2(self.codebook_size) + log2(max(len(self.lengths), 1))
 
 
 class ImageTokenizer(nn.Module, ABC):

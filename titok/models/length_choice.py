@@ -5,16 +5,30 @@ No length is computed, and none is decoded, that is longer than the one an image
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from titok.errors import ModelError
 from titok.models.alit import Alit, Code
+from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction
 from titok.models.tokenizer import TiTok
+
+WithLengths: TypeAlias = Alit | TiTok
+Otherwise = Literal["best", "longest"]
+"""What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
+
+
+def with_lengths(model: ImageTokenizer) -> WithLengths:
+    """``model``, of which lengths can be chosen; raises `ModelError` where it is of another class."""
+    if not isinstance(model, Alit | TiTok):
+        raise ModelError(
+            f"a {type(model).__name__} has codes of one length; an ALIT or a TiTok with tail drop has more"
+        )
+    return model
 
 
 @dataclass(frozen=True)
@@ -92,19 +106,19 @@ def prefix_codes(model: TiTok, images: Tensor, lengths: Sequence[int]) -> Codes:
 
 @torch.no_grad()
 def choose_lengths(
-    model: Alit | TiTok,
+    model: WithLengths,
     images: Tensor,
     criterion: Criterion,
     *,
     lengths: Sequence[int] | None = None,
-    otherwise: Literal["best", "longest"] = "best",
+    otherwise: Otherwise = "best",
     per_image: bool = True,
 ) -> Chosen:
     """The shortest code of each of ``images`` (B, 3, H, W) that meets ``criterion``.
 
-    ``lengths``: which ones a TiTok may choose from; null: all from 1 to K. ALIT has its own.
-    ``otherwise``: what an image gets that no length satisfies: the length that came nearest, as officially, or the
-    longest. ``per_image=False`` is the official rule: the whole batch has one length, by the mean of its measures.
+    ``lengths``: which ones a TiTok may choose from; null: all from 1 to K. ALIT has its own. ``otherwise``: for images
+    that no length satisfies. ``per_image=False`` is the official rule: the whole batch has one length, by the mean of
+    its measures.
     """
     if isinstance(model, Alit):
         codes, longest, dim = recurrent_codes(model, images), model.config.num_latent_tokens, model.config.latent_dim
@@ -128,6 +142,28 @@ def choose_lengths(
         rows = rows[~met]
         code = _following(codes, ~met)
     return best.chosen()
+
+
+def restored_at(model: ImageTokenizer, images: Tensor, lengths: Sequence[int]) -> Iterator[Reconstruction]:
+    """Images through their codes of each of ``lengths``, from few to many; of a tokenizer of one length, once."""
+    if not model.facts.lengths:
+        yield model.reconstruct(images)
+        return
+    several, kept = with_lengths(model), torch.ones(len(images), dtype=torch.bool, device=images.device)
+    codes = recurrent_codes(several, images) if isinstance(several, Alit) else prefix_codes(several, images, lengths)
+    code: Code | None = next(codes)
+    while code is not None:
+        yield Reconstruction(several.decode(code.vectors), Ids(code.quantized.indices) if code.quantized else None)
+        code = _following(codes, kept)
+
+
+def shortest_sufficient(measured: Tensor, criterion: Criterion, otherwise: Otherwise) -> tuple[Tensor, Tensor]:
+    """What `choose_lengths` decides, from measures (B, L) of all lengths: the place of each image's (B,), and whether
+    it meets the criterion."""
+    met = criterion.is_met(measured)
+    nearest = measured.argmax(dim=1) if criterion.higher_is_better else measured.argmin(dim=1)
+    fallback = nearest if otherwise == "best" else torch.full_like(nearest, measured.shape[1] - 1)
+    return torch.where(met.any(dim=1), met.float().argmax(dim=1), fallback), met.any(dim=1)
 
 
 def _following(codes: Codes, kept: Tensor) -> Code | None:

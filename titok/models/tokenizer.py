@@ -77,6 +77,7 @@ class TiTok(ImageTokenizer):
             image_size=config.image_size,
             most_tokens=config.num_latent_tokens,
             codebook_size=None if is_vae else config.codebook_size,
+            lengths=() if config.tail_drop == "off" else tuple(range(1, config.num_latent_tokens + 1)),
             noise_shape=(config.num_latent_tokens, config.code_dim) if is_vae else None,
         )
 
@@ -140,11 +141,11 @@ class TiTok(ImageTokenizer):
     def detokenize(self, ids: Ids) -> Tensor:
         """Ids (B, K) to images (B, 3, H, W), not clamped; `ModelError` for a vae.
 
-        With ``tail_drop`` fewer than K will do: the first of them.
+        With ``tail_drop`` fewer than K will do: the first of them, of each image as many as it has.
         """
         if self.config.kind == "vae":
             raise no_ids(self, "detokenize")
-        return self.decode(self.quantize.lookup(ids.of_one_length()))
+        return ids.decoded(lambda values: self.decode(self.quantize.lookup(values)))
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Quantized | GaussianPosterior]:
         """Images to reconstructions (B, 3, H, W), not clamped, with what the bottleneck's loss needs.

@@ -12,6 +12,7 @@ from typing import Literal
 from titok.config.alit import LengthPixelLosses
 from titok.config.image_counts import stated_images
 from titok.config.jobs import job
+from titok.config.length_stages import num_lengths
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
@@ -171,6 +172,16 @@ def _reconstructions(planned: Job, study: Study) -> Work:
     return Work("scoring", "reconstruction", images, flops)
 
 
+def _lengths(planned: Job, study: Study) -> Work:
+    """Every image encoded once, and decoded and looked at once for each length."""
+    name, stage = planned.wildcards["tokenizer"], planned.wildcards["stage"]
+    images, lengths = num_images(study, "test"), num_lengths(study, name)
+    flops = _looking(study, (1 + lengths) * images)
+    encoding, decoding = coding_flops(study, name, stage)
+    flops["fp32"] = flops.get("fp32", 0.0) + images * (encoding + lengths * decoding)
+    return Work("scoring", "reconstruction", images, flops)
+
+
 def _generations(planned: Job, study: Study) -> Work:
     images = study.evaluation.num_samples
     return Work("scoring", "generation", images, _looking(study, images))
@@ -199,6 +210,7 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "sample_generator": _samples,
     "score_reconstruction": _reconstructions,
     "score_vqgan": _reconstructions,
+    "score_lengths": _lengths,
     "score_codec": _codecs,
     "score_generation": _generations,
     "score_probe": _probe,

@@ -60,6 +60,9 @@ DISPLAYS: dict[str, Display] = {
         for of in READ_FROM
         for pooling in POOLINGS
     },
+    "l1": Display("mean absolute error", 4, better="lower"),
+    "mean_length": Display("tokens per image", better="lower"),
+    "met": Display("images that meet it", 1, True, "higher"),
     "parameters": Display("parameters", 0),
     "generator_parameters": Display("generator parameters", 0),
     "sampling_images_per_second": Display("sampling speed", 1, better="higher"),

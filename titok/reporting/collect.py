@@ -16,10 +16,11 @@ from titok.reporting.once import Once
 from titok.reporting.speeds import give_speeds, own_protocol, protocol_column
 from titok.runtime.files import read_json
 
-Kind = Literal["reconstruction", "linear_probe", "generation", "throughput"]
+Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
 
 FOLDERS: dict[str, str] = {
     "reconstruction": "reconstruction",
+    "lengths": "lengths",
     "linear_probe": "probe",
     "generation": "generation",
     "throughput": "throughput",
@@ -28,6 +29,7 @@ FOLDERS: dict[str, str] = {
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "reconstruction": ("tokenizer", "stage"),
+    "lengths": ("tokenizer", "stage"),
     "linear_probe": ("tokenizer",),
     "generation": ("generator", "sampler"),
     "throughput": ("generator", "sampler"),

@@ -12,7 +12,7 @@ from titok.reporting.cells import DISPLAYS
 from titok.reporting.collect import Kind, NotComparableError, Scores, Statistic
 from titok.reporting.comparable import TRAINING_SPEED
 from titok.reporting.paper import Paper
-from titok.reporting.ranks import rank_correlations
+from titok.runtime.ranks import rank_correlations
 
 if TYPE_CHECKING:
     from titok.config.rows import Grid, GridCell

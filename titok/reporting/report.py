@@ -182,7 +182,8 @@ def _tables(
 def _protocols(scores: Scores) -> list[dict[str, Any]]:
     """Each protocol with the kinds of scores, and the speeds, it belongs to, as key and value."""
     frame = scores.frame
-    of = {identifier: list(kinds.unique()) for identifier, kinds in frame.groupby("protocol_id", sort=False)["kind"]}
+    grouped = frame.groupby("protocol_id", sort=False)["kind"]
+    of = {str(identifier): list(kinds.unique()) for identifier, kinds in grouped}
     for metric, label in scores.labels.items():
         for identifier in frame[own].dropna().unique() if (own := own_protocol(metric)) in frame else ():
             of.setdefault(identifier, []).append(label.label)

@@ -32,6 +32,7 @@ from titok.reporting.grid_table import build_grid_table
 from titok.reporting.infinite_n import is_sound
 from titok.reporting.judgement import Judgement
 from titok.reporting.layouts import LAYOUTS, Column
+from titok.reporting.length_table import build_length_table
 from titok.reporting.paper import Paper, PaperValue, read_paper
 from titok.reporting.table_notes import interval_note, ordering_note, reasons, seeds_note
 from titok.reporting.writers import write_table
@@ -58,6 +59,8 @@ def build_table(name: TableName | PanelName, tables: Tables, scores: Scores, pap
         )
     if tables.table4 is not None and name.startswith("table4"):
         return build_grid_table(tables, scores, paper, name.removeprefix("table4") or "abcd")
+    if tables.adaptive_length is not None and name == "adaptive_length":
+        return build_length_table(tables.adaptive_length, scores)
     return _build_listed(name, tables, scores, paper)
 
 

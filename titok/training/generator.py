@@ -15,6 +15,7 @@ from titok.data.tokens import TokenBatch
 from titok.generation.masking import MaskingDraws, draw_masking, mask_tokens
 from titok.losses.masked_token import masked_token_loss, token_weights
 from titok.models.generator import MaskGIT
+from titok.models.token_space import own_tokens
 from titok.runtime.processes import mean
 from titok.runtime.transfers import sent
 from titok.training.optimizer import Player
@@ -32,6 +33,8 @@ class DrawnTokens(NamedTuple):
     progress: Tensor
     order: Tensor
     drop: Tensor
+    lengths: Tensor
+    """(B,): how many of its K tokens each image has."""
 
 
 class GeneratorTask(Task):
@@ -61,17 +64,25 @@ class GeneratorTask(Task):
             return batch
         size, num_tokens = batch.tokens.shape
         draws = self.draw(size * self.shares.world_size, num_tokens, rng)
-        return DrawnTokens(*batch, *(self.shares.mine(numbers) for numbers in astuple(draws)))
+        lengths = batch.labels.new_full((size,), num_tokens) if batch.lengths is None else batch.lengths
+        progress, order, drop = (self.shares.mine(numbers) for numbers in astuple(draws))
+        return DrawnTokens(batch.tokens, batch.labels, progress, order, drop, lengths)
 
     def updates(self, batch: TokenBatch | DrawnTokens, step: int, rng: torch.Generator) -> Iterator[Turn]:
-        """Mask, predict, one update; the loss is the weighted mean over the tokens of the global batch."""
+        """Mask, predict, one update; the loss is the weighted mean over the tokens of the global batch.
+
+        Where images have fewer than K tokens, over those that they have.
+        """
         drawn = DrawnTokens(*(sent(part, self.device) for part in self.with_draws(batch, step, rng)))
         tokens, labels = drawn.tokens, drawn.labels
-        own = MaskingDraws(drawn.progress, drawn.order, drawn.drop)
-        mask_id, drop_prob = self.model.token_space.mask_id, self.model.config.class_dropout_prob
-        masked = mask_tokens(tokens, mask_id, own, self.mask_schedule, drop_prob)
-        mean_weight = mean(token_weights(masked.mask, self.losses).mean())
+        draws = MaskingDraws(drawn.progress, drawn.order, drawn.drop)
+        mask_id, config = self.model.token_space.mask_id, self.model.config
+        lengths = drawn.lengths if config.has_lengths else None
+        own = None if lengths is None else own_tokens(lengths, tokens.shape[1])
+        masked = mask_tokens(tokens, mask_id, draws, self.mask_schedule, config.class_dropout_prob, lengths)
+        mean_weight = mean(token_weights(masked.mask, self.losses, own).mean())
         for rows, share in self.shares.passes(len(tokens)):
-            logits = self.model(masked.tokens[rows], labels[rows], masked.drop[rows])
-            loss = masked_token_loss(logits, tokens[rows], masked.mask[rows], self.losses, mean_weight)
+            of_rows, own_of_rows = (None if part is None else part[rows] for part in (lengths, own))
+            logits = self.model(masked.tokens[rows], labels[rows], masked.drop[rows], lengths=of_rows)
+            loss = masked_token_loss(logits, tokens[rows], masked.mask[rows], self.losses, mean_weight, own_of_rows)
             yield Turn(MODEL, loss._asdict(), share)

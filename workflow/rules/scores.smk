@@ -48,6 +48,45 @@ use rule score_reconstruction as score_vqgan with:
         judge=option("judge"),
 
 
+rule score_lengths:
+    """What each length of a tokenizer gives, and which length images need."""
+    input:
+        config="results/{study}/configs/lengths/all.yaml",
+        data="results/{study}/data/test.index.npz",
+        tokenizer="results/{study}/tokenizers/{tokenizer}/seed{seed}/{stage}/model.safetensors",
+        beside=lambda wildcards: targets.fixed_beside(
+            wildcards.tokenizer, wildcards.seed
+        ),
+        judge=judge(),
+    output:
+        score="results/{study}/scores/lengths/{tokenizer}/{stage}/seed{seed}.json",
+        pictures="results/{study}/lengths/{tokenizer}/{stage}/seed{seed}.npz",
+        per_image="results/{study}/lengths/{tokenizer}/{stage}/seed{seed}.csv",
+    log:
+        "logs/{study}/score_lengths/{tokenizer}-{stage}-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_lengths/{tokenizer}-{stage}-seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: takes("lengths")["cpus_per_task"]
+    resources:
+        **takes("lengths"),
+    params:
+        subject=lambda wildcards: targets.subject(
+            tokenizer=wildcards.tokenizer, stage=wildcards.stage, seed=wildcards.seed
+        ),
+        judge=option("judge"),
+        beside=option("beside"),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " score lengths"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --model {input.tokenizer:q}"
+        " {params.judge} {params.beside} --subject {params.subject:q}"
+        " --pictures {output.pictures:q} --per-image {output.per_image:q}"
+        " --workers {resources.workers} --output {output.score:q} > {log} 2>&1"
+
+
 rule score_codec:
     """What an ordinary codec makes of the test images, and in how many bits."""
     input:

@@ -11,6 +11,8 @@ from titok.reporting.figures.codebook import CODEBOOK
 from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.figures.figure2 import FIGURE2
 from titok.reporting.figures.figure4 import FIGURE4
+from titok.reporting.figures.images_by_length import IMAGES_BY_LENGTH
+from titok.reporting.figures.quality_against_tokens import QUALITY_AGAINST_TOKENS
 from titok.reporting.figures.rates import RATES
 from titok.reporting.figures.reconstructions import RECONSTRUCTIONS
 from titok.reporting.figures.rfid_against_gfid import RFID_AGAINST_GFID
@@ -30,6 +32,8 @@ FIGURES: dict[str, Figure] = {
         FIGURE2,
         RFID_AGAINST_GFID,
         RATES,
+        QUALITY_AGAINST_TOKENS,
+        IMAGES_BY_LENGTH,
         CLASSIFIER_ACCURACY,
         CODEBOOK,
         TRAINING_CURVES,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from titok.errors import ScoreError
 from titok.reporting.style import Drawing, new_axes
+from titok.runtime.files import load_npz
 
 GAP = 2
 """Pixels between two images, after enlarging."""
@@ -22,6 +23,15 @@ def require_images(path: str | Path, name: str, shape: tuple[int, ...], dtype: n
             f"{path}: {name} is {dtype} of shape {shape}; expected uint8 with {dimensions} dimensions, the last one of "
             f"3 colours"
         )
+
+
+def read_pictures(path: Path, name: str, dimensions: int) -> np.ndarray:
+    """Images of an npz as uint8 of so many dimensions; raises `ScoreError` for another content."""
+    arrays = load_npz(path)
+    if name not in arrays:
+        raise ScoreError(f"{path}: holds {', '.join(sorted(arrays))}, but no {name}; make the file again")
+    require_images(path, name, arrays[name].shape, arrays[name].dtype, dimensions)
+    return arrays[name]
 
 
 def draw_grid(rows: Mapping[str, np.ndarray], columns_are: str) -> Drawing:

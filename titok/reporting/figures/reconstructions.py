@@ -10,9 +10,8 @@ import numpy as np
 
 from titok.errors import ScoreError
 from titok.reporting.figures.figure import Figure, Sources
-from titok.reporting.figures.image_grid import draw_grid, require_images
+from titok.reporting.figures.image_grid import draw_grid, read_pictures
 from titok.reporting.style import Drawing
-from titok.runtime.files import load_npz
 
 if TYPE_CHECKING:
     from titok.config.figures import Reconstructions
@@ -37,7 +36,7 @@ def reconstructions(wanted: Reconstructions, example_files: Sequence[Path]) -> D
         )
     rows: dict[str, np.ndarray] = {}
     for row, path in zip(wanted.rows, example_files, strict=True):
-        images = _read(path, "images", 5)
+        images = read_pictures(path, "images", 5)
         rows.setdefault(ORIGINALS, images[0])
         if (
             images.shape[1:] != (len(rows[ORIGINALS]), *rows[ORIGINALS].shape[1:])
@@ -49,15 +48,6 @@ def reconstructions(wanted: Reconstructions, example_files: Sequence[Path]) -> D
         rows[row.label] = images[-1]
     shown = {label: images[: wanted.num_images] for label, images in rows.items()}
     return draw_grid(shown, "test images, each above its reconstructions")
-
-
-def _read(path: Path, name: str, dimensions: int) -> np.ndarray:
-    """Images of an npz as uint8 of so many dimensions."""
-    arrays = load_npz(path)
-    if name not in arrays:
-        raise ScoreError(f"{path}: holds {', '.join(sorted(arrays))}, but no {name}; make the file again")
-    require_images(path, name, arrays[name].shape, arrays[name].dtype, dimensions)
-    return arrays[name]
 
 
 RECONSTRUCTIONS = Figure(

@@ -20,8 +20,8 @@ from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.grid import cell_records, size_name
 from titok.reporting.judgement import COVERAGE
 from titok.reporting.labels import place_labels
-from titok.reporting.ranks import rank_correlations
 from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend
+from titok.runtime.ranks import rank_correlations
 
 if TYPE_CHECKING:
     from titok.config.rows import Grid

@@ -1,0 +1,134 @@
+"""Table and figures of adaptive length: numbers, words and what is refused.
+
+Run: pytest tests/reporting/test_lengths.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from reporting.conftest import PAPER
+
+from titok.config.figures import Figures, ImagesByLength
+from titok.config.reporting import Reporting, Tables
+from titok.config.rows import Row, Table
+from titok.errors import ScoreError
+from titok.reporting.collect import MissingScore
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.gallery import make_figure
+from titok.reporting.figures.images_by_length import images_by_length
+from titok.reporting.style import save
+from titok.reporting.tables import make_table
+
+ROWS = (
+    Row(label="ALIT", tokenizer="alit", stage="alit_stage1"),
+    Row(label="TiTok", tokenizer="s2", stage="stage1"),
+    Row(label="TiTok", tokenizer="s4", stage="stage1"),
+)
+WANTED = Tables(adaptive_length=Table(rows=ROWS))
+
+
+def write(tree, seeds=(0, 1, 2), gain=0.02, protocol=None) -> None:
+    """An ALIT of 2 and 4 tokens that needs 2.5 of them, and two TiToks."""
+    more = {} if protocol is None else {"protocol": protocol}
+    for seed in seeds:
+        same = {f"l1@{k}": 0.2 / k + 0.001 * seed for k in (2, 4)} | {f"rfid@{k}": 10.0 / k for k in (2, 4)}
+        chosen = {"mean_length": 2.5, "share_of_2": 0.75, "share_of_4": 0.25, "met": 0.8, "l1": 0.07, "rfid": 4.0}
+        gains = {"gain": gain + 0.001 * seed, "met_gain": 0.1, "rank_with_jpeg_size": 0.5}
+        metrics = same | {f"{name}@l1<0.08": value for name, value in (chosen | gains).items()}
+        subject = {"tokenizer": "alit", "stage": "alit_stage1", "seed": seed}
+        tree.score(f"lengths/alit/alit_stage1/seed{seed}", "lengths", subject, metrics, **more)
+        for k in (2, 4):
+            subject = {"tokenizer": f"s{k}", "stage": "stage1", "seed": seed}
+            tree.score(f"lengths/s{k}/stage1/seed{seed}", "lengths", subject, {f"l1@{k}": 0.3 / k, f"rfid@{k}": 9.0})
+
+
+def table(tree, tmp_path: Path) -> tuple[pd.DataFrame, str]:
+    csv, markdown, _ = make_table("adaptive_length", WANTED, tree.scores, PAPER, tmp_path / "adaptive_length")
+    return pd.read_csv(csv), markdown.read_text()
+
+
+def test_the_table_has_lengths_choices_histograms_and_gains(tree, tmp_path: Path) -> None:
+    write(tree)
+    data, text = table(tree, tmp_path)
+    line = data[(data["label"] == "ALIT") & (data["at"] == "l1<0.08") & (data["metric"] == "gain")].iloc[0]
+    assert line["mean"] == pytest.approx(0.021)
+    assert (line["n"], line["verdict"]) == (3, "better")
+    assert line["low"] > 0
+    errors = data[data["metric"] == "l1"].set_index(["tokenizer", "at"])["mean"]
+    assert errors["alit", "4"] == pytest.approx(0.051)
+    assert errors["s4", "4"] == pytest.approx(0.075)
+    for title in ("All images have K tokens", "Each image has the fewest tokens", "Images of K tokens, %", "What that"):
+        assert title in text
+    assert "75.0" in text
+    assert "better" in text
+
+
+@pytest.mark.parametrize(("gain", "word"), [(-0.02, "worse"), (-0.001, "undecided")])
+def test_a_choice_that_does_not_pay_is_said_to_be_so(tree, tmp_path: Path, gain: float, word: str) -> None:
+    write(tree, gain=gain)
+    data, text = table(tree, tmp_path)
+    assert list(data.loc[data["metric"] == "gain", "verdict"]) == [word]
+    assert word in text
+
+
+def test_one_seed_is_judged_over_its_images(tree, tmp_path: Path) -> None:
+    write(tree, seeds=(0,))
+    data, _ = table(tree, tmp_path)
+    gain = data[data["metric"] == "gain"].iloc[0]
+    assert gain["verdict"] == "undecided", "the record has no interval"
+
+
+def test_two_protocols_are_not_mixed(tree, tmp_path: Path) -> None:
+    write(tree, protocol={"rounding": "truncate", "extractor": {"kind": "classifier"}})
+    with pytest.raises(ScoreError, match="would mix two protocols"):
+        table(tree, tmp_path)
+
+
+def test_a_missing_score_is_named(tree, tmp_path: Path) -> None:
+    with pytest.raises(MissingScore, match=r"scores/lengths/alit/alit_stage1/seed\*.json: no such score"):
+        table(tree, tmp_path)
+
+
+def test_the_figure_has_a_line_per_label_and_points_of_choices(tree, tmp_path: Path) -> None:
+    write(tree)
+    reporting = Reporting(tables=WANTED, figures=Figures(quality_against_tokens=True), figure_dpi=60)
+    svg, _, csv = make_figure("quality_against_tokens", reporting, tmp_path / "figure", Sources(tree.scores))
+    data = pd.read_csv(csv)
+    own = data[(data["label"] == "ALIT") & (data["metric"] == "l1")]
+    assert own["tokens"].tolist() == [2, 4, 2.5]
+    assert own["low"].tolist()[0] == pytest.approx(0.1)
+    assert own["high"].tolist()[0] == pytest.approx(0.102)
+    fixed = data[(data["label"] == "TiTok") & (data["metric"] == "l1")]
+    assert fixed["tokens"].tolist() == [2, 4]
+    assert "each image its own" in svg.read_text()
+
+
+def pictures(path: Path, **changes) -> Path:
+    arrays = {
+        "images": np.zeros((3, 6, 8, 8, 3), np.uint8),
+        "row_labels": np.array(["original", "2", "4"]),
+        "tokens": np.array([2, 2, 2, 4, 4, 4]),
+    }
+    np.savez(path, **{name: array for name, array in (arrays | changes).items() if array is not None})
+    return path
+
+
+def test_images_at_every_length_the_fewest_first(tmp_path: Path) -> None:
+    wanted = ImagesByLength(row=ROWS[0], num_images=4)
+    svg, _, csv = save(images_by_length(wanted, pictures(tmp_path / "some.npz")), tmp_path / "images", 160)
+    data = pd.read_csv(csv)
+    assert data["label"].unique().tolist() == ["original", "K = 2", "K = 4"]
+    assert data.loc[data["row"] == 0, "tokens"].tolist() == [2, 2, 4, 4]
+    assert "2, 2, 4, 4" in svg.read_text()
+
+
+def test_other_pictures_are_refused(tmp_path: Path) -> None:
+    wanted = ImagesByLength(row=ROWS[0])
+    with pytest.raises(ScoreError, match="has no tokens"):
+        images_by_length(wanted, pictures(tmp_path / "a.npz", tokens=None))
+    with pytest.raises(ScoreError, match="tokens of each image"):
+        images_by_length(wanted, pictures(tmp_path / "b.npz", tokens=np.array([2])))

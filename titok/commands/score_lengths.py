@@ -1,0 +1,160 @@
+"""``titok score lengths``: every length of a tokenizer, and what images need where each has its own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from titok.commands.lpips_score import open_lpips
+from titok.commands.score import LATENTS, open_extractor
+from titok.commands.score_records import image_source, pixels_of, write_score
+from titok.config.evaluation import Uncertainty
+from titok.config.load import ConfigError, load_job
+from titok.config.measuring_jobs import LengthsJob
+from titok.data.images import Images
+from titok.data.opening import open_images
+from titok.errors import ScoreError
+from titok.evaluation.length_criteria import criterion_of
+from titok.evaluation.length_gains import Choice, Gain, OneLength, gain_of
+from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexity
+from titok.evaluation.lengths import Choosing, LengthScores, length_protocol, lengths_of, score_lengths
+from titok.evaluation.per_image import read_per_image, write_per_image
+from titok.evaluation.reconstruction import PerceptualDistance
+from titok.metrics.bootstrap import Interval, bootstrap_intervals
+from titok.models.alit import Alit
+from titok.models.folder import load_classifier, load_image_tokenizer
+from titok.models.image_tokenizer import ImageTokenizer, Reconstruction
+from titok.models.length_choice import restored_at
+from titok.runtime.device import select_device
+from titok.runtime.files import save_npz
+from titok.runtime.seed import generator
+
+NUM_PICTURES = 8
+"""Images of the fewest tokens, and as many of the most, that are kept for the figures."""
+
+
+def lengths(options: argparse.Namespace) -> None:
+    """Scores a tokenizer's lengths on the test images; of one that has one length, that one."""
+    job = load_job(options.config, LengthsJob, options.execution)
+    device = select_device(options.device)
+    model = load_image_tokenizer(options.model, device)
+    lpips = open_lpips(job.evaluation.lpips, device)
+    choosing = _choosing(job, model, lpips, options.judge, device)
+    extractor = open_extractor(job.evaluation.extractor, options.judge, device)
+    images = open_images(options.data, job.dataset, workers=options.workers)
+
+    def restore(batch: Tensor) -> Iterator[Reconstruction]:
+        return restored_at(model, batch, choosing.lengths)
+
+    sizes = JpegSizes(job.lengths.jpeg_quality)
+    scores = score_lengths(
+        restore,
+        sizes.passing(pixels_of(images, job.dataset, job.evaluation.batch_size)),
+        extractor,
+        job.evaluation,
+        choosing,
+        lpips=lpips,
+        num_pictures=NUM_PICTURES if options.pictures else 0,
+        device=device,
+    )
+    if options.per_image is not None:
+        write_per_image(options.per_image, scores, images.keys, images.labels)
+    if options.pictures is not None:
+        save_npz(options.pictures, **scores.pictures)
+    gains = _gains(scores, images, options.beside)
+    protocol = length_protocol(job.evaluation, extractor, choosing, lpips, scores.num_images)
+    protocol |= {**LATENTS, "reference": image_source(images, job.dataset), "jpeg_quality": sizes.quality}
+    inputs = {name: path for name in ("model", "data", "judge") if (path := getattr(options, name)) is not None}
+    inputs |= {f"beside_{place}": path for place, path in enumerate(options.beside)}
+    metrics = {
+        **scores.metrics,
+        **{name: gain.value for name, gain in gains.items()},
+        **_ranks(job, scores, images, sizes),
+    }
+    intervals = _intervals(job, gains)
+    write_score(options, job, "lengths", metrics, protocol, inputs, device, intervals)
+
+
+def _choosing(
+    job: LengthsJob, model: ImageTokenizer, lpips: PerceptualDistance | None, judge: Path | None, device: torch.device
+) -> Choosing:
+    facts, rule = model.facts, job.lengths
+    if facts.codebook_size is None or facts.most_tokens is None:
+        raise ScoreError(
+            f"lengths are counted in tokens, and this {type(model).__name__} has no ids of a known number; score its "
+            f"reconstructions"
+        )
+    if rule.criterion == "class" and judge is None:
+        raise ConfigError("adaptive_length.criterion is 'class'; give the judge's model file with --judge")
+    classifier = load_classifier(judge, device) if rule.criterion == "class" and judge else None
+    criteria = tuple(criterion_of(rule.criterion, each, lpips, classifier) for each in rule.scored)
+    known = lengths_of(facts.lengths, rule, facts.most_tokens, has_own=isinstance(model, Alit))
+    return Choosing(known, criteria, rule, facts.codebook_size)
+
+
+def _gains(scores: LengthScores, images: Images, beside: Sequence[Path]) -> dict[str, Gain]:
+    """The choice beside one length of the same tokenizer, and beside tokenizers that were trained for one length."""
+    choosing, found = scores.choosing, dict[str, Gain | None]()
+    others = _of_one_length(beside, choosing.criteria[0].name, images.keys)
+    own = OneLength(choosing.lengths, scores.measured)
+    for criterion, (tag, places) in zip(choosing.criteria, scores.chosen.items(), strict=True):
+        if len(choosing.lengths) == 1:
+            continue
+        better, rows = criterion.higher_is_better, np.arange(len(places))
+        measured, given = scores.measured[rows, places], np.array(choosing.lengths)[places]
+        choice = Choice(given, measured)
+        found[f"gain@{tag}"] = gain_of(choice, own, higher_is_better=better)
+        met = criterion.is_met(torch.from_numpy(scores.measured)).numpy().astype(float)
+        found[f"met_gain@{tag}"] = gain_of(
+            Choice(given, met[rows, places]), OneLength(choosing.lengths, met), higher_is_better=True
+        )
+        if others is not None:
+            found[f"gain_over_fixed@{tag}"] = gain_of(choice, others, higher_is_better=better)
+    return {name: gain for name, gain in found.items() if gain is not None}
+
+
+def _of_one_length(files: Sequence[Path], measure: str, keys: np.ndarray) -> OneLength | None:
+    """What tokenizers of one length make of the same images, from their tables image by image."""
+    columns: dict[int, np.ndarray] = {}
+    for path in files:
+        table = read_per_image(path)
+        if table.keys != list(map(str, keys)):
+            raise ScoreError(f"{path} is of other images than are scored here; score both on the same")
+        named = {name: column for name, column in table.columns.items() if name.startswith(f"{measure}@")}
+        if len(named) != 1:
+            raise ScoreError(
+                f"{path} has {len(named)} columns {measure}@..., of a tokenizer of one length there is one; name files "
+                f"of `titok score lengths --per-image` by the same criterion"
+            )
+        ((name, column),) = named.items()
+        columns[int(name.partition("@")[2])] = column
+    ordered = sorted(columns)
+    return OneLength(ordered, np.stack([columns[length] for length in ordered], axis=1)) if ordered else None
+
+
+def _ranks(job: LengthsJob, scores: LengthScores, images: Images, sizes: JpegSizes) -> dict[str, float]:
+    """Of the lengths given, with the JPEG files' sizes and people's scores."""
+    if len(scores.choosing.lengths) == 1:
+        return {}
+    others = {"jpeg_size": np.array(sizes.sizes, dtype=float)}
+    if job.lengths.complexity is not None:
+        others["complexity"] = read_complexity(Path(job.lengths.complexity.path), list(map(str, images.keys)))
+    return length_ranks(dict(scores.chosen), others)
+
+
+def _intervals(job: LengthsJob, gains: Mapping[str, Gain]) -> dict[str, Interval]:
+    if not gains:
+        return {}
+    drawn = job.evaluation.uncertainty or Uncertainty()
+    return bootstrap_intervals(
+        {name: gain.value for name, gain in gains.items()},
+        {name: gain.contributions for name, gain in gains.items()},
+        resamples=drawn.resamples,
+        coverage=drawn.coverage,
+        generator=generator(drawn.seed, "bootstrap"),
+    )

@@ -1,0 +1,91 @@
+"""Which length each image is given by tokenizers that have several, and how such lengths are measured."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from titok.config.entries import StageName
+from titok.config.section import KnownBy, Name, Neutral, PositiveFloat, PositiveInt, Section
+
+Measure = Literal["l1", "psnr", "lpips", "class"]
+"""`l1`: mean absolute error below a threshold, officially; `psnr`: above one, in dB; `lpips`: below one. `class`: the
+judge of the scores takes the reconstruction for what it takes the image for: an oracle, and without a threshold."""
+CLASS_THRESHOLD = 0.5
+"""Between a wrong class, 0, and the right one, 1."""
+
+
+class LengthRule(Section):
+    """An image gets the shortest code that is good enough."""
+
+    criterion: Measure = "l1"
+    otherwise: Literal["best", "longest"] = "best"
+    """What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
+    lengths: tuple[PositiveInt, ...] = ()
+    """Which ones a tokenizer with tail drop may choose from; empty: all from 1 to K. ALIT has its own."""
+
+
+class TokenLengths(LengthRule):
+    """By what `titok tokens` chooses lengths."""
+
+    threshold: PositiveFloat
+
+
+class ComplexityTable(Section):
+    """How complex people find the test images: a CSV with columns `image` (its key in the dataset) and `complexity`, as
+    the spreadsheets of SAVOIAS hold them."""
+
+    path: Annotated[str, Field(min_length=1), KnownBy("sha256")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """What its SHA-256 must be; null takes the file as it is."""
+
+
+class AdaptiveLength(LengthRule):
+    """Lengths of a study: of its scores, for several thresholds, and of its generators' tokens, for one."""
+
+    thresholds: tuple[PositiveFloat, ...] = ()
+    """Each is scored; none with `class`."""
+    tokens: PositiveFloat | None = None
+    """The threshold by which each training image's tokens get their length; null: the longest code of every image."""
+    beside: dict[Name, StageName] = Field(default_factory=dict)
+    """Tokenizers of one length, and which stage of each, that choices are held against; their K must lie on both sides
+    of the mean length, or there is nothing to hold it against."""
+    complexity: Annotated[ComplexityTable | None, Neutral(None)] = None
+    jpeg_quality: Annotated[int, Field(ge=1, le=100), Neutral(90)] = 90
+    """Of the JPEG files whose sizes lengths are compared with."""
+
+    @property
+    def scored(self) -> tuple[float, ...]:
+        """All thresholds, from that which asks for the most on."""
+        if self.criterion == "class":
+            return (CLASS_THRESHOLD,)
+        return tuple(sorted(self.thresholds, reverse=self.criterion == "psnr"))
+
+    @property
+    def of_tokens(self) -> TokenLengths | None:
+        """The rule for generators' tokens."""
+        if self.tokens is None:
+            return None
+        return TokenLengths(**self.model_dump(include=set(LengthRule.model_fields)), threshold=self.tokens)
+
+    @model_validator(mode="after")
+    def _thresholds_fit(self) -> Self:
+        given = list(self.thresholds)
+        if self.criterion == "class" and (given or self.tokens is not None):
+            raise ValueError(
+                f"criterion is 'class', which knows no threshold, but thresholds is {given} and tokens {self.tokens}; "
+                f"leave both out"
+            )
+        if self.criterion != "class" and not given:
+            raise ValueError(f"thresholds is empty; give the criterion {self.criterion!r} at least one")
+        if len(set(given)) < len(given):
+            raise ValueError(f"thresholds is {given}; list each once")
+        if list(self.lengths) != sorted(set(self.lengths)):
+            raise ValueError(f"lengths is {list(self.lengths)}; list each once, from few to many")
+        if self.tokens is not None and self.criterion == "lpips":
+            raise ValueError(
+                "tokens is given and criterion is 'lpips', which only scores have weights for; choose l1 or psnr, or "
+                "leave tokens out"
+            )
+        return self

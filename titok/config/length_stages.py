@@ -1,0 +1,98 @@
+"""Whose lengths a study scores."""
+
+from __future__ import annotations
+
+from titok.config.adaptive_length import AdaptiveLength
+from titok.config.entries import Tokenizer
+from titok.config.study import Study
+
+
+def has_lengths(tokenizer: Tokenizer) -> bool:
+    """Whether each image may have a number of tokens of its own."""
+    return tokenizer.recipe == "alit" or tokenizer.tail_drop != "off"
+
+
+def length_stages(study: Study) -> list[tuple[str, str]]:
+    """(tokenizer, stage) of every one that has lengths, and of those of one length that stand beside them."""
+    if study.adaptive_length is None:
+        return []
+    several = [
+        (name, stage) for name, entry in study.tokenizers.items() if has_lengths(entry) for stage in entry.stages
+    ]
+    return [*several, *study.adaptive_length.beside.items()]
+
+
+def length_seeds(study: Study, tokenizer: str) -> tuple[int, ...]:
+    """Seeds whose lengths are scored: all; of a tokenizer that stands beside others, those that one of these has."""
+    own = study.tokenizer_seeds(tokenizer)
+    if study.adaptive_length is None or tokenizer not in study.adaptive_length.beside:
+        return own
+    others = {s for name, entry in study.tokenizers.items() if has_lengths(entry) for s in study.tokenizer_seeds(name)}
+    return tuple(seed for seed in own if seed in others)
+
+
+def num_lengths(study: Study, tokenizer: str) -> int:
+    """How many lengths of a tokenizer are scored."""
+    entry = study.tokenizers[tokenizer]
+    if entry.alit is not None:
+        return entry.alit.iterations
+    if entry.tail_drop == "off":
+        return 1
+    chosen = study.adaptive_length.lengths if study.adaptive_length else ()
+    return len(chosen) or entry.num_latent_tokens
+
+
+def check_lengths(study: Study) -> None:
+    """Raises ValueError where the section `adaptive_length` has nobody to choose lengths for, or names who has none; or
+    where lengths are shown that nobody scores."""
+    section = study.adaptive_length
+    if section is not None:
+        _check_section(study, section)
+    _check_shown(study)
+
+
+def _check_section(study: Study, section: AdaptiveLength) -> None:
+    if not any(has_lengths(entry) for entry in study.tokenizers.values()):
+        raise ValueError(
+            "adaptive_length is given, but no tokenizer has lengths to choose from; add one of recipe alit or with "
+            "tail_drop, or remove the section"
+        )
+    for name, stage in section.beside.items():
+        if name not in study.tokenizers:
+            raise ValueError(
+                f"adaptive_length.beside names {name!r}, which is no tokenizer; allowed: {', '.join(study.tokenizers)}"
+            )
+        entry = study.tokenizers[name]
+        if has_lengths(entry) or entry.kind == "vae":
+            has = "several lengths" if has_lengths(entry) else "no tokens"
+            raise ValueError(f"adaptive_length.beside names {name!r}, which has {has}; name tokenizers of one length")
+        if stage not in entry.stages:
+            raise ValueError(
+                f"adaptive_length.beside.{name} is {stage!r}; allowed: {', '.join(entry.stages)}, the stages it has"
+            )
+    if section.criterion == "lpips" and study.evaluation.lpips is None:
+        raise ValueError("adaptive_length.criterion is 'lpips', but evaluation.lpips names no weights; add it")
+    if section.criterion == "class" and study.evaluation.extractor.kind != "classifier":
+        raise ValueError("adaptive_length.criterion is 'class', but the scores have no judge; choose l1, psnr or lpips")
+
+
+def _check_shown(study: Study) -> None:
+    """Tables and figures of lengths show what is scored."""
+    reporting, scored = study.reporting, length_stages(study)
+    rows = [
+        (row, f"tables.adaptive_length.rows.{at}") for at, row in enumerate(reporting.tables.rows("adaptive_length"))
+    ]
+    if reporting.figures.images_by_length:
+        rows.append((reporting.figures.images_by_length.row, "figures.images_by_length.row"))
+    for row, where in rows:
+        if (row.tokenizer, row.stage) not in scored:
+            known = ", ".join(f"{name}/{stage}" for name, stage in scored) or "none, for adaptive_length is missing"
+            raise ValueError(
+                f"reporting.{where} shows lengths of {row.tokenizer}/{row.stage}, which nobody scores; scored: {known}"
+            )
+    wanted = reporting.figures.images_by_length
+    if wanted and wanted.row.tokenizer and wanted.seed not in length_seeds(study, wanted.row.tokenizer):
+        raise ValueError(
+            f"reporting.figures.images_by_length.seed is {wanted.seed}, but nothing is trained with it; allowed: "
+            f"{list(length_seeds(study, wanted.row.tokenizer))}"
+        )

@@ -1,0 +1,142 @@
+"""Table 'adaptive_length': every length of tokenizers that have several, and what a length for each image gains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell
+from titok.reporting.collect import Scores
+from titok.reporting.judgement import shown
+from titok.reporting.lengths import Place, RowLengths, judged_gain, lengths_of_rows, said
+from titok.reporting.table_notes import seeds_note
+
+if TYPE_CHECKING:
+    from titok.config.rows import Table as Listed
+
+TITLE = "Adaptive length: one length for all images, and a length for each"
+SAME = ("bits_per_image", "rfid", "psnr", "ssim", "lpips", "codebook_usage", "codebook_perplexity")
+CHOSEN = ("mean_length", "bits_per_image", "met", "rfid", "psnr", "lpips")
+GAINS = ("gain", "met_gain", "gain_over_fixed")
+RANKS = ("rank_with_jpeg_size", "rank_with_complexity")
+NOTE = (
+    "Gains compare a length for each image with one length for all of equal mean (between two lengths: a mixture), by "
+    "image; over one length: of the same tokenizer; over tokenizers of one length: trained for it alone. Better and "
+    "worse: the whole 95 % interval, over seeds, lies on that side of 0."
+)
+
+
+def build_length_table(wanted: Listed, scores: Scores) -> Table:
+    """Three blocks: all images of one length, each of its own, and what that gains.
+
+    Raises:
+        MissingScore: a row has no scores of lengths.
+        NotComparableError: rows were measured in two ways.
+    """
+    rows = lengths_of_rows(wanted.rows, scores)
+    same = [(one, place) for one in rows for place in one.places(chosen=False)]
+    chosen = [(one, place) for one in rows for place in one.places(chosen=True)]
+    blocks = [
+        _block("All images have K tokens", "K", same, [rows[0].measure, *SAME] if rows else SAME, scores),
+        _block("Each image has the fewest tokens that are good enough", "if", chosen, _with_measure(rows), scores),
+        _histograms(chosen, scores),
+        _gains(chosen, scores),
+    ]
+    notes = [NOTE, *seeds_note((one.row.label, scores.statistic(one.records, f"rfid@{at.tag}")) for one, at in same)]
+    data = pd.DataFrame(list(_data([*same, *chosen], scores)))
+    return Table("adaptive_length", wanted.title or TITLE, [block for block in blocks if block.rows], data, notes)
+
+
+def _with_measure(rows: Sequence[RowLengths]) -> list[str]:
+    measure = [rows[0].measure] if rows else []
+    return [*CHOSEN[:3], *measure, *(name for name in CHOSEN[3:] if name not in measure)]
+
+
+def _block(
+    title: str, where: str, lines: Sequence[tuple[RowLengths, Place]], metrics: Sequence[str], scores: Scores
+) -> Block:
+    """Rows of places, columns of those metrics that one of them has."""
+    metrics = list(dict.fromkeys(metrics))
+    cells = {
+        metric: [our_cell(metric, scores.statistic(one.records, f"{metric}@{place.tag}")) for one, place in lines]
+        for metric in metrics
+    }
+    kept = [metric for metric in metrics if any(cell is not EMPTY for cell in cells[metric])]
+    heads = ["", where, *(heading(metric, _label(metric, lines, scores)) for metric in kept)]
+    rows = [
+        [Cell(one.row.label), Cell(place.tag), *(cells[metric][index] for metric in kept)]
+        for index, (one, place) in enumerate(lines)
+    ]
+    return Block(title, heads, rows)
+
+
+def _label(metric: str, lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Any:
+    """The records' name of a metric without the place that it was measured at."""
+    for _, place in lines:
+        label = scores.labels.get(f"{metric}@{place.tag}")
+        if label is not None:
+            return type(label)(label.label.rpartition(", ")[0], label.better, label.unit)
+    return None
+
+
+def _histograms(lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Block:
+    lengths = sorted({int(str(at.tag)) for one, _ in lines for at in one.places(chosen=False)})
+    rows = []
+    for one, place in lines:
+        shares = [scores.statistic(one.records, f"share_of_{length}@{place.tag}") for length in lengths]
+        rows.append(
+            [Cell(one.row.label), Cell(place.tag), *(_share(found.mean if found else None) for found in shares)]
+        )
+    return Block("Images of K tokens, %", ["", "if", *(f"K = {length}" for length in lengths)], rows)
+
+
+def _share(value: float | None) -> Cell:
+    return EMPTY if value is None else Cell(f"{100 * value:.1f}")
+
+
+def _gains(lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Block:
+    heads, columns = ["", "if"], []
+    for metric in (*GAINS, *RANKS):
+        label = _label(metric, lines, scores)
+        if label is None:
+            continue
+        heads.append(heading(metric, label).rstrip(" ↓↑"))
+        columns.append([_gain(scores, one, f"{metric}@{at.tag}", judges=metric in GAINS) for one, at in lines])
+    rows = [
+        [Cell(one.row.label), Cell(place.tag), *(column[index] for column in columns)]
+        for index, (one, place) in enumerate(lines)
+    ]
+    return Block("What that gains", heads, rows)
+
+
+def _gain(scores: Scores, one: RowLengths, metric: str, *, judges: bool) -> Cell:
+    if not judges:
+        found = scores.statistic(one.records, metric)
+        return EMPTY if found is None else Cell(f"{found.mean:.2f}")
+    judged = judged_gain(scores, one.records, metric)
+    return EMPTY if judged is None else Cell(f"{shown(judged)}: {said(judged)}".removeprefix(": "))
+
+
+def _data(lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Iterator[dict[str, Any]]:
+    """A line per number: whose, where, and its mean and spread over seeds; of gains the judgement, too."""
+    for one, place in lines:
+        ending = f"@{place.tag}"
+        for name in one.records.columns:
+            found = scores.statistic(one.records, name) if name.endswith(ending) else None
+            if found is None:
+                continue
+            metric = name.removesuffix(ending)
+            line: dict[str, Any] = {
+                "label": one.row.label,
+                "tokenizer": one.row.tokenizer,
+                "stage": one.row.stage,
+                "at": place.tag,
+            }
+            line |= {"metric": metric, "mean": found.mean, "std": found.std, "min": found.minimum}
+            line |= {"max": found.maximum, "n": found.n}
+            judged = judged_gain(scores, one.records, name) if metric in GAINS else None
+            if judged is not None:
+                line |= {"low": judged.low, "high": judged.high, "verdict": said(judged)}
+            yield line
