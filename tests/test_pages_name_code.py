@@ -120,7 +120,7 @@ def test_the_tour_follows_the_first_test_image() -> None:
     from sklearn.datasets import load_digits
 
     from titok.config.load import load_study
-    from titok.data.digits import stratified_test_split
+    from titok.data.sources.digits import stratified_test_split
 
     dataset = load_study(ROOT / "config" / "digits.yaml").dataset
     labels = load_digits().target

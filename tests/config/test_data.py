@@ -11,7 +11,8 @@ import pytest
 from config.studies import changed, study_of, tiny_document
 from pydantic import ValidationError
 
-from titok.config.data import Dataset, ImageNetSource, Preparation, StudyDataset
+from titok.config.data import Dataset, Preparation, StudyDataset
+from titok.config.data_sources import ImageNetSource
 from titok.config.jobs import job, job_names
 
 ARCHIVES = {"train": "a/train.tar", "val": "a/val.tar", "devkit": "a/devkit.tar.gz"}

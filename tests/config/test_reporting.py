@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from titok.config.reporting import Figures, Reconstructions, Reporting, Samples, Tables
+from titok.config.figures import Figures, ReconstructionImages, Reconstructions, Samples
+from titok.config.reporting import Reporting, Tables
 from titok.config.rows import CurveRun, Grid, GridGenerators, Row, Table
 
 
@@ -91,15 +92,22 @@ def test_score_files_of_tables_and_figures(reporting):
     assert "reconstruction/s2/stage1" in grid
     assert "probe/l2" in grid
     assert [stem for stem in grid if stem.startswith("generation/")] == ["generation/l2-vit/e"]
-    assert reporting.figure_scores("figure4") == grid
-    assert reporting.figure_scores("codebook") == grid
-    assert reporting.figure_names == ("figure4", "samples", "classifier_accuracy", "codebook", "training_curves")
-    assert Reporting().figure_names == ()
+    assert reporting.wanted_figures["figure4"].scores == grid
+    assert reporting.wanted_figures["codebook"].scores == grid
+    assert list(reporting.wanted_figures) == [
+        "figure4",
+        "samples",
+        "classifier_accuracy",
+        "codebook",
+        "training_curves",
+    ]
+    assert Reporting().wanted_figures == {}
 
 
 def test_example_files_of_reconstructions():
     rows = (Row(label="a", tokenizer="l2"), Row(label="b", tokenizer="vqgan"))
-    assert Reconstructions(rows=rows, seed=1).examples == ("l2/stage2/seed1", "vqgan")
+    shown = ReconstructionImages(Reconstructions(rows=rows, seed=1))
+    assert shown.images == ("examples/l2/stage2/seed1.npz", "examples/vqgan.npz")
 
 
 @pytest.mark.parametrize(

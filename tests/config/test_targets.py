@@ -27,7 +27,7 @@ def test_nothing_is_asked_for_twice_and_everything_lies_in_the_study(path: Any) 
     assert len(wanted) == len(set(wanted))
     assert all(name.startswith(f"results/{path.stem}/") for name in wanted)
     shown = {name for table in targets.study.reporting.tables.names for name in targets.table_scores(table)}
-    drawn = {name for figure in targets.study.reporting.figure_names for name in targets.figure_scores(figure)}
+    drawn = {name for figure in targets.study.reporting.wanted_figures for name in targets.figure_scores(figure)}
     assert shown | drawn <= set(wanted), "what is shown is scored"
 
 
@@ -56,8 +56,8 @@ def test_every_table_and_figure_in_every_format(targets: Targets) -> None:
     products = targets.products()
     for table in ("table1", "table2", "table3a", "table3b", "table3c", "table4", "table4a", "table4d", "table5"):
         assert {f"results/tiny/tables/{table}.{ending}" for ending in ("csv", "md", "tex")} <= set(products)
-    assert len(targets.study.reporting.figure_names) == 7
-    for figure in targets.study.reporting.figure_names:
+    assert len(targets.study.reporting.wanted_figures) == 7
+    for figure in targets.study.reporting.wanted_figures:
         assert {f"results/tiny/figures/{figure}.{ending}" for ending in ("svg", "png", "csv")} <= set(products)
     for name in ("checks.json", "report.html", "verdict.txt"):
         assert f"results/tiny/{name}" in products
@@ -118,11 +118,11 @@ def test_report_settings_change_what_they_show(
 ) -> None:
     after = Targets(study_of(changed(tiny_document(), key, value)))
     reporting = targets.study.reporting
-    expected = set(reporting.figure_names) if figures == {"every figure"} else figures
+    expected = set(reporting.wanted_figures) if figures == {"every figure"} else figures
     for name in reporting.tables.names:
         differs = after.report_settings(table=name) != targets.report_settings(table=name)
         assert differs == (name in tables or tables == {"every table"}), name
-    for name in reporting.figure_names:
+    for name in reporting.wanted_figures:
         differs = after.report_settings(figure=name) != targets.report_settings(figure=name)
         assert differs == (name in expected), name
     assert after.report_settings() != targets.report_settings(), "the page shows all of it"

@@ -17,10 +17,10 @@ from data.miniature import tar_of
 from data.tiny_cifar10 import NAMES, ORDER, pictures, write_cifar10
 
 from titok.config.data import Preparation
-from titok.data.cifar10 import ARCHIVE
 from titok.data.plan import SourceError
 from titok.data.prepare import merge_split, plan_split, prepare, prepare_part
 from titok.data.shards import ShardReader
+from titok.data.sources.cifar10 import ARCHIVE
 from titok.errors import DataError
 from titok.runtime.files import sha256_file
 

@@ -8,9 +8,9 @@ import torch
 from pydantic import ValidationError
 
 from titok.config.data import Dataset
-from titok.data.digits import MARGIN, prepare_digits, stratified_test_split
 from titok.data.images import load_images
 from titok.data.shards import ShardReader
+from titok.data.sources.digits import MARGIN, prepare_digits, stratified_test_split
 
 SIDE = 8 + 2 * MARGIN
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from data.miniature import Miniature, devkit, encoded, kaggle, official, synthetic, tar_of
 
-from titok.config.data import ImageNetSource
-from titok.data.imagenet import OFFICIAL, list_imagenet
-from titok.data.imagenet_devkit import devkit_labels
+from titok.config.data_sources import ImageNetSource
 from titok.data.plan import SourceError
+from titok.data.sources.imagenet import OFFICIAL, list_imagenet
+from titok.data.sources.imagenet_devkit import devkit_labels
 from titok.errors import DataError
 
 IMAGES = synthetic(classes=6, per_class=2, val=12)

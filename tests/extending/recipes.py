@@ -108,162 +108,136 @@ TABLE = Recipe(
 
 FIGURE = Recipe(
     new={
-        "titok/reporting/sharpness.py": '''\
+        "titok/reporting/figures/sharpness.py": '''\
 """How exact reconstructions are over the number of tokens."""
 
 import pandas as pd
 
-from titok.reporting.collect import Scores
+from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.style import Drawing, finish, look, new_axes
 from titok.reporting.tables import row_subject
 
 
-def sharpness(rows, scores: Scores) -> Drawing:
+def sharpness(rows, sources: Sources) -> Drawing:
     """A point per tokenizer."""
     points = []
     for row in rows:
-        records = scores.select("reconstruction", **row_subject("reconstruction", row))
-        found = scores.statistic(records, "psnr")
+        records = sources.scores.select("reconstruction", **row_subject("reconstruction", row))
+        found = sources.scores.statistic(records, "psnr")
         points.append({"label": row.label, "tokens": records["num_latent_tokens"].iloc[0], "psnr": found.mean})
     data = pd.DataFrame(points)
     figure, (axes,) = new_axes(1, 4.0, 3.0)
     axes.plot(data["tokens"], data["psnr"], color=look(0).color, marker=look(0).marker, linestyle="")
     finish(axes, "Sharpness", "latent tokens K", "PSNR (dB)")
     return Drawing(figure, data)
+
+
+SHARPNESS = Figure("sharpness", "Sharpness", "PSNR over K.", "Points of PSNR over K.", sharpness)
 '''
     },
     edits=(
-        Edit("titok/config/reporting.py", '    "training_curves",\n', '    "training_curves",\n    "sharpness",\n'),
         Edit(
-            "titok/config/reporting.py",
+            "titok/config/figures.py",
             "    rates: Rates | None = None\n",
             "    rates: Rates | None = None\n    sharpness: tuple[Row, ...] = ()\n"
             '    """PSNR over K: a point per row that has a tokenizer."""\n',
         ),
         Edit(
-            "titok/config/reporting.py",
-            '            "rates": self.figures.rates,\n',
-            '            "rates": self.figures.rates,\n            "sharpness": self.figures.sharpness,\n',
+            "titok/config/figures.py",
+            "class TrainingCurves(",
+            'class Sharpness(FigureInputs[tuple[Row, ...]]):\n    """PSNR over K."""\n\n    name = "sharpness"\n\n'
+            "    @property\n    def scores(self) -> tuple[str, ...]:\n"
+            '        """Of its rows\' reconstructions."""\n'
+            "        return tuple(dict.fromkeys(row.scores[0] for row in self.told))\n\n"
+            "    def rows(self) -> Iterator[tuple[Row, str]]:\n"
+            '        """Its points."""\n        yield from _placed(self.told)\n\n\n'
+            "class TrainingCurves(",
+        ),
+        Edit("titok/config/figures.py", "        TrainingCurves,\n", "        TrainingCurves,\n        Sharpness,\n"),
+        Edit(
+            "titok/reporting/figures/gallery.py",
+            "from titok.reporting.figures.training_curves import",
+            "from titok.reporting.figures.sharpness import SHARPNESS\n"
+            "from titok.reporting.figures.training_curves import",
         ),
         Edit(
-            "titok/config/reporting.py",
-            '        if name == "rates" and self.figures.rates:\n',
-            '        if name == "sharpness":\n'
-            "            return tuple(dict.fromkeys(row.scores[0] for row in self.figures.sharpness))\n"
-            '        if name == "rates" and self.figures.rates:\n',
-        ),
-        Edit(
-            "titok/config/reporting.py",
-            "        for index, row in enumerate(self.figures.figure2):\n",
-            "        for index, row in enumerate(self.figures.sharpness):\n"
-            '            yield row, f"reporting.figures.sharpness.{index}"\n'
-            "        for index, row in enumerate(self.figures.figure2):\n",
-        ),
-        Edit(
-            "titok/reporting/figures.py",
-            "from titok.reporting.style import INK",
-            "from titok.reporting.sharpness import sharpness\nfrom titok.reporting.style import INK",
-        ),
-        Edit(
-            "titok/reporting/figures.py",
-            '        elif name == "figure2":\n',
-            '        elif name == "sharpness":\n'
-            "            drawing = sharpness(reporting.figures.sharpness, read_scores(score_files))\n"
-            '        elif name == "figure2":\n',
-        ),
-        Edit(
-            "titok/reporting/narrative.py",
-            '    "rates": Caption(\n',
-            '    "sharpness": Caption("Sharpness", "PSNR over K.", "Points of PSNR over K."),\n    "rates": Caption(\n',
+            "titok/reporting/figures/gallery.py",
+            "        TRAINING_CURVES,\n",
+            "        TRAINING_CURVES,\n        SHARPNESS,\n",
         ),
     ),
 )
 
 DATASET = Recipe(
     new={
-        "titok/data/arrays.py": '''\
+        "titok/data/sources/arrays.py": '''\
 """Images in one npz file per split: `images` (N, H, W, 3) uint8 and `labels` (N,)."""
 
 from pathlib import Path
 
 import numpy as np
 
-from titok.config.data import ArraySource
+from titok.config.data_sources import ArraySource
 from titok.data.plain_png import plain_png
 from titok.data.plan import Listing
+from titok.data.sources.source import ImageSource, SourceImages
 from titok.runtime.files import load_npz
 
 
-def list_arrays(source: ArraySource, split: str) -> Listing:
-    """Every image of a split, by its place."""
-    path = Path(getattr(source, split)).expanduser()
-    labels = load_npz(path)["labels"]
-    about = {"file": path.name, "bytes": path.stat().st_size}
-    listing = Listing("arrays", [str(path)], [str(name) for name in range(labels.max() + 1)], [about])
-    for place, label in enumerate(labels):
-        listing.add(f"{split}-{place:06d}", str(place), int(label), offset=place)
-    return listing
+class _ArrayImages(SourceImages):
+    def __init__(self, plan) -> None:
+        super().__init__(plan)
+        self._images = load_npz(plan.files[0])["images"]
+
+    def read(self, row: np.void) -> bytes:
+        return plain_png(np.ascontiguousarray(self._images[int(row["offset"])]))
 
 
-class ArrayImages:
-    """PNG files of the images of a plan."""
+class Arrays(ImageSource[ArraySource]):
+    """A file per split."""
 
-    def __init__(self, path: Path) -> None:
-        self._images = load_npz(path)["images"]
+    forms = {"arrays": _ArrayImages}
 
-    def read(self, place: int) -> bytes:
-        return plain_png(np.ascontiguousarray(self._images[place]))
+    def listing(self, split: str) -> Listing:
+        path = Path(getattr(self.settings, split)).expanduser()
+        labels = load_npz(path)["labels"]
+        about = {"file": path.name, "bytes": path.stat().st_size}
+        listing = Listing("arrays", [str(path)], [str(name) for name in range(labels.max() + 1)], [about])
+        for place, label in enumerate(labels):
+            listing.add(f"{split}-{place:06d}", str(place), int(label), offset=place)
+        return listing
 '''
     },
     edits=(
-        Edit("titok/config/data.py", '"folder", "parquet"]', '"folder", "parquet", "arrays"]'),
+        Edit("titok/config/data_sources.py", '"folder", "parquet"]', '"folder", "parquet", "arrays"]'),
         Edit(
-            "titok/config/data.py",
-            "class ImageCounts(Section):\n",
-            'class ArraySource(Section):\n    """Arrays of images."""\n\n'
+            "titok/config/data_sources.py",
+            "SOURCES: dict[",
+            'class ArraySource(Source):\n    """Arrays of images."""\n\n'
             '    train: str\n    """Path of the training split."""\n'
-            '    test: str\n    """Path of the evaluation split."""\n\n\nclass ImageCounts(Section):\n',
+            '    test: str\n    """Path of the evaluation split."""\n\n'
+            "    @property\n    def paths(self) -> tuple[str, ...]:\n"
+            '        """Both files."""\n        return (self.train, self.test)\n\n\nSOURCES: dict[',
         ),
         Edit(
-            "titok/config/data.py",
+            "titok/config/data_sources.py",
+            '    "parquet": ParquetSource,\n',
+            '    "parquet": ParquetSource,\n    "arrays": ArraySource,\n',
+        ),
+        Edit(
+            "titok/config/data_sources.py",
             "    parquet: ParquetSource | None = None\n",
             "    parquet: ParquetSource | None = None\n    arrays: ArraySource | None = None\n",
         ),
-        Edit("titok/data/plan.py", '"files", "parquet"]\n', '"files", "parquet", "arrays"]\n'),
         Edit(
-            "titok/data/prepare.py",
-            "from titok.data.cifar10 import list_cifar10\n",
-            "from titok.data.arrays import list_arrays\nfrom titok.data.cifar10 import list_cifar10\n",
+            "titok/data/sources/kinds.py",
+            "from titok.data.sources.cifar10 import",
+            "from titok.data.sources.arrays import Arrays\nfrom titok.data.sources.cifar10 import",
         ),
         Edit(
-            "titok/data/prepare.py",
-            "    if config.folder is not None:\n",
-            "    if config.arrays is not None:\n        return list_arrays(config.arrays, split)\n"
-            "    if config.folder is not None:\n",
-        ),
-        Edit(
-            "titok/data/shard_task.py",
-            "from titok.data.cifar10 import Cifar10Images\n",
-            "from titok.data.arrays import ArrayImages\nfrom titok.data.cifar10 import Cifar10Images\n",
-        ),
-        Edit(
-            "titok/data/shard_task.py",
-            '        "files": _FolderImages,\n',
-            '        "files": _FolderImages,\n        "arrays": _Arrays,\n',
-        ),
-        Edit(
-            "titok/data/shard_task.py",
-            "class _ParquetRows:\n",
-            "class _Arrays:\n    def __init__(self, plan: Plan) -> None:\n"
-            "        self._images = ArrayImages(Path(plan.files[0]))\n\n"
-            "    def read(self, row: np.void) -> bytes:\n"
-            '        return self._images.read(int(row["offset"]))\n\n\nclass _ParquetRows:\n',
-        ),
-        Edit(
-            "titok/config/absent.py",
-            "    if dataset.parquet:\n",
-            "    if dataset.arrays:\n        yield from (dataset.arrays.train, dataset.arrays.test)\n"
-            "    if dataset.parquet:\n",
+            "titok/data/sources/kinds.py",
+            '    "parquet": Parquet,\n',
+            '    "parquet": Parquet,\n    "arrays": Arrays,\n',
         ),
     ),
 )

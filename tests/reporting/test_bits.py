@@ -8,11 +8,13 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from titok.config.reporting import Figures, Rates, Reporting
+from titok.config.figures import Figures, Rates
+from titok.config.reporting import Reporting
 from titok.config.rows import Row
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore, read_scores
-from titok.reporting.figures import make_figure
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.gallery import make_figure
 
 ROWS = (Row(label="L-2", tokenizer="l2"), Row(label="S-8", tokenizer="s8"), Row(label="VQGAN", tokenizer="vqgan"))
 
@@ -26,7 +28,7 @@ def with_codecs(tree, qualities=(10, 90), **options):
 
 def draw(tree, wanted, prefix):
     reporting = Reporting(figures=Figures(rates=wanted), figure_dpi=60)
-    return make_figure("rates", reporting, prefix, score_files=tree.scores)
+    return make_figure("rates", reporting, prefix, Sources(tree.scores))
 
 
 def test_the_numbers_behind_the_figure(tree, tmp_path):

@@ -20,8 +20,14 @@ from matplotlib.colors import to_rgb
 from titok.config.rows import CurveRun
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore, read_scores
-from titok.reporting.curves import training_curves
-from titok.reporting.figures import PAPER_GREY, _has_room, classifier_accuracy, codebook, figure2, figure4, make_figure
+from titok.reporting.figures.classifier_accuracy import classifier_accuracy
+from titok.reporting.figures.codebook import codebook
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.figure2 import figure2
+from titok.reporting.figures.figure4 import PAPER_GREY, figure4
+from titok.reporting.figures.gallery import make_figure
+from titok.reporting.figures.over_k import _has_room
+from titok.reporting.figures.training_curves import training_curves
 from titok.reporting.grid import curve, grid_frame, rank_correlation
 from titok.reporting.labels import place_labels
 from titok.reporting.paper import read_paper
@@ -43,7 +49,7 @@ def drawn(tree, reporting, tmp_path):
 
     def draw(name: str, folder: str = "figures") -> dict[str, Path]:
         prefix = tmp_path / folder / name
-        paths = make_figure(name, reporting, prefix, score_files=tree.scores, log_files=tree.logs)
+        paths = make_figure(name, reporting, prefix, Sources(tree.scores, tree.logs))
         return {path.suffix: path for path in paths}
 
     return draw
@@ -211,12 +217,12 @@ def test_rank_correlation_agrees_with_scipy(tree, reporting):
 
 def test_what_is_missing_is_named(tree, reporting, tmp_path):
     with pytest.raises(MissingScore, match=r"scores/reconstruction/s1/stage1/seed"):
-        make_figure("figure4", reporting, tmp_path / "x", score_files=[])
+        make_figure("figure4", reporting, tmp_path / "x", Sources())
     with pytest.raises(MissingScore, match=r"tokenizers/l2/seed0/stage1/metrics\.jsonl.*'TiTok-L-2'"):
-        make_figure("training_curves", reporting, tmp_path / "x")
+        make_figure("training_curves", reporting, tmp_path / "x", Sources())
     without = reporting.model_copy(update={"tables": reporting.tables.model_copy(update={"table4": None})})
     with pytest.raises(MissingScore, match="no figure 'figure4'; it has: samples"):
-        make_figure("figure4", without, tmp_path / "x", score_files=tree.scores)
+        make_figure("figure4", without, tmp_path / "x", Sources(tree.scores))
     assert not list(tmp_path.glob("x*"))
 
 
@@ -224,7 +230,7 @@ def test_mixed_protocols_stop_the_figure(tree, reporting, tmp_path):
     subject = {"tokenizer": "s1", "stage": "stage1", "seed": 0}
     tree.score("reconstruction/s1/stage1/seed0", "reconstruction", subject, {"rfid": 1.0}, {"num_images": 1})
     with pytest.raises(ScoreError, match="num_images"):
-        make_figure("figure4", reporting, tmp_path / "x", score_files=tree.scores)
+        make_figure("figure4", reporting, tmp_path / "x", Sources(tree.scores))
 
 
 def test_a_curve_reads_only_its_own_runs(tree):
@@ -284,7 +290,7 @@ def test_healthy_ends_are_shown_where_manifests_know_them(tree, reporting):
 
 def test_figure_4b_shows_width_beside_bottleneck_where_both_were_read(tree, reporting, paper_file, tmp_path) -> None:
     width = "linear_probe_top1_width_mean"
-    make_figure("figure4", reporting, tmp_path / "without", score_files=tree.scores, paper_file=paper_file)
+    make_figure("figure4", reporting, tmp_path / "without", Sources(tree.scores, paper_file=paper_file))
     assert width not in (tmp_path / "without.csv").read_text()
     assert "encoder's width" not in (tmp_path / "without.svg").read_text()
     for path in tree.scores:
@@ -294,7 +300,7 @@ def test_figure_4b_shows_width_beside_bottleneck_where_both_were_read(tree, repo
             label = {"label": "linear probe top-1 (width, mean)"}
             record["metrics"][width] = first | label | {"value": first["value"] + 0.01}
             path.write_text(json.dumps(record))
-    make_figure("figure4", reporting, tmp_path / "with", score_files=tree.scores, paper_file=paper_file)
+    make_figure("figure4", reporting, tmp_path / "with", Sources(tree.scores, paper_file=paper_file))
     shown = pd.read_csv(tmp_path / "with.csv").set_index(["metric", "size", "k"])["mean"]
     bottleneck, of_width = shown["linear_probe_top1"], shown[width]
     assert len(of_width) == len(bottleneck) > 0

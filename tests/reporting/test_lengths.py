@@ -12,12 +12,15 @@ import pandas as pd
 import pytest
 from reporting.conftest import PAPER
 
-from titok.config.reporting import Figures, ImagesByLength, Reporting, Tables
+from titok.config.figures import Figures, ImagesByLength
+from titok.config.reporting import Reporting, Tables
 from titok.config.rows import Row, Table
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore
-from titok.reporting.figures import make_figure
-from titok.reporting.length_figures import make_images_by_length
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.gallery import make_figure
+from titok.reporting.figures.images_by_length import images_by_length
+from titok.reporting.style import save
 from titok.reporting.tables import make_table
 
 ROWS = (
@@ -93,7 +96,7 @@ def test_a_missing_score_is_named(tree, tmp_path: Path) -> None:
 def test_the_figure_has_a_line_per_label_and_points_of_choices(tree, tmp_path: Path) -> None:
     write(tree)
     reporting = Reporting(tables=WANTED, figures=Figures(quality_against_tokens=True), figure_dpi=60)
-    svg, _, csv = make_figure("quality_against_tokens", reporting, tmp_path / "figure", score_files=tree.scores)
+    svg, _, csv = make_figure("quality_against_tokens", reporting, tmp_path / "figure", Sources(tree.scores))
     data = pd.read_csv(csv)
     own = data[(data["label"] == "ALIT") & (data["metric"] == "l1")]
     assert own["tokens"].tolist() == [2, 4, 2.5]
@@ -116,7 +119,7 @@ def pictures(path: Path, **changes) -> Path:
 
 def test_images_at_every_length_the_fewest_first(tmp_path: Path) -> None:
     wanted = ImagesByLength(row=ROWS[0], num_images=4)
-    svg, _, csv = make_images_by_length(wanted, pictures(tmp_path / "some.npz"), tmp_path / "images")
+    svg, _, csv = save(images_by_length(wanted, pictures(tmp_path / "some.npz")), tmp_path / "images", 160)
     data = pd.read_csv(csv)
     assert data["label"].unique().tolist() == ["original", "K = 2", "K = 4"]
     assert data.loc[data["row"] == 0, "tokens"].tolist() == [2, 2, 4, 4]
@@ -126,6 +129,6 @@ def test_images_at_every_length_the_fewest_first(tmp_path: Path) -> None:
 def test_other_pictures_are_refused(tmp_path: Path) -> None:
     wanted = ImagesByLength(row=ROWS[0])
     with pytest.raises(ScoreError, match="has no tokens"):
-        make_images_by_length(wanted, pictures(tmp_path / "a.npz", tokens=None), tmp_path / "images")
+        images_by_length(wanted, pictures(tmp_path / "a.npz", tokens=None))
     with pytest.raises(ScoreError, match="tokens of each image"):
-        make_images_by_length(wanted, pictures(tmp_path / "b.npz", tokens=np.array([2])), tmp_path / "images")
+        images_by_length(wanted, pictures(tmp_path / "b.npz", tokens=np.array([2])))

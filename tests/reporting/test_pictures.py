@@ -12,9 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from titok.config.reporting import Samples
+from titok.config.figures import Samples
 from titok.errors import ScoreError
-from titok.reporting.pictures import GAP, make_reconstructions, make_samples, tile
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.gallery import make_figure
+from titok.reporting.figures.image_grid import GAP, tile
+from titok.reporting.figures.reconstructions import reconstructions
+from titok.reporting.figures.samples import samples
 from titok.runtime.files import save_npz
 
 
@@ -57,7 +61,7 @@ def test_large_images_are_not_enlarged():
 
 
 def test_reconstructions(reporting, example_files, tmp_path):
-    svg, png, csv = make_reconstructions(reporting.figures.reconstructions, example_files, tmp_path / "r", dpi=80)
+    svg, png, csv = make_figure("reconstructions", reporting, tmp_path / "r", Sources(images=example_files))
     texts = ["".join(node.itertext()) for node in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert "test images, each above its reconstructions" in texts
     assert [text for text in texts if text.startswith(("original", "TiTok"))] == [
@@ -73,42 +77,41 @@ def test_reconstructions(reporting, example_files, tmp_path):
 
 
 def test_samples_show_the_first_of_each_class(reporting, sample_file, tmp_path):
-    svg, _, csv = make_samples(reporting.figures.samples, sample_file, tmp_path / "s", dpi=80)
+    svg, _, csv = make_figure("samples", reporting, tmp_path / "s", Sources(images=[sample_file]))
     index = pd.read_csv(csv)
     assert index.groupby("label").size().to_dict() == {f"class {label}": 5 for label in range(10)}
     texts = {"".join(node.itertext()) for node in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")}
     assert {f"class {label}" for label in range(10)} <= texts
 
 
-def test_too_few_samples_are_refused(reporting, sample_file, tmp_path):
+def test_too_few_samples_are_refused(reporting, sample_file):
     greedy = reporting.figures.samples.model_copy(update={"per_class": 9})
     with pytest.raises(ScoreError, match=r"class 0 has 8 samples, 9 are wanted"):
-        make_samples(greedy, sample_file, tmp_path / "s")
+        samples(greedy, sample_file)
 
 
 def test_bad_arrays_are_refused(reporting, images, example_files, tmp_path):
     wanted = reporting.figures.reconstructions
     with pytest.raises(ScoreError, match="3 rows of reconstructions are wanted, 2 files"):
-        make_reconstructions(wanted, example_files[:2], tmp_path / "r")
+        reconstructions(wanted, example_files[:2])
     save_npz(tmp_path / "float.npz", images=np.zeros((2, 3, 8, 8, 3)))
     with pytest.raises(ScoreError, match=r"float\.npz: images is float64"):
-        make_reconstructions(wanted, [tmp_path / "float.npz", *example_files[1:]], tmp_path / "r")
+        reconstructions(wanted, [tmp_path / "float.npz", *example_files[1:]])
     save_npz(tmp_path / "other.npz", something=images)
     with pytest.raises(ScoreError, match=r"other\.npz: holds something, but no images"):
-        make_reconstructions(wanted, [tmp_path / "other.npz", *example_files[1:]], tmp_path / "r")
+        reconstructions(wanted, [tmp_path / "other.npz", *example_files[1:]])
     save_npz(tmp_path / "shifted.npz", images=np.stack([images[::-1], images]))
     with pytest.raises(ScoreError, match=r"shifted\.npz: its originals are not those of"):
-        make_reconstructions(wanted, [example_files[0], tmp_path / "shifted.npz", example_files[2]], tmp_path / "r")
+        reconstructions(wanted, [example_files[0], tmp_path / "shifted.npz", example_files[2]])
 
 
-def test_chosen_classes_stand_in_their_order_under_their_names(sample_file, images, tmp_path):
+def test_chosen_classes_stand_in_their_order_under_their_names(sample_file):
     wanted = Samples(generator="g", sampler="s", per_class=2, classes={7: "seven", 1: "one"})
-    _, _, csv = make_samples(wanted, sample_file, tmp_path / "s")
-    data = pd.read_csv(csv)
+    data = samples(wanted, sample_file).data
     assert list(data["label"]) == ["seven", "seven", "one", "one"]
 
 
-def test_a_class_without_samples_is_named(sample_file, tmp_path):
+def test_a_class_without_samples_is_named(sample_file):
     wanted = Samples(generator="g", sampler="s", per_class=2, classes={12: "twelve"})
     with pytest.raises(ScoreError, match="class 12 has 0 samples, 2 are wanted"):
-        make_samples(wanted, sample_file, tmp_path / "s")
+        samples(wanted, sample_file)

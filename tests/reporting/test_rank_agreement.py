@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from titok.config.reporting import FEWEST_PLACES, Figures, Reporting, Tables
+from titok.config.figures import FEWEST_PLACES, Figures
+from titok.config.reporting import Reporting, Tables
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore, read_scores
-from titok.reporting.figures import make_figure
-from titok.reporting.rank_agreement import FEWEST, rfid_against_gfid, spearman
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.gallery import make_figure
+from titok.reporting.figures.rfid_against_gfid import FEWEST, rfid_against_gfid, spearman
 from titok.reporting.style import figure_style
 
 
@@ -57,8 +59,8 @@ def test_the_interval_holds_the_true_correlation_about_as_often_as_it_says():
 
 def test_the_figure_shows_the_grids_places_and_says_the_correlation(tree, reporting, tmp_path, paper_file):
     wanted = reporting.model_copy(update={"figures": Figures(rfid_against_gfid=True)})
-    assert "rfid_against_gfid" in wanted.figure_names
-    files = make_figure("rfid_against_gfid", wanted, tmp_path / "f", score_files=tree.scores, paper_file=paper_file)
+    assert "rfid_against_gfid" in wanted.wanted_figures
+    files = make_figure("rfid_against_gfid", wanted, tmp_path / "f", Sources(tree.scores, paper_file=paper_file))
     data = pd.read_csv(files[2])
     assert data[["size", "k"]].to_numpy().tolist() == [["l", k] for k in (1, 2, 4, 8)]
     expected = spearmanr(data["rfid"], data["gfid"]).statistic
@@ -78,7 +80,7 @@ def test_a_study_with_too_few_places_is_refused_before_it_runs(reporting):
 
 
 def test_it_is_not_made_unless_asked_for(reporting):
-    assert "rfid_against_gfid" not in reporting.figure_names
+    assert "rfid_against_gfid" not in reporting.wanted_figures
     assert "rfid_against_gfid" not in reporting.figures.resolved()
 
 

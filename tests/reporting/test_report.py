@@ -9,19 +9,20 @@ import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from titok.config.claims import load_claims
-from titok.config.reporting import FigureName, Reporting
+from titok.config.figures import FIGURES as INPUTS
+from titok.config.reporting import Reporting
 from titok.config.working_checks import Checks
 from titok.reporting.claims import judge_claims, write_claims
 from titok.reporting.collect import read_scores
 from titok.reporting.evidence import Evidence
-from titok.reporting.figures import make_figure
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.gallery import FIGURES, make_figure
 from titok.reporting.judgement import all_of
-from titok.reporting.narrative import CAPTIONS, duration, headline, protocol_notes
+from titok.reporting.narrative import duration, headline, protocol_notes
 from titok.reporting.outcome import make_outcome
 from titok.reporting.paper import read_paper
 from titok.reporting.report import make_report
@@ -76,7 +77,7 @@ def write_page(tree, reporting, paper_file) -> Path:
     ]
     figures = []
     for name in ("figure4", "classifier_accuracy"):
-        figures += make_figure(name, reporting, root / "figures" / name, score_files=tree.scores)
+        figures += make_figure(name, reporting, root / "figures" / name, Sources(tree.scores))
     make_outcome(reporting, tree.scores, root / "checks.json")
     evidence = Evidence(read_paper(paper_file), {}, read_scores(tree.scores), reporting)
     write_claims(judge_claims(load_claims(LEDGER), evidence), root / "claims.json")
@@ -242,6 +243,6 @@ def test_duration(seconds, text):
     assert duration(seconds) == text
 
 
-def test_every_figure_has_a_caption():
-    assert set(CAPTIONS) == set(get_args(FigureName))
-    assert all(re.search(r"\.$", caption.text) for caption in CAPTIONS.values())
+def test_every_figure_that_a_study_may_want_is_drawn_in_the_same_order_and_has_a_caption():
+    assert list(FIGURES) == list(INPUTS)
+    assert all(figure.text.endswith(".") and figure.alt.endswith(".") for figure in FIGURES.values())

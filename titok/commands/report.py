@@ -8,10 +8,9 @@ from pathlib import Path
 from titok.config.load import load_study
 from titok.config.targets import Targets
 from titok.reporting.crate import write_crate
-from titok.reporting.figures import make_figure
-from titok.reporting.length_figures import make_images_by_length
+from titok.reporting.figures.figure import Sources
+from titok.reporting.figures.gallery import make_figure
 from titok.reporting.outcome import described, make_outcome, read_outcome, summary
-from titok.reporting.pictures import make_reconstructions, make_samples
 from titok.reporting.report import make_report
 from titok.reporting.tables import make_table
 
@@ -24,23 +23,8 @@ def table(options: argparse.Namespace) -> None:
 
 def figure(options: argparse.Namespace) -> None:
     """Draws a figure as SVG and PNG, with the data behind it as CSV."""
-    reporting = load_study(options.study).reporting
-    prefix = options.output.with_suffix("")
-    if options.name == "reconstructions" and reporting.figures.reconstructions:
-        make_reconstructions(reporting.figures.reconstructions, options.images, prefix, reporting.figure_dpi)
-    elif options.name == "samples" and reporting.figures.samples:
-        make_samples(reporting.figures.samples, options.images[0], prefix, reporting.figure_dpi)
-    elif options.name == "images_by_length" and reporting.figures.images_by_length:
-        make_images_by_length(reporting.figures.images_by_length, options.images[0], prefix, reporting.figure_dpi)
-    else:
-        make_figure(
-            options.name,
-            reporting,
-            prefix,
-            score_files=options.scores,
-            log_files=options.logs,
-            paper_file=options.paper,
-        )
+    sources = Sources(options.scores, options.logs, options.images, options.paper)
+    make_figure(options.name, load_study(options.study).reporting, options.output.with_suffix(""), sources)
 
 
 def checks(options: argparse.Namespace) -> None:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+from titok.commands.state_folder import identity_of, kept_config, state_name
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
-from titok.config.file_sums import FileSums
 from titok.config.job import Job
 from titok.config.jobs import JOBS
 from titok.config.load import load_job
-from titok.config.section import Section, fingerprint
+from titok.config.section import Section
 from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Perceptual, Training
 from titok.config.training_jobs import (
     ClassifierJob,
@@ -85,15 +85,18 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
     run = _run_of(load_job(options.config, JOBS[options.task], options.execution), options)
     device = select_device(device_name, allow_tf32=run.training.compute.tf32, try_convolutions=True)
     run.task.to(device)
-    config = _config(run)  # once: it reads all weights that the settings name
+    inputs = {role: sha256_file(path) for role, path in run.inputs.items()}
+    settings = identity_of(run.settings)  # once: it reads all weights that the settings name
+    told = {"task": options.task, "seed": options.seed, "config": settings, "inputs": inputs}
+    told["config"] = kept_config(options.state, run.settings, told)
     with _closing(run.batches):
         train(
             run.task,
             run.batches,
             run.training,
             seed=options.seed,
-            config=config,
-            state_dir=options.state / _identity(run, options, config),
+            config=told["config"],
+            state_dir=options.state / state_name(told),
             output_dir=options.output.parent,
             evaluate=_milestone_scores(options, run.settings, device),
             inputs=run.inputs,
@@ -128,18 +131,6 @@ def _closing(batches: Batches) -> contextlib.AbstractContextManager[object]:
     if isinstance(batches, StreamedTraining | CodedImages):
         return contextlib.closing(batches)
     return contextlib.nullcontext()
-
-
-def _config(run: Run) -> dict[str, Any]:
-    """What decides the run's result: not where weights lie but what is in them, not how often it saves."""
-    return FileSums().filled(run.settings).identity()
-
-
-def _identity(run: Run, options: argparse.Namespace, config: dict[str, Any]) -> str:
-    """Names the state of this very run: other settings, seeds or inputs start afresh beside it and lose nothing."""
-    hashes = {role: sha256_file(path) for role, path in run.inputs.items()}
-    settings = {"task": options.task, "seed": options.seed, "config": config, "inputs": hashes}
-    return fingerprint(settings)[:12]
 
 
 @singledispatch

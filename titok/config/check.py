@@ -134,15 +134,15 @@ def _check_reporting(study: Study) -> None:
 
 def _seeds_shown(study: Study) -> Iterator[tuple[int, tuple[int, ...], str]]:
     """(seed, seeds there are, where it is written) of every seed that a figure asks for."""
-    wanted = study.reporting.figures
-    if wanted.samples:
-        trained = study.generator_seeds(wanted.samples.generator)
-        yield wanted.samples.seed, trained, "reporting.figures.samples.seed"
-    if wanted.reconstructions:
-        for row in wanted.reconstructions.rows:
-            if row.tokenizer and row.tokenizer != PROXY_TOKENIZER:
-                trained = study.tokenizer_seeds(row.tokenizer)
-                yield wanted.reconstructions.seed, trained, "reporting.figures.reconstructions.seed"
+    for figure in study.reporting.wanted_figures.values():
+        seed, where = figure.seed, f"{figure.key}.seed"
+        if seed is None:
+            continue
+        for row, _ in figure.rows():
+            if row.generator:
+                yield seed, study.generator_seeds(row.generator), where
+            elif row.tokenizer and row.tokenizer != PROXY_TOKENIZER:
+                yield seed, study.tokenizer_seeds(row.tokenizer), where
 
 
 def _check_shapes(study: Study, kind: str, name: str) -> None:

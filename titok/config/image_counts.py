@@ -8,7 +8,6 @@ from titok.config.data import StudyDataset
 
 DIGITS = 1797
 """Images that ship inside scikit-learn."""
-CIFAR10 = {"train": 50_000, "test": 10_000}
 
 
 def stated_images(dataset: StudyDataset, split: Literal["train", "test"]) -> int | None:
@@ -17,4 +16,5 @@ def stated_images(dataset: StudyDataset, split: Literal["train", "test"]) -> int
         return dataset.images.train if split == "train" else dataset.images.test
     if dataset.kind == "digits":
         return dataset.test_images if split == "test" else DIGITS - dataset.test_images
-    return CIFAR10[split] if dataset.kind == "cifar10" else None
+    known = dataset.source.known_images
+    return known[split] if known else None

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args
 
-from titok.config.reporting import FigureName, PanelName, TableName
+from titok.config.figures import FIGURES
+from titok.config.reporting import PanelName, TableName
 from titok.config.targets import Targets
 from titok.errors import TitokError
 
 TABLES: tuple[str, ...] = (*get_args(TableName), *get_args(PanelName))
-FIGURES: tuple[str, ...] = get_args(FigureName)
 TARGET_NAMES: tuple[str, ...] = (*TABLES, *FIGURES, "paper")
 """What can be asked for by name, beside the workflow's own `all`, `tokenizers`, `generators` and `scores`."""
 
@@ -50,7 +50,7 @@ def available(targets: Targets) -> list[str]:
 def _of_study(targets: Targets) -> Iterator[tuple[str, tuple[str, tuple[str, ...]]]]:
     """(name, (folder, endings)) of every table and figure of a study."""
     yield from ((name, ("tables", TABLE_ENDINGS)) for name in targets.study.reporting.tables.files)
-    yield from ((name, ("figures", FIGURE_ENDINGS)) for name in targets.study.reporting.figure_names)
+    yield from ((name, ("figures", FIGURE_ENDINGS)) for name in targets.study.reporting.wanted_figures)
 
 
 def _what_to_add(name: str) -> str:
@@ -61,7 +61,4 @@ def _what_to_add(name: str) -> str:
         return f"it needs reporting.tables.table4 with {part}"
     if name in TABLES:
         return f"it needs reporting.tables.{'table4' if name == 'table4a' else name}"
-    grid_figures = ("figure4", "classifier_accuracy", "codebook")
-    if name == "rfid_against_gfid":
-        return "it needs reporting.tables.table4 with generators, and reporting.figures.rfid_against_gfid: true"
-    return f"it needs reporting.{'tables.table4' if name in grid_figures else f'figures.{name}'}"
+    return f"it needs {FIGURES[name].missing()}"

@@ -142,6 +142,13 @@ class Grid(Section):
                     ),
                 )
 
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Score files below `scores/`, without seed, of every place; encoders are probed if the grid wants it."""
+        rows = [cell.row for cell in self.cells()]
+        probes = [f"probe/{row.tokenizer}" for row in rows] if self.linear_probe else []
+        return tuple(dict.fromkeys([*(stem for row in rows for stem in row.scores), *probes]))
+
     def _generator(self, size: str, k: int) -> str | None:
         chosen = self.generators
         if chosen is None or size not in (chosen.sizes or self.sizes) or k not in (chosen.tokens or self.tokens):

@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from titok.config.figure_inputs import FigureInputs, TableFigure
+from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
 from titok.config.jobs import job
 from titok.config.length_stages import length_seeds, length_stages
 from titok.config.model_files import ModelFiles
-from titok.config.reporting import FigureName, PanelName, TableName
+from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
@@ -106,8 +109,8 @@ class Targets(ModelFiles):
 
     def codec_scores(self) -> list[str]:
         """Reconstruction scores of ordinary codecs, if a figure shows them."""
-        rates = self.study.reporting.figures.rates
-        return self.score_files(stem for stem in (rates.scores if rates else ()) if stem.split("/")[1] in CODECS)
+        shown = (stem for figure in self.study.reporting.wanted_figures.values() for stem in figure.scores)
+        return self.score_files(stem for stem in shown if stem.split("/")[1] in CODECS)
 
     def _grid_stems(self) -> tuple[str, ...]:
         return self.study.reporting.tables.scores("table4")
@@ -171,24 +174,25 @@ class Targets(ModelFiles):
 
     def figures(self, ending: str) -> list[str]:
         """Every figure the study wants."""
-        return [f"{self.root}/figures/{name}.{ending}" for name in self.study.reporting.figure_names]
+        return [f"{self.root}/figures/{name}.{ending}" for name in self.study.reporting.wanted_figures]
 
     def table_scores(self, table: TableName | PanelName) -> list[str]:
         """Scores behind a table."""
         return self.score_files(self.study.reporting.tables.scores(table))
 
-    def figure_scores(self, figure: FigureName) -> list[str]:
+    def figure(self, name: str) -> FigureInputs[Any]:
+        """What a figure is told and reads; of one that the study does not want, nothing."""
+        return self.study.reporting.wanted_figures.get(name) or FigureInputs(None)
+
+    def figure_scores(self, figure: str) -> list[str]:
         """Scores behind a figure."""
-        return self.score_files(self.study.reporting.figure_scores(figure))
+        return self.score_files(self.figure(figure).scores)
 
-    def figure_logs(self, figure: FigureName) -> list[str]:
+    def figure_logs(self, figure: str) -> list[str]:
         """Training logs behind a figure: the first seed of each run."""
-        if figure != "training_curves":
-            return []
-        runs = self.study.reporting.figures.training_curves
-        return [f"{self.root}/{run.directory(self._first_seed(run))}/metrics.jsonl" for run in runs]
+        return [f"{self.root}/{run.directory(self._first_seed(run))}/metrics.jsonl" for run in self.figure(figure).runs]
 
-    def figure_manifests(self, figure: FigureName) -> list[str]:
+    def figure_manifests(self, figure: str) -> list[str]:
         """Manifests of the same runs."""
         return [path.replace("metrics.jsonl", "manifest.json") for path in self.figure_logs(figure)]
 
@@ -199,24 +203,15 @@ class Targets(ModelFiles):
             return self.study.tokenizer_seeds(run.tokenizer)[0]
         return self.study.seeds[0]  # VQGAN and classifiers are trained once; their folders name no seed
 
-    def figure_paper(self, figure: FigureName) -> bool:
+    def figure_paper(self, figure: str) -> bool:
         """Whether a figure shows the paper's numbers."""
-        grid = self.study.reporting.tables.table4
-        return figure == "figure4" and grid is not None and grid.paper_points
+        return self.figure(figure).shows_paper
 
-    def figure_images(self, figure: FigureName) -> list[str]:
+    def figure_images(self, figure: str) -> list[str]:
         """Files with the images that a grid shows."""
-        wanted = self.study.reporting.figures
-        if figure == "reconstructions" and wanted.reconstructions:
-            return [f"{self.root}/examples/{name}.npz" for name in wanted.reconstructions.examples]
-        if figure == "images_by_length" and wanted.images_by_length:
-            return [f"{self.root}/lengths/{wanted.images_by_length.pictures}.npz"]
-        if figure == "samples" and wanted.samples:
-            chosen = wanted.samples
-            return [f"{self.root}/samples/{chosen.generator}/{chosen.sampler}/seed{chosen.seed}.npz"]
-        return []
+        return [f"{self.root}/{path}" for path in self.figure(figure).images]
 
-    def report_settings(self, table: TableName | PanelName | None = None, figure: FigureName | None = None) -> str:
+    def report_settings(self, table: TableName | PanelName | None = None, figure: str | None = None) -> str:
         """Fingerprint of what a table, a figure or (without either) the whole report is told by the study."""
         reporting = self.study.reporting
         settings: object = {"title": self.study.title, "about": self.study.description, **reporting.resolved()}
@@ -225,9 +220,8 @@ class Targets(ModelFiles):
             own = tables["table4" if table in reporting.tables.panels else table]
             settings = [own, tables["comparison"]]
         elif figure is not None:
-            from_grid = figure in ("figure4", "classifier_accuracy", "codebook", "rfid_against_gfid")
-            drawn = "table4" if from_grid else "adaptive_length" if figure == "quality_against_tokens" else None
-            own = reporting.tables.resolved()[drawn] if drawn else reporting.figures.resolved()[figure]
+            kind, tables = FIGURES[figure], reporting.tables.resolved()
+            own = tables[kind.table] if issubclass(kind, TableFigure) else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
         return fingerprint(settings)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from titok.config.data import ChecksumOverride
+from titok.config.data_sources import ChecksumOverride
 from titok.data.archives import HashingReader, Reader, SeekingReader
 from titok.errors import DataError
 from titok.runtime.progress import progress

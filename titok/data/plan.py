@@ -12,21 +12,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from titok.config.data import Preparation
 from titok.data.keys import keep_apart
 from titok.data.messages import all_of
-from titok.errors import TitokError
+from titok.errors import DataError, TitokError
 from titok.runtime.files import atomic_path, existing_file, read_json, sha256_json, write_json
 
 FORMAT = "titok-plan-1"
-Form = Literal["archive", "cifar10", "files", "parquet"]
-"""How images are read: by position in an archive, as records of a gzipped one, as files of a folder, as rows of Parquet
-files."""
-
 _CHUNK = 2**16
 
 
@@ -38,7 +34,8 @@ class SourceError(TitokError):
 class Listing:
     """The images of a split as they are found, kept compactly: about 80 bytes each."""
 
-    form: Form
+    form: str
+    """How its images are read: one of `titok.data.sources.kinds.FORMS`."""
     files: list[str]
     """Archives, Parquet files or the one folder; rows name them by number."""
     class_names: list[str]
@@ -118,7 +115,7 @@ class Plan:
     """A listing in its final order, checked, with everything that jobs need to read it."""
 
     split: str
-    form: Form
+    form: str
     files: list[str]
     class_names: list[str]
     sources: list[dict[str, Any]]
@@ -150,13 +147,19 @@ class Plan:
     @property
     def is_archive(self) -> bool:
         """Whether the files are archives, whose sums were compared when the plan was made."""
-        return self.form in ("archive", "cifar10")
+        return any("md5" in source for source in self.sources)
 
     def changed_archives(self) -> list[str]:
         """Archives that are no longer there or no longer as long as when the plan was made."""
         sizes = {source["file"]: source["bytes"] for source in self.sources}
         paths = [Path(path) for path in self.files] if self.is_archive else []
         return [str(path) for path in paths if not path.is_file() or path.stat().st_size != sizes[path.name]]
+
+    def require_unchanged(self) -> None:
+        """Raises ``DataError`` if an archive changed since."""
+        changed = self.changed_archives()
+        if changed:
+            raise DataError(f"{changed[0]} is not the archive that the plan was made for; run `titok prepare plan`")
 
     def where(self, row: np.void) -> str:
         """The archive (or file) and the name of an image, for messages."""

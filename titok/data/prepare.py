@@ -14,18 +14,15 @@ from typing import Any
 import numpy as np
 
 from titok.config.data import Preparation
-from titok.data.cifar10 import list_cifar10
 from titok.data.dataset_manifest import dataset_manifest, manifest_path
-from titok.data.digits import prepare_digits
-from titok.data.folder import list_folder
-from titok.data.imagenet import list_imagenet
 from titok.data.messages import listed
-from titok.data.parquet import list_parquet
-from titok.data.plan import Listing, Plan, SourceError, load_plan, make_plan, plan_paths, plan_settings, save_plan
+from titok.data.plan import Plan, SourceError, load_plan, make_plan, plan_paths, plan_settings, save_plan
 from titok.data.shard_file import shard_name
 from titok.data.shard_index import write_index
 from titok.data.shard_task import Finished, finished, workspace
 from titok.data.shard_workers import write_shards
+from titok.data.sources.digits import prepare_digits
+from titok.data.sources.kinds import source_of
 from titok.errors import DataError
 from titok.runtime.files import write_json
 
@@ -46,7 +43,10 @@ def prepare(config: Preparation, output: Path, jobs: int = 1) -> None:
 
 def plan_split(config: Preparation, output: Path, split: str) -> Plan:
     """Finds every image of a split, checks names, labels and archives, and writes down what is to be done."""
-    plan = make_plan(_list(config, split), config, split)
+    source = source_of(config)
+    if source is None:
+        raise SourceError(f"kind {config.kind!r} is prepared in one step: `titok prepare` without plan, part or merge")
+    plan = make_plan(source.listing(split), config, split)
     save_plan(workspace(output), plan)
     return plan
 
@@ -92,18 +92,6 @@ def merge_split(config: Preparation, output: Path, split: str) -> None:
     fingerprint = write_index(output, split, columns, shards, {"class_names": plan.class_names, "source": source})
     write_json(manifest_path(output, split), dataset_manifest(plan, config, columns, abouts, fingerprint))
     _remove_left_over(output, plan)
-
-
-def _list(config: Preparation, split: str) -> Listing:
-    if config.cifar10 is not None:
-        return list_cifar10(config.cifar10, split)
-    if config.imagenet is not None:
-        return list_imagenet(config.imagenet, split)
-    if config.folder is not None:
-        return list_folder(config.folder, split)
-    if config.parquet is not None:
-        return list_parquet(config.parquet, split, config.num_classes)
-    raise SourceError(f"kind {config.kind!r} is prepared in one step: `titok prepare` without plan, part or merge")
 
 
 def _planned(config: Preparation, output: Path, split: str) -> Plan:

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from titok.data.archives import AGAIN, open_archive
-from titok.data.cifar10 import Cifar10Images
 from titok.data.examine import ODDITIES, UndecodableError, examine
-from titok.data.parquet import ParquetImages
-from titok.data.plan import Form, Plan, SourceError, name_of
+from titok.data.plan import Plan, name_of
 from titok.data.shard_file import ShardFile, shard_name
 from titok.data.shard_index import Record, columns_of
-from titok.errors import DataError
+from titok.data.sources.source import SourceImages
 from titok.runtime.files import FileError, load_npz, save_npz
 
 FORMAT = "titok-records-2"
@@ -36,24 +32,6 @@ class Finished(NamedTuple):
     about: dict[str, Any]
     """``bytes`` and ``samples`` of the tar, ``oddities`` (name -> keys), ``formats`` (name -> number) and
     ``undecodable`` (a list of name, archive, reason)."""
-
-
-class SourceImages(Protocol):
-    """Bytes of the images of a plan."""
-
-    def read(self, row: np.void) -> bytes:
-        """One image, in the file format it has."""
-
-
-def open_images(plan: Plan) -> SourceImages:
-    """What reads the images of a plan from their source."""
-    kinds: dict[Form, Callable[[Plan], SourceImages]] = {
-        "archive": _ArchiveImages,
-        "cifar10": _Cifar10Records,
-        "files": _FolderImages,
-        "parquet": _ParquetRows,
-    }
-    return kinds[plan.form](plan)
 
 
 def write_shard(
@@ -106,62 +84,3 @@ def records_path(output: Path, plan: Plan, number: int) -> Path:
 def workspace(output: Path) -> Path:
     """Folder of plans and records, beside the shards."""
     return output / "preparation"
-
-
-class _ArchiveImages:
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._descriptors: list[int] = []
-        _refuse_changed(plan)
-        self._descriptors += [open_archive(Path(path)) for path in plan.files]
-
-    def read(self, row: np.void) -> bytes:
-        length = int(row["length"])
-        data = os.pread(self._descriptors[row["file"]], length, int(row["offset"]))
-        if len(data) < length:
-            raise DataError(
-                f"{self._plan.where(row)} needs {length} bytes, {len(data)} are there; the archive was cut short after "
-                f"the plan was made: {AGAIN}, then run `titok prepare plan`"
-            )
-        return data
-
-    def __del__(self) -> None:
-        while self._descriptors:
-            os.close(self._descriptors.pop())
-
-
-class _Cifar10Records:
-    def __init__(self, plan: Plan) -> None:
-        _refuse_changed(plan)
-        self._images = Cifar10Images(Path(plan.files[0]))
-
-    def read(self, row: np.void) -> bytes:
-        return self._images.read(int(row["offset"]))
-
-
-def _refuse_changed(plan: Plan) -> None:
-    changed = plan.changed_archives()
-    if changed:
-        raise DataError(f"{changed[0]} is not the archive that the plan was made for; run `titok prepare plan`")
-
-
-class _FolderImages:
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._root = Path(plan.files[0])
-
-    def read(self, row: np.void) -> bytes:
-        try:
-            return (self._root / name_of(row)).read_bytes()
-        except OSError as error:
-            raise SourceError(
-                f"{self._plan.where(row)} cannot be read ({error.strerror}); put it back, or run `titok prepare plan`"
-            ) from error
-
-
-class _ParquetRows:
-    def __init__(self, plan: Plan) -> None:
-        self._images = ParquetImages(plan.files, plan.settings["parquet"]["image_column"])
-
-    def read(self, row: np.void) -> bytes:
-        return self._images.read(int(row["file"]), int(row["offset"]), int(row["length"]))

@@ -13,7 +13,8 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from titok.data.plan import Plan, load_plan
-from titok.data.shard_task import open_images, workspace, write_shard
+from titok.data.shard_task import workspace, write_shard
+from titok.data.sources.kinds import open_source
 from titok.errors import MachineError
 from titok.runtime.progress import Progress, progress
 
@@ -32,7 +33,7 @@ def write_shards(output: Path, plan: Plan, numbers: Sequence[int], jobs: int = 1
         _write_side_by_side(output, plan.split, numbers, min(jobs, len(numbers)), total, images_done)
         return
     with progress(total, initial=images_done, desc=f"prepare {plan.split}", unit="image") as bar:
-        images = open_images(plan)
+        images = open_source(plan)
         for number in numbers:
             write_shard(output, plan, number, images, bar.update)
 
@@ -103,7 +104,7 @@ def _work(
 
     try:
         plan = load_plan(workspace(output), split)
-        images = open_images(plan)
+        images = open_source(plan)
         for number in numbers:
             write_shard(output, plan, number, images, on_image)
     except Exception as error:

@@ -13,9 +13,8 @@ from titok.config.image_counts import stated_images
 from titok.config.jobs import job, job_names
 from titok.config.study import Study
 from titok.config.training import ImageTraining
-from titok.data.folder import count_folder
-from titok.data.parquet import count_parquet
 from titok.data.plan import SourceError
+from titok.data.sources.kinds import source_of
 from titok.errors import ScoreError
 from titok.evaluation.findings import Finding, rank_findings, refuse
 
@@ -87,11 +86,8 @@ def images_up_to(study: Study, split: str, enough: int) -> int | None:
     stated = stated_images(dataset, "test" if split == "test" else "train")
     if stated is not None:
         return min(stated, enough)
+    source = source_of(dataset)
     try:
-        if dataset.folder:
-            return count_folder(dataset.folder, split, enough)
-        if dataset.parquet:
-            return min(count_parquet(dataset.parquet, split), enough)
+        return source.count(split, enough) if source else None
     except SourceError:
         return None  # Absent or unreadable here, which `titok check` and the preparation tell in their own words.
-    return None

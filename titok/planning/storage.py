@@ -19,8 +19,8 @@ from titok.planning.work import TRAINING_RULES, num_images, parts_of
 SMALL_FILE = 20_000
 """Settings, scores, tables and logs, in bytes."""
 
-IMAGENET_BYTES = {"train": 147_897_477_120, "test": 6_744_924_160}
-"""Of the official archives, whose bytes the shards keep."""
+SMALL_IMAGE, PHOTOGRAPH = 400, 115_000
+"""Mean bytes of an image file, where nothing else is known: of ImageNet, or of a kind whose images are small."""
 
 _WEIGHT, _CHECKPOINT = 4, 16
 """Bytes per parameter: float32 weights; with their average and Adam's two moments in a checkpoint."""
@@ -90,12 +90,12 @@ def _model(planned: Job, study: Study) -> tuple[int, int]:
 
 
 def _shards(planned: Job, study: Study, size: float, files: int) -> Storage:
-    """The images; unknown sizes of other datasets count with ImageNet's mean."""
+    """The images, whose bytes the shards keep."""
+    source = study.dataset.source
     splits = ("train", "test") if planned.rule == "prepare_data" else (planned.wildcards["split"],)
     for split in splits:
         images = num_images(study, split)  # type: ignore[arg-type]
-        small = 400 if study.dataset.kind in ("digits", "cifar10") else 115_000
-        is_whole = study.dataset.imagenet is not None and study.dataset.imagenet.classes is None
-        size += IMAGENET_BYTES[split] if is_whole else small * images
+        each = SMALL_IMAGE if source.is_small else PHOTOGRAPH
+        size += source.split_bytes[split] if source.split_bytes else each * images
         files += -(-images // study.dataset.shard_images)
     return Storage(size, files)

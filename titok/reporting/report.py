@@ -19,9 +19,10 @@ from titok.reporting.checks import Check, shown_value
 from titok.reporting.claims import read_findings
 from titok.reporting.claims_text import SIGNS, TONES, claim_groups, claims_summary
 from titok.reporting.collect import Scores, read_scores
+from titok.reporting.figures.gallery import FIGURES
 from titok.reporting.glossary import Explainer
 from titok.reporting.judgement import shown
-from titok.reporting.narrative import CAPTIONS, facts, headline, protocol_notes
+from titok.reporting.narrative import facts, headline, protocol_notes
 from titok.reporting.once import Once
 from titok.reporting.outcome import SWITCHED_OFF, Outcome, read_outcome
 from titok.reporting.paper import read_paper
@@ -34,9 +35,6 @@ from titok.runtime.files import FileError, write_text
 
 if TYPE_CHECKING:
     from titok.config.reporting import Reporting
-
-LEAD_FIGURES = ("figure4", "samples", "reconstructions")
-"""Shown with the headline, in this order; all others follow further down."""
 
 PIXELS_PER_POINT = 96 / 72
 ENLARGED = 1.15
@@ -113,8 +111,8 @@ def make_report(
         "description": description,
         "css": Markup(_resource("report.css")),
         "headline": headline(reporting, scores),
-        "lead_figures": [pictures[name] for name in LEAD_FIGURES if name in pictures],
-        "figures": [found for name, found in pictures.items() if name not in LEAD_FIGURES],
+        "lead_figures": [pictures[name] for name, figure in FIGURES.items() if figure.leads and name in pictures],
+        "figures": [found for name, found in pictures.items() if not FIGURES[name].leads],
         "facts": facts(scores, read_manifests(manifest_paths)),
         "tables": tables,
         "outcome": outcome,
@@ -159,13 +157,13 @@ def picture(path: Path, page_folder: Path) -> Picture:
         data = path.read_bytes()
     except FileNotFoundError:
         raise FileError(f"{path} does not exist; draw the figure first, or leave it out of the report") from None
-    caption = CAPTIONS[path.stem]
+    figure = FIGURES[path.stem]
     found = re.search(rb'width="([0-9.]+)pt"', data)
     points = float(found[1]) if found else 0.0
     width = round(points * PIXELS_PER_POINT * ENLARGED) if found else None
     links = [link(path.with_suffix(f".{end}"), page_folder, end.upper()) for end in ("csv", "svg", "png")]
     uri = f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
-    return Picture(path.stem, caption.title, caption.text, caption.alt, uri, width, points > WIDE, links)
+    return Picture(path.stem, figure.title, figure.text, figure.alt, uri, width, points > WIDE, links)
 
 
 def _tables(
@@ -193,7 +191,7 @@ def _protocols(scores: Scores) -> list[dict[str, Any]]:
         {
             "id": identifier,
             "kinds": " and ".join(names).replace("_", " "),
-            "entries": [(key, str(value)) for key, value in scores.protocols[identifier].items()],
+            "entries": [(key, str(value)) for key, value in scores.protocols[str(identifier)].items()],
         }
         for identifier, names in of.items()
     ]

@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 
 from titok.reporting.cells import heading
 from titok.reporting.collect import MissingScore, Scores, statistic
+from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.labels import place_labels
 from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend
 from titok.reporting.tables import row_subject
 
 if TYPE_CHECKING:
-    from titok.config.reporting import Rates
+    from titok.config.figures import Rates
 
 METRICS = ("rfid", "psnr")
 CODEC_NAMES = {"jpeg": "JPEG", "webp": "WebP"}
@@ -91,3 +92,19 @@ def _draw(axes: Axes, data: pd.DataFrame, metric: str) -> None:
 
 def _axis(metric: str, scores: Scores) -> str:
     return heading(metric, scores.label(metric)).rstrip(" ↓↑")
+
+
+def _from_files(wanted: Rates, sources: Sources) -> Drawing:
+    return rates(wanted, sources.scores)
+
+
+RATES = Figure(
+    "rates",
+    "Bits and quality",
+    "What one image takes against what comes back: a tokenizer's K log2 V bits, and whole files of ordinary "
+    "codecs, headers included, at several qualities. Of small images headers are most of a file, and a tokenizer's "
+    "own weights are not counted: the lines compare what is stored, not how well it is coded.",
+    "Two charts over bits per image: reconstruction FID and PSNR, tokenizers as labelled points, JPEG and WebP as "
+    "grey lines.",
+    _from_files,
+)

@@ -7,11 +7,14 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from titok.config.data import FolderSource
+import numpy as np
+
+from titok.config.data_sources import FolderSource
 from titok.data.names import IMAGE_SUFFIXES, is_image_name, is_side_file, name_sample
-from titok.data.plan import Listing, SourceError
+from titok.data.plan import Listing, SourceError, name_of
+from titok.data.sources.source import Forms, ImageSource, SourceImages
 from titok.runtime.progress import progress
 from titok.runtime.system_names import is_hidden
 
@@ -35,6 +38,30 @@ def count_folder(source: FolderSource, split: str, enough: int) -> int:
     root = Path(source.root).expanduser() / getattr(source, split)
     images = (file for name in subfolders(root) for file in image_files(root / name, Listing("files", [], [])))
     return sum(1 for _ in islice(images, enough))
+
+
+class FolderImages(SourceImages):
+    """Files by their name below the one folder of the plan."""
+
+    def read(self, row: np.void) -> bytes:
+        try:
+            return (Path(self.plan.files[0]) / name_of(row)).read_bytes()
+        except OSError as error:
+            raise SourceError(
+                f"{self.plan.where(row)} cannot be read ({error.strerror}); put it back, or run `titok prepare plan`"
+            ) from error
+
+
+class Folder(ImageSource[FolderSource]):
+    """A folder per class."""
+
+    forms: ClassVar[Forms] = {"files": FolderImages}
+
+    def listing(self, split: str) -> Listing:
+        return list_folder(self.settings, split)
+
+    def count(self, split: str, enough: int) -> int:
+        return count_folder(self.settings, split, enough)
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from titok.config.data import DatasetIdentity
+from titok.config.data_sources import DatasetIdentity
 from titok.data.order import permutation
 from titok.data.plain_png import plain_png
 from titok.data.shards import ShardWriter

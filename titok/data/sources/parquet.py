@@ -9,11 +9,14 @@ from __future__ import annotations
 import glob
 import json
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from titok.config.data import ParquetSource
+import numpy as np
+
+from titok.config.data_sources import ParquetSource
 from titok.data.names import name_sample
-from titok.data.plan import Listing, SourceError
+from titok.data.plan import Listing, Plan, SourceError
+from titok.data.sources.source import Forms, ImageSource, SourceImages
 from titok.runtime.progress import progress
 
 if TYPE_CHECKING:
@@ -69,24 +72,36 @@ def open_parquet(path: Path) -> ParquetFile:
         raise SourceError(f"{path} cannot be read ({error}); fetch the file again") from error
 
 
-class ParquetImages:
+class _Rows(SourceImages):
     """Image bytes by file, row group and row; keeps the last row group, because rows are read in order."""
 
-    def __init__(self, files: list[str], image_column: str) -> None:
-        self._files = files
-        self._column = image_column
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._column = plan.settings["parquet"]["image_column"]
         self._table: tuple[int, ParquetFile] | None = None
         self._group: tuple[tuple[int, int], Any] | None = None
 
-    def read(self, file: int, group: int, row: int) -> bytes:
-        """The bytes of one image."""
+    def read(self, row: np.void) -> bytes:
+        file, group = int(row["file"]), int(row["offset"])
         if self._table is None or self._table[0] != file:
-            self._table = (file, open_parquet(Path(self._files[file])))
+            self._table = (file, open_parquet(Path(self.plan.files[file])))
         if self._group is None or self._group[0] != (file, group):
             column = self._table[1].read_row_group(group, columns=[f"{self._column}.bytes"]).column(self._column)
             self._group = ((file, group), column)
-        data = self._group[1][row]["bytes"].as_py()
+        data = self._group[1][int(row["length"])]["bytes"].as_py()
         return data or b""
+
+
+class Parquet(ImageSource[ParquetSource]):
+    """Files of a split."""
+
+    forms: ClassVar[Forms] = {"parquet": _Rows}
+
+    def listing(self, split: str) -> Listing:
+        return list_parquet(self.settings, split, self.num_classes)
+
+    def count(self, split: str, enough: int) -> int:
+        return min(count_parquet(self.settings, split), enough)
 
 
 def _files(pattern: str, split: str) -> list[Path]:

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from titok.reporting.collect import MissingScore
+from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.once import Once
 from titok.reporting.runs import read_metrics_log
 from titok.reporting.style import Drawing, finish, look, new_axes
@@ -97,3 +98,17 @@ def _loss_over_seeds(logs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     losses = pd.concat([log.set_index("step")["loss"] for log in logs], axis="columns", join="inner")
     spread = {"mean": losses.mean(axis=1), "min": losses.min(axis=1), "max": losses.max(axis=1)}
     return pd.DataFrame(spread).rename_axis("step").reset_index()
+
+
+def _from_files(runs: Sequence[CurveRun], sources: Sources) -> Drawing:
+    return training_curves(runs, sources.logs)
+
+
+TRAINING_CURVES = Figure(
+    "training_curves",
+    "Training curves",
+    "Loss of each task as logged, of the first seed of each run. Two tasks have two kinds of loss. "
+    "Grey bars: where a run that learns starts (guessing evenly, or below) and ends.",
+    "Line charts of training loss over steps, one panel per task.",
+    _from_files,
+)

@@ -1,26 +1,29 @@
 """ILSVRC2012 in the forms it is handed out: the official archives, or Kaggle's folders.
 
 Classes are numbered 0 to 999 in the order of their WordNet ids everywhere here. The devkit has an order of its own,
-1 to 1000, which `titok.data.imagenet_devkit` converts.
+1 to 1000, which `titok.data.sources.imagenet_devkit` converts.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from titok.config.data import Archive, ImageNetSource
-from titok.data.archives import Member, Reader, scan_tar
+from titok.config.data_sources import Archive, ImageNetSource
+from titok.data.archives import AGAIN, Member, Reader, open_archive, scan_tar
 from titok.data.checksums import Published, verified
-from titok.data.folder import image_files, list_classes, subfolders
-from titok.data.imagenet_devkit import devkit_labels
 from titok.data.names import is_image_name, name_sample
-from titok.data.plan import Listing, SourceError
+from titok.data.plan import Listing, Plan, SourceError
+from titok.data.sources.folder import FolderImages, image_files, list_classes, subfolders
+from titok.data.sources.imagenet_devkit import devkit_labels
+from titok.data.sources.source import Forms, ImageSource, SourceImages
+from titok.errors import DataError
 from titok.runtime.system_names import is_hidden
 
 OFFICIAL: dict[Archive, Published] = {
@@ -46,6 +49,39 @@ def _list_all(source: ImageNetSource, split: str) -> Listing:
     if source.kaggle is not None:
         return _list_kaggle(Path(source.kaggle).expanduser(), split)
     return _list_train(source) if split == "train" else _list_val(source)
+
+
+class _ArchiveImages(SourceImages):
+    """Bytes by their position in an archive."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._descriptors: list[int] = []
+        plan.require_unchanged()
+        self._descriptors += [open_archive(Path(path)) for path in plan.files]
+
+    def read(self, row: np.void) -> bytes:
+        length = int(row["length"])
+        data = os.pread(self._descriptors[row["file"]], length, int(row["offset"]))
+        if len(data) < length:
+            raise DataError(
+                f"{self.plan.where(row)} needs {length} bytes, {len(data)} are there; the archive was cut short after "
+                f"the plan was made: {AGAIN}, then run `titok prepare plan`"
+            )
+        return data
+
+    def __del__(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+
+class ImageNet(ImageSource[ImageNetSource]):
+    """Archives or folders."""
+
+    forms: ClassVar[Forms] = {"archive": _ArchiveImages, "files": FolderImages}
+
+    def listing(self, split: str) -> Listing:
+        return list_imagenet(self.settings, split)
 
 
 def _list_train(source: ImageNetSource) -> Listing:

@@ -1,26 +1,21 @@
-"""Figures of adaptive length: quality against tokens, and images at every length."""
+"""Quality against tokens: where all images have as many, and where each has its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from titok.errors import ScoreError
 from titok.reporting.cells import heading
 from titok.reporting.collect import Scores
+from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.lengths import RowLengths, lengths_of_rows
-from titok.reporting.pictures import draw_grid, read_pictures
-from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend, save
-from titok.runtime.files import load_npz
+from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend
 
 if TYPE_CHECKING:
-    from titok.config.reporting import ImagesByLength
-    from titok.config.rows import Row
+    from titok.config.rows import Row, Table
 
 TOKENS = "tokens per image"
 
@@ -79,26 +74,16 @@ def _axis(metric: str, found: Sequence[RowLengths], scores: Scores) -> str:
     return heading(metric, type(label)(label.label.rpartition(", ")[0], label.better, label.unit)).rstrip(" ↓↑")
 
 
-def make_images_by_length(
-    wanted: ImagesByLength, picture_file: str | Path, prefix: str | Path, dpi: float = 160
-) -> list[Path]:
-    """Draws images at every length, those that were given the fewest tokens at the left, the most at the right.
+def _from_files(table: Table, sources: Sources) -> Drawing:
+    return quality_against_tokens(table.rows, sources.scores)
 
-    Args:
-        picture_file: npz of `titok score lengths --pictures`.
-    """
-    images, arrays = read_pictures(picture_file, "images", 5), load_npz(picture_file)
-    missing = {"row_labels", "tokens"} - arrays.keys()
-    if missing or len(arrays["tokens"]) != images.shape[1]:
-        raise ScoreError(
-            f"{picture_file} has no {', '.join(sorted(missing)) or 'tokens of each image'}; score lengths again"
-        )
-    count = images.shape[1] // 2
-    taken = min(wanted.num_images // 2, count)
-    places = np.r_[:taken, images.shape[1] - taken : images.shape[1]]
-    names = [str(name) if place == 0 else f"K = {name}" for place, name in enumerate(arrays["row_labels"])]
-    rows = {name: images[row, places] for row, name in enumerate(names)}
-    given = arrays["tokens"][places]
-    drawing = draw_grid(rows, f"test images and the tokens given to them: {', '.join(map(str, given))}")
-    drawing.data["tokens"] = given[drawing.data["column"]]
-    return save(drawing, prefix, dpi)
+
+QUALITY_AGAINST_TOKENS = Figure(
+    "quality_against_tokens",
+    "Quality against tokens",
+    "What comes back of test images over how many tokens they have. Lines: all images have K, means over seeds "
+    "with bands that span them; a line of models of one length has one for each K. Hollow markers: each image has "
+    "the fewest tokens that are good enough, at their mean.",
+    "Line charts over tokens per image, one line per system; the numbers are in the table of adaptive length.",
+    _from_files,
+)

@@ -8,14 +8,16 @@ Images are called by their split and their number there, in the order of the fil
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 import numpy as np
 
-from titok.config.data import Cifar10Source
+from titok.config.data_sources import Cifar10Source
 from titok.data.archives import Member, Reader, UnpackingReader, scan_tar
 from titok.data.checksums import Published, verified
 from titok.data.plain_png import plain_png
-from titok.data.plan import Listing, SourceError
+from titok.data.plan import Listing, Plan, SourceError
+from titok.data.sources.source import Forms, ImageSource, SourceImages
 
 ARCHIVE = Published("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530")
 SIDE = 32
@@ -48,16 +50,26 @@ def list_cifar10(source: Cifar10Source, split: str) -> Listing:
     return listing
 
 
-class Cifar10Images:
+class _Records(SourceImages):
     """PNG files of images by their position in the unpacked tar."""
 
-    def __init__(self, path: Path) -> None:
-        self._unpacked = UnpackingReader(path)
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        plan.require_unchanged()
+        self._unpacked = UnpackingReader(Path(plan.files[0]))
 
-    def read(self, position: int) -> bytes:
-        """The image of the record that begins at ``position``."""
-        record = np.frombuffer(self._unpacked.read(position, RECORD), dtype=np.uint8)
+    def read(self, row: np.void) -> bytes:
+        record = np.frombuffer(self._unpacked.read(int(row["offset"]), RECORD), dtype=np.uint8)
         return plain_png(np.ascontiguousarray(record[1:].reshape(3, SIDE, SIDE).transpose(1, 2, 0)))
+
+
+class Cifar10(ImageSource[Cifar10Source]):
+    """The archive."""
+
+    forms: ClassVar[Forms] = {"cifar10": _Records}
+
+    def listing(self, split: str) -> Listing:
+        return list_cifar10(self.settings, split)
 
 
 def _members(unpacked: Reader) -> dict[str, Member]:

@@ -1,0 +1,280 @@
+"""What a study says of its figures, and what each is made from: scores, logs, images, and the names it shows.
+
+How they are drawn: `titok.reporting.figures`, where every figure has a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from titok.config.figure_inputs import FigureInputs, GridFigure, TableFigure
+from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Quality, Row, Table
+from titok.config.section import Name, Neutral, NonNegativeInt, PositiveInt, Section
+
+FEWEST_PLACES = 4
+"""Of a grid, behind a rank correlation: of three, one order of six is perfect by chance."""
+
+
+class Reconstructions(Section):
+    """Test images above their reconstructions."""
+
+    rows: tuple[Row, ...]
+    """Tokenizers from top to bottom, under the originals."""
+    num_images: PositiveInt = 10
+    seed: NonNegativeInt = 0
+    """Which seed's tokenizers."""
+
+    @model_validator(mode="after")
+    def _rows_reconstruct(self) -> Self:
+        for row in self.rows:
+            if row.tokenizer is None:
+                raise ValueError(f"row {row.label!r} of the reconstructions names no tokenizer; give one")
+        return self
+
+
+class Samples(Section):
+    """Class-conditional samples, one row per class, the first ones drawn; nobody picks any."""
+
+    generator: Name
+    sampler: Name
+    seed: NonNegativeInt = 0
+    per_class: PositiveInt = 10
+    classes: dict[NonNegativeInt, str] = Field(default_factory=dict)
+    """Which classes, from top to bottom, and what readers call them; empty: all, by their numbers."""
+
+
+class ImagesByLength(Section):
+    """The images that a tokenizer gave the fewest tokens and the most, at every length."""
+
+    row: Row
+    num_images: Annotated[int, Field(ge=2, le=16)] = 12
+    """Half of them of the fewest tokens."""
+    seed: NonNegativeInt = 0
+
+
+class Rates(Section):
+    """Bits per image against quality: tokenizers, and ordinary codecs for reference."""
+
+    rows: tuple[Row, ...]
+    """Tokenizers with a codebook."""
+    codecs: dict[Codec, tuple[Quality, ...]] = Field(default_factory=dict)
+    """Qualities (1 to 100) at which the test images are written as JPEG or WebP."""
+
+    @model_validator(mode="after")
+    def _rows_reconstruct(self) -> Self:
+        for row in self.rows:
+            if row.tokenizer is None:
+                raise ValueError(f"row {row.label!r} of the rates names no tokenizer; give one")
+        return self
+
+
+class Figures(Section):
+    """The figures wanted; those that show the grid come with Table 4."""
+
+    figure2: tuple[Row, ...] = ()
+    """Quality against speed: a point per row that has a generator."""
+    rates: Rates | None = None
+    training_curves: tuple[CurveRun, ...] = ()
+    classifier_accuracy: bool = True
+    """Whether the grid's reconstructions are read by the study's judge; Inception knows no classes of a study."""
+    rfid_against_gfid: Annotated[bool, Neutral(False)] = False
+    """Whether the grid's rFIDs and gFIDs are held against each other, with their rank correlation; four places of the
+    grid need a generator."""
+    quality_against_tokens: Annotated[bool, Neutral(False)] = False
+    """Whether the rows of `tables.adaptive_length` are drawn over tokens per image."""
+    images_by_length: Annotated[ImagesByLength | None, Neutral(None)] = None
+    reconstructions: Reconstructions | None = None
+    samples: Samples | None = None
+
+    @model_validator(mode="after")
+    def _points_have_speed(self) -> Self:
+        for row in self.figure2:
+            if row.generator is None:
+                raise ValueError(f"figure2 row {row.label!r} names no generator, so it has no speed; give one")
+        return self
+
+
+class Figure4(GridFigure):
+    """The grid's panels."""
+
+    name = "figure4"
+
+    @property
+    def shows_paper(self) -> bool:
+        """If the grid says so."""
+        return self.told.paper_points
+
+
+class SampleImages(FigureInputs[Samples]):
+    """Samples as images."""
+
+    name = "samples"
+
+    @property
+    def seed(self) -> int:
+        """The one it names."""
+        return self.told.seed
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The samples of one generator, sampler and seed."""
+        return (f"samples/{self.told.generator}/{self.told.sampler}/seed{self.told.seed}.npz",)
+
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Its generator and sampler."""
+        yield Row(label="samples", generator=self.told.generator, sampler=self.told.sampler), ""
+
+
+class ReconstructionImages(FigureInputs[Reconstructions]):
+    """Reconstructions as images."""
+
+    name = "reconstructions"
+
+    @property
+    def seed(self) -> int:
+        """The one it names."""
+        return self.told.seed
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The examples beside each row's scores."""
+        one = PROXY_TOKENIZER
+        found = (
+            one if row.tokenizer == one else f"{row.tokenizer}/{row.stage}/seed{self.seed}" for row in self.told.rows
+        )
+        return tuple(f"examples/{name}.npz" for name in found)
+
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Its tokenizers."""
+        yield from _placed(self.told.rows, ".rows")
+
+
+class Figure2(FigureInputs[tuple[Row, ...]]):
+    """Quality against speed."""
+
+    name = "figure2"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """All of its rows'."""
+        return tuple(dict.fromkeys(stem for row in self.told for stem in row.scores))
+
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Its points."""
+        yield from _placed(self.told)
+
+
+class RfidAgainstGfid(GridFigure):
+    """The grid's rFIDs and gFIDs against each other."""
+
+    name = "rfid_against_gfid"
+
+    @classmethod
+    def missing(cls) -> str:
+        """The grid, and its switch."""
+        return "reporting.tables.table4 with generators, and reporting.figures.rfid_against_gfid: true"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Of reconstructions and samples."""
+        return tuple(stem for stem in self.told.scores if not stem.startswith("probe/"))
+
+
+class BitsAndQuality(FigureInputs[Rates]):
+    """Bits per image against quality."""
+
+    name = "rates"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Of its tokenizers' and its codecs' reconstructions."""
+        codecs = (
+            f"reconstruction/{codec}/q{quality}" for codec, chosen in self.told.codecs.items() for quality in chosen
+        )
+        return tuple(dict.fromkeys([*(row.scores[0] for row in self.told.rows), *codecs]))
+
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Its tokenizers."""
+        yield from _placed(self.told.rows, ".rows")
+
+
+class QualityAgainstTokens(TableFigure[Table]):
+    """The table's rows over tokens per image."""
+
+    name = "quality_against_tokens"
+    table = "adaptive_length"
+
+    @classmethod
+    def missing(cls) -> str:
+        """The table, and its switch."""
+        return "reporting.tables.adaptive_length, and reporting.figures.quality_against_tokens: true"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Of all their lengths."""
+        return tuple(dict.fromkeys(f"lengths/{row.tokenizer}/{row.stage}" for row in self.told.rows))
+
+
+class LengthImages(FigureInputs[ImagesByLength]):
+    """Images of few tokens and many; its seed is checked with the lengths."""
+
+    name = "images_by_length"
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The pictures beside the scores of lengths."""
+        row = self.told.row
+        return (f"lengths/{row.tokenizer}/{row.stage}/seed{self.told.seed}.npz",)
+
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Its tokenizer."""
+        yield self.told.row, ".row"
+
+
+class ClassifierAccuracy(GridFigure):
+    """The grid's reconstructions as the study's judge reads them."""
+
+    name = "classifier_accuracy"
+
+
+class CodebookUse(GridFigure):
+    """The grid's codebooks."""
+
+    name = "codebook"
+
+
+class TrainingCurves(FigureInputs[tuple[CurveRun, ...]]):
+    """Losses over steps."""
+
+    name = "training_curves"
+
+    @property
+    def runs(self) -> tuple[CurveRun, ...]:
+        """Its curves."""
+        return self.told
+
+
+def _placed(rows: tuple[Row, ...], key: str = "") -> Iterator[tuple[Row, str]]:
+    yield from ((row, f"{key}.{index}") for index, row in enumerate(rows))
+
+
+FIGURES: dict[str, type[FigureInputs[Any]]] = {
+    kind.name: kind
+    for kind in (
+        Figure4,
+        SampleImages,
+        ReconstructionImages,
+        Figure2,
+        RfidAgainstGfid,
+        BitsAndQuality,
+        QualityAgainstTokens,
+        LengthImages,
+        ClassifierAccuracy,
+        CodebookUse,
+        TrainingCurves,
+    )
+}
+"""All there are, in the order in which the report shows them."""
