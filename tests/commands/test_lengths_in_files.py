@@ -189,7 +189,8 @@ def test_the_store_of_tokens_has_lengths_where_the_study_chooses_them(bench: Wor
     titok.save(tail(), tmp_path / "model", layout="own")
     config = tmp_path / "tokens.yaml"
     document = bench.config("tokens").read_text()
-    config.write_text(f"{document}lengths: {{criterion: l1, otherwise: longest, threshold: 0.28}}\n")
+    # Half of the images come that near with one token, untrained as the model is; most others never do.
+    config.write_text(f"{document}lengths: {{criterion: l1, otherwise: longest, threshold: 0.926}}\n")
     options = {"data": bench.train_data, "tokenizer": tmp_path / "model" / "model.safetensors"}
     bench.run("tokens", config=config, output=tmp_path / "tokens.npz", **options)
     found = load_tokens(tmp_path / "tokens.npz")
