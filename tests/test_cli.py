@@ -40,6 +40,7 @@ def test_every_verb_of_the_workflow_is_there() -> None:
         "codec",
         "probe",
         "generation",
+        "lengths",
         "throughput",
     }
 

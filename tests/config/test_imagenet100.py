@@ -91,7 +91,7 @@ def test_losses_and_sizes_are_the_official_ones(name: str) -> None:
 def test_facts_count_what_the_official_models_have() -> None:
     facts = full_size_facts()
     assert {name: facts[name]["parameters"] for name in ALITS} == ALITS
-    assert facts["alit-small"]["bits_per_image"] == 8 * 384
+    assert facts["alit-small"]["bits_per_image"] == 256 * 12 + 3, "the codes, and which of the eight lengths they have"
 
 
 @pytest.mark.parametrize("name", ALITS)

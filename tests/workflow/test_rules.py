@@ -87,7 +87,10 @@ def test_captions_of_the_report_exist() -> None:
     assert Path(ROOT / "workflow/report/workflow.rst").exists()
 
 
-SHELL_WORDS = {"params.critic", "params.judge", "params.data", "params.codes", "params.milestones", "params.paper"}
+SHELL_WORDS = {
+    *("params.beside", "params.critic", "params.judge", "params.data", "params.codes", "params.milestones"),
+    "params.paper",
+}
 """Several words that `option` and `milestone_options` have quoted."""
 
 
