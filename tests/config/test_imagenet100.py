@@ -17,7 +17,7 @@ from titok.config.alit import ALIT_SIZES, LengthPixelLosses, LengthProxyLosses
 from titok.config.claims import load_claims
 from titok.config.jobs import job
 from titok.config.load import load_study
-from titok.config.study_models import alit_model
+from titok.config.study_models import alit_model, generator_model
 from titok.models.alit_flops import alit_parts, length_decoder_flops, length_encoder_flops
 from titok.planning.graph import Job
 from titok.planning.storage import storage_of
@@ -166,6 +166,16 @@ def test_every_published_number_of_it_is_there() -> None:
         "threshold", "familiarity", "elsewhere", "downstream", "probe", "attention"))]  # fmt: skip
     asked = {str(row.paper) for row in STUDY.reporting.tables.rows("model_zoo") if row.paper}
     assert asked == {"alit/in100-256"}
+
+
+def test_lengths_are_chosen_as_published_and_generators_learn_them() -> None:
+    lengths = STUDY.adaptive_length
+    assert lengths is not None
+    assert (lengths.criterion, lengths.scored, lengths.otherwise) == ("l1", (0.03, 0.05, 0.09), "best")
+    assert lengths.lengths == alit_model(STUDY, "alit-small").lengths
+    known = {name: generator_model(STUDY, name) for name in STUDY.generators}
+    assert {name for name, model in known.items() if model.has_lengths} == {"alit-small-vit", "tail-256-vit"}
+    assert {model.num_tokens for model in known.values()} == {128, 256}
 
 
 def test_the_study_is_told_of() -> None:

@@ -128,7 +128,10 @@ class _Numbers:
             subject = {"tokenizer": name, "stage": stage, "seed": 0, "recipe": "codec"}
             if not is_codec:
                 subject = json.loads(targets.subject(seed=seed, tokenizer=name, stage=stage))
-            kind, metrics, protocol = "reconstruction", *self._reconstruction(subject, extractor, side)
+            metrics, protocol = self._reconstruction(subject, extractor, side)
+            kind = folder
+            if folder == "lengths":
+                metrics = self._lengths(subject)
         intervals = {
             metric: _Interval(value * 0.99, value * 1.01, 0.8 if metric.endswith("second") else 0.95)
             for metric, value in metrics.items()
@@ -168,6 +171,17 @@ class _Numbers:
         }
         protocol = {"num_images": reference["images"], "rounding": "round", "extractor": extractor}
         return metrics, {**protocol, "reference": reference}
+
+    def _lengths(self, subject: dict[str, Any]) -> dict[str, float]:
+        """Of all lengths together two, and the choice by the strictest threshold."""
+        most, seed, section = subject["num_latent_tokens"], subject["seed"], self.study.adaptive_length
+        assert section is not None
+        names = ("rfid", section.criterion)
+        found = {f"{name}@{k}": self._scattered(1 / k, seed) for name in names for k in (max(most // 2, 1), most)}
+        if subject["tokenizer"] in section.beside:
+            return found
+        chosen = {"mean_length": 0.75 * most, "met": 0.5, **dict.fromkeys(names, self._scattered(1.2 / most, seed))}
+        return found | {f"{name}@{section.criterion}<{section.scored[0]:g}": value for name, value in chosen.items()}
 
     def _generation(self, folder: str, subject: dict[str, Any], extractor: Any, side: int) -> tuple[Any, Any]:
         names, seed = (subject["generator"], subject["sampler"]), subject["seed"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -54,7 +55,12 @@ class Sandbox:
     def snakemake(self, *words: object, **options: Any) -> Done:
         """`snakemake WORD...` here, to its end."""
         process = self.start(*words, **options)
-        said, _ = process.communicate(timeout=600)
+        try:
+            said, _ = process.communicate(timeout=600)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # else it goes on with nobody to read it, and so do its jobs
+            print(process.communicate(timeout=60)[0])
+            raise
         print(said)
         return Done(process.returncode, said)
 

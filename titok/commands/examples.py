@@ -36,10 +36,10 @@ titok score reconstruction --config results/digits/configs/score/reconstructions
     --model results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
     --subject '{"tokenizer": "l2", "stage": "stage1", "seed": 0}' --output rfid.json""",
     ("score", "lengths"): r"""
-titok score lengths --config results/digits/configs/lengths/all.yaml \
-    --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
-    --model results/digits/tokenizers/alit-8/seed0/alit_stage1/model.safetensors \
-    --subject '{"tokenizer": "alit-8", "stage": "alit_stage1", "seed": 0}' --output lengths.json""",
+titok score lengths --config results/cifar10/configs/lengths/all.yaml \
+    --data results/cifar10/data/test.index.npz --judge results/cifar10/classifiers/judge/model.safetensors \
+    --model results/cifar10/tokenizers/alit-32/seed0/alit_stage1/model.safetensors \
+    --subject '{"tokenizer": "alit-32", "stage": "alit_stage1", "seed": 0}' --output lengths.json""",
     ("score", "probe"): r"""
 titok score probe --config results/digits/configs/probe/all.yaml --train results/digits/data/train.index.npz \
     --test results/digits/data/test.index.npz --model results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
@@ -80,7 +80,7 @@ titok codes verify codes.npy --data data/train.index.npz --vqgan vqgan/model.saf
     ("tokenize",): r"""
 titok tokenize photo.jpg folder --model tokenizer_titok_l32 --output tokens.npz
 titok tokenize digit.png --model results/digits/tokenizers/l2/seed0/stage1 --output tokens.npz
-titok tokenize digit.png --model results/digits/tokenizers/alit-8/seed0/alit_stage1 --quality l1=0.1 --output t.npz""",
+titok tokenize bird.png --model results/cifar10/tokenizers/tail-32/seed0/stage1 --quality l1=0.1 --output t.npz""",
     ("detokenize",): "titok detokenize tokens.npz --model tokenizer_titok_l32 --output images",
     ("reconstruct",): "titok reconstruct photo.jpg --model tokenizer_titok_l32 --output reconstructions",
     ("generate",): r"""

@@ -25,7 +25,7 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     )
     reconstruction.set_defaults(run=lazy("score", "reconstruction"))
 
-    lengths = kinds.add_parser("lengths", help="the same of every length, and which length each image needs")
+    lengths = kinds.add_parser("lengths", help="rFID, PSNR and more at every length, and which length each image needs")
     add_paths(lengths, data="index of the test shards", model="model file of the tokenizer")
     lengths.add_argument(
         "--beside",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from titok.config.alit import AlitModel
+from titok.config.length_stages import has_lengths
 from titok.config.model import GeneratorModel, TokenizerModel, TokenizerSettings, VQGANModel
 from titok.config.study import Study
 from titok.config.tokenizer_facts import tokenizer_facts
@@ -51,4 +52,11 @@ def generator_model(study: Study, name: str) -> GeneratorModel:
         num_tokens=tokenizer.num_tokens,
         codebook_size=tokenizer.codebook_size,
         num_classes=study.dataset.num_classes,
+        has_lengths=_learns_lengths(study, entry.tokenizer),
     )
+
+
+def _learns_lengths(study: Study, tokenizer: str) -> bool:
+    """Whether each training image's tokens have the length that it needs (`adaptive_length.tokens`)."""
+    rule = study.adaptive_length.of_tokens if study.adaptive_length else None
+    return rule is not None and tokenizer in study.tokenizers and has_lengths(study.tokenizers[tokenizer])

@@ -130,6 +130,7 @@ class GridTrends:
         Pooling alone can make it: a mean loses what single tokens hold, and side by side more tokens give more
         features. Of everything that was read by both poolings all readings must say the same.
         """
+        self.curves(metric)  # where nothing was probed, nothing was run
         read = [of for of in READ_FROM if all(f"{metric}_{of}_{pooling}" in self._scores.frame for pooling in POOLINGS)]
         if not read:
             because = f"nothing was read by both poolings ({' and '.join(POOLINGS)}); add to probe.readings"

@@ -102,7 +102,8 @@ RATES = Figure(
     "rates",
     "Bits and quality",
     "What one image takes against what comes back: a tokenizer's K log2 V bits, and whole files of ordinary "
-    "codecs, headers included, at several qualities.",
+    "codecs, headers included, at several qualities. Of small images headers are most of a file, and a tokenizer's "
+    "own weights are not counted: the lines compare what is stored, not how well it is coded.",
     "Two charts over bits per image: reconstruction FID and PSNR, tokenizers as labelled points, JPEG and WebP as "
     "grey lines.",
     _from_files,
