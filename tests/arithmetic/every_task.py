@@ -47,6 +47,10 @@ def every_task(results: Path) -> None:
     vqgan = train("vqgan", "all", "vqgan", *data, "--critic", critic)
     first = train("stage1", "s2", "tokenizers/s2/seed0/stage1", *data, "--vqgan", vqgan)
     train("stage2", "s2", "tokenizers/s2/seed0/stage2", *data, "--init", first, "--critic", critic)
+    lengths = train("alit_stage1", "alit4", "tokenizers/alit4/seed0/alit_stage1", *data, "--vqgan", vqgan)
+    place = "tokenizers/alit4/seed0/alit_stage2"
+    train("alit_stage2", "alit4", place, *data, "--init", lengths, "--critic", critic)
+    train("stage1", "tail4", "tokenizers/tail4/seed0/stage1", *data, "--vqgan", vqgan)
     train("single_stage", "s2-single", "tokenizers/s2-single/seed0/single_stage", *data, "--critic", critic)
     train("single_stage", "s2-vae", "tokenizers/s2-vae/seed0/single_stage", *data, "--critic", critic)
     tokens = results / "tokens/s2/seed0/stage1.npz"
@@ -68,6 +72,10 @@ def every_task(results: Path) -> None:
     record = results / "scores/reconstruction/s2/stage1/seed0.json"
     of = ("--model", first, "--subject", subject(tokenizer="s2", stage="stage1"))
     run("score", "reconstruction", *scoring, "--data", test_index, *of, "--output", record)
+    record = results / "scores/lengths/alit4/alit_stage1/seed0.json"
+    of = ("--model", lengths, "--subject", subject(tokenizer="alit4", stage="alit_stage1"))
+    choosing = ("--config", settings("lengths"), "--judge", judge)
+    run("score", "lengths", *choosing, "--data", test_index, *of, "--output", record)
     record = results / "scores/probe/s2/seed0.json"
     of = (
         "--model",

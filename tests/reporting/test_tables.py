@@ -16,7 +16,7 @@ from titok.config.reporting import Tables
 from titok.config.rows import Row
 from titok.config.rows import Table as TableRows
 from titok.errors import ScoreError
-from titok.reporting.cells import PAPER_NOTE, Block, Table
+from titok.reporting.cells import PAPER_NOTE, Block, Table, number
 from titok.reporting.collect import MissingScore, Scores, read_scores
 from titok.reporting.paper import Paper, read_paper
 from titok.reporting.tables import build_table, make_table
@@ -275,3 +275,8 @@ def test_unknown_paper_rows_are_named(scores, paper):
     tables = Tables(table3c=TableRows(rows=(Row(label="x", tokenizer="l2", paper="table3c/nothing"),)))
     with pytest.raises(ScoreError, match="table3c/nothing"):
         build_table("table3c", tables, scores, paper)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(74.0, "74"), (35.744, "35.7"), (3075.0, "3 075"), (1234.56, "1 234.6")])
+def test_bits_are_whole_numbers_and_their_means_have_one_decimal(value: float, shown: str) -> None:
+    assert number("bits_per_image", value).replace("\u202f", " ").replace("\xa0", " ") == shown

@@ -171,7 +171,7 @@ def number(metric: str, value: float) -> str:
         return count(value)
     scaled = value * 100 if display.is_share else value
     if display.decimals == 0 and scaled != int(scaled):
-        return f"{scaled:g}"
+        return f"{scaled:,.1f}".replace(",", " ")  # a mean of whole numbers
     # Large values are known to fewer decimals than small ones.
     decimals = min(display.decimals, 1) if abs(scaled) >= 100 else display.decimals
     return f"{scaled:,.{decimals}f}".replace(",", " ")
