@@ -300,7 +300,7 @@ def test_a_killed_worker_is_told_and_the_others_end(images: Miniature, tmp_path:
         os.kill(os.getpid(), signal.SIGKILL)
         return b""
 
-    monkeypatch.setattr("titok.data.shard_task._FolderImages.read", kill)
+    monkeypatch.setattr("titok.data.sources.folder.FolderImages.read", kill)
     with pytest.raises(MachineError, match=r"ended with status -9 .*what is finished stays"):
         prepare_part(settings(source, shard_images=1), tmp_path, "train", 1, 1, jobs=2)
 
@@ -308,14 +308,14 @@ def test_a_killed_worker_is_told_and_the_others_end(images: Miniature, tmp_path:
 ORPHANS = """
 import sys, time, pathlib
 from titok.config.data import Preparation
-from titok.data import shard_task
 from titok.data.prepare import prepare_part
-read = shard_task._FolderImages.read
+from titok.data.sources import folder
+read = folder.FolderImages.read
 def slowly(self, row):
     pathlib.Path(sys.argv[2], 'alive').touch()
     time.sleep(0.3)
     return read(self, row)
-shard_task._FolderImages.read = slowly
+folder.FolderImages.read = slowly
 prepare_part(Preparation.model_validate_json(sys.argv[1]), pathlib.Path(sys.argv[2]), 'train', 1, 1, 2)
 """
 
