@@ -139,6 +139,7 @@ def test_page(page_file, seeded, reporting):
         assert f'id="{name}"' in text
     assert text.index("digits-rFID falls for every size: TiTok-S 23.91 → 4.63") < text.index('id="tables"')
     assert text.index('id="figure4"') < text.index('id="classifier_accuracy"')
+    assert "<strong>More tokens, larger models.</strong>" in text
     assert "7 of 7 working checks passed" in text
     assert text.count("✓ pass") == 7
     assert "8 of 8 trends hold" in text
