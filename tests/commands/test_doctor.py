@@ -107,7 +107,7 @@ def test_its_numbers_are_the_golden_ones() -> None:
 @pytest.mark.parametrize(("kind", "block"), [("vit", PostNormBlock), ("uvit", Block)])
 def test_wrong_arithmetic_is_noticed(kind: str, block: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
     forward = block.forward
-    monkeypatch.setattr(block, "forward", lambda self, x: 1.01 * forward(self, x))
+    monkeypatch.setattr(block, "forward", lambda self, *given: 1.01 * forward(self, *given))
     logits, sampling = check_generator(kind, CPU)
     assert logits.status == "fail"
     assert sampling.check == f"{kind} generator: sampling"

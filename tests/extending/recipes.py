@@ -90,7 +90,7 @@ def mean_error(images: Tensor, originals: Tensor) -> Tensor:
 TABLE = Recipe(
     new={},
     edits=(
-        Edit("titok/config/reporting.py", '"model_zoo"\n]', '"model_zoo", "pixels"\n]'),
+        Edit("titok/config/reporting.py", '"adaptive_length",\n]', '"adaptive_length",\n    "pixels",\n]'),
         Edit(
             "titok/config/reporting.py",
             '    comparison: Literal["orderings", "values"]',

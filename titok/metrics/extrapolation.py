@@ -11,6 +11,7 @@ subset has five images per feature, and there are twice as many images at least.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ class Extrapolation:
 
     def error(self, of_distance: Tensor) -> float:
         """Standard error of the value: what other images and other subsets would change, to first order."""
-        return float(self.contributions(of_distance).square().sum().sqrt()) / len(self.shares)
+        return math.sqrt(float(self.contributions(of_distance).square().sum())) / len(self.shares)
 
 
 def subset_sizes(count: int, dim: int, points: int) -> list[int]:

@@ -45,10 +45,24 @@ def _product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     return product
 
 
+_OPERATIONS = torch.library.Library("titok", "DEF")
+_OPERATIONS.define("transposed_product(Tensor left, Tensor right) -> Tensor")
+_OPERATIONS.impl(
+    "transposed_product", lambda left, right: torch.from_numpy(np.matmul(left.numpy().T, right.numpy())), "CPU"
+)
+# An operation of torch's, so that its counter sees it: left (N, O) transposed times right (N, I).
+_transposed_product = torch.ops.titok.transposed_product
+
+
 @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
 def _operations(left: torch.Size, right: torch.Size, *_: Any, **__: Any) -> int:
     """Multiplications and additions of a product, for torch's counter, which knows its own products only."""
     return 2 * left.numel() * right[0]
+
+
+@register_flop_formula(_transposed_product)
+def _operations_transposed(left: torch.Size, right: torch.Size, *_: Any, **__: Any) -> int:
+    return 2 * left.numel() * right[1]
 
 
 class _PortableLinear(torch.autograd.Function):
@@ -65,6 +79,6 @@ class _PortableLinear(torch.autograd.Function):
         wants_rows, wants_weight, wants_bias = ctx.needs_input_grad
         return (
             _product(gradient, weight.t()) if wants_rows else None,
-            torch.from_numpy(np.matmul(gradient.numpy().T, rows.numpy())) if wants_weight else None,
+            _transposed_product(gradient, rows) if wants_weight else None,
             gradient.sum(dim=0) if wants_bias else None,
         )
