@@ -134,13 +134,13 @@ def _without_blocks(size: TransformerSize) -> TransformerSize:
 
 
 @cache
-def quantizer_flops(codebook_size: int, code_dim: int, num_tokens: int, *, reanchor: bool = False) -> Flops:
-    """Latents to the nearest codes; re-anchoring looks up distances once more, in training only."""
+def quantizer_flops(codebook_size: int, code_dim: int, num_tokens: int) -> Flops:
+    """Latents to the nearest codes. Re-anchoring takes the same distances; only where several processes train does each
+    one look at the latents of all, which no number here counts."""
     with abstractly():
         module = VectorQuantizer(codebook_size, code_dim)
         latents = torch.empty(1, num_tokens, code_dim, requires_grad=True)
-        plain = of_part(module, lambda: module(latents).z_quantized)
-    return plain + Flops(0, plain.forward * reanchor)
+        return of_part(module, lambda: module(latents).z_quantized)
 
 
 @cache

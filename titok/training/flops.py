@@ -158,8 +158,7 @@ def _bottleneck(model: TokenizerModel) -> int:
     """Operations of a learning quantizer; a posterior has none that count."""
     if model.kind == "vae":
         return 0
-    reanchor = model.reanchor_codes
-    return quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens, reanchor=reanchor).training
+    return quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens).training
 
 
 def _losses(losses: ReconstructionLosses, image_size: int, classifier: ClassifierModel | None) -> tuple[int, int, int]:
