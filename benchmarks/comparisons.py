@@ -96,8 +96,12 @@ def guidance(one_batch: Work) -> Pair:
     return Pair(two_passes, one_batch)
 
 
-def two_pass_logits(generator: TokenGenerator, tokens: Tensor, labels: Tensor, scale: float) -> Tensor:
-    """Guidance as the released code does it: one pass with and one without the class."""
+def two_pass_logits(
+    generator: TokenGenerator, tokens: Tensor, labels: Tensor, scale: float, lengths: Tensor | None = None
+) -> Tensor:
+    """Guidance as the released code does it: one pass with and one without the class, of samples of one length."""
+    if lengths is not None:
+        raise ValueError("the released code knows one length")
     conditional = generator(tokens, labels).float()
     unconditional = generator(tokens, labels, torch.ones_like(labels, dtype=torch.bool)).float()
     return conditional + scale * (conditional - unconditional)
