@@ -43,7 +43,7 @@ long: $(VENV)/.installed  ## Run the other tests: official sizes, kills, whole s
 	python -m pytest -n 2 -m long $(NATIVE:%=--ignore=%)
 	TITOK_TEST_ARITHMETIC=native python -m pytest -n 2 -m long $(NATIVE)
 
-portable: $(VENV)/.installed  ## Compare numbers with those of emulated processors (Debian's qemu-user; 10 minutes)
+portable: $(VENV)/.installed  ## Compare numbers with those of emulated processors (Debian's qemu-user; 15 minutes)
 	python -m pytest -n 2 --dist=load -m emulated tests/arithmetic
 
 slurm: $(VENV)/.installed  ## Test on a Slurm cluster made here (root; Debian's slurm-wlm and munge)
