@@ -12,6 +12,8 @@ from titok.config.section import KnownBy, Name, Neutral, PositiveFloat, Positive
 Measure = Literal["l1", "psnr", "lpips", "class"]
 """`l1`: mean absolute error below a threshold, officially; `psnr`: above one, in dB; `lpips`: below one. `class`: the
 judge of the scores takes the reconstruction for what it takes the image for: an oracle, and without a threshold."""
+Otherwise = Literal["best", "longest"]
+"""What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
 CLASS_THRESHOLD = 0.5
 """Between a wrong class, 0, and the right one, 1."""
 
@@ -20,7 +22,7 @@ class LengthRule(Section):
     """An image gets the shortest code that is good enough."""
 
     criterion: Measure = "l1"
-    otherwise: Literal["best", "longest"] = "best"
+    otherwise: Otherwise = "best"
     """What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
     lengths: tuple[PositiveInt, ...] = ()
     """Which ones a tokenizer with tail drop may choose from; empty: all from 1 to K. ALIT has its own."""

@@ -18,6 +18,12 @@ FEWEST_PLACES = 4
 """Of a grid, behind a rank correlation: of three, one order of six is perfect by chance."""
 
 
+def _require_tokenizers(rows: tuple[Row, ...], figure: str) -> None:
+    for row in rows:
+        if row.tokenizer is None:
+            raise ValueError(f"row {row.label!r} of the {figure} names no tokenizer; give one")
+
+
 class Reconstructions(Section):
     """Test images above their reconstructions."""
 
@@ -29,9 +35,7 @@ class Reconstructions(Section):
 
     @model_validator(mode="after")
     def _rows_reconstruct(self) -> Self:
-        for row in self.rows:
-            if row.tokenizer is None:
-                raise ValueError(f"row {row.label!r} of the reconstructions names no tokenizer; give one")
+        _require_tokenizers(self.rows, "reconstructions")
         return self
 
 
@@ -65,9 +69,7 @@ class Rates(Section):
 
     @model_validator(mode="after")
     def _rows_reconstruct(self) -> Self:
-        for row in self.rows:
-            if row.tokenizer is None:
-                raise ValueError(f"row {row.label!r} of the rates names no tokenizer; give one")
+        _require_tokenizers(self.rows, "rates")
         return self
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import log2
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from titok.metrics.features import FeatureExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.moments import Moments
 from titok.metrics.pixel import psnr, ssim
-from titok.models.image_tokenizer import Reconstruction
+from titok.models.image_tokenizer import Reconstruction, bits_of
 from titok.models.length_choice import Criterion, shortest_sufficient
 
 RestoreAll = Callable[[Tensor], Iterator[Reconstruction]]
@@ -54,7 +53,7 @@ class Choosing:
 
     def bits(self, num_tokens: float) -> float:
         """Of so many ids, and of telling which length it is."""
-        return num_tokens * log2(self.codebook_size) + log2(len(self.lengths))
+        return bits_of(num_tokens, self.codebook_size, len(self.lengths))
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class Reconstruction(NamedTuple):
     """Of continuous latents."""
 
 
+def bits_of(num_ids: float, codebook_size: int, num_lengths: int) -> float:
+    """Of so many ids and, where there are several lengths, of telling which one it is; without entropy coding."""
+    return num_ids * log2(codebook_size) + log2(max(num_lengths, 1))
+
+
 class TokenFacts(NamedTuple):
     """What is known of a tokenizer without running it."""
 
@@ -101,7 +106,7 @@ class TokenFacts(NamedTuple):
         count = self.most_tokens if num_tokens is None else num_tokens
         if count is None or self.codebook_size is None:
             return None
-        return count * log2(self.codebook_size) + log2(max(len(self.lengths), 1))
+        return bits_of(count, self.codebook_size, len(self.lengths))
 
 
 class ImageTokenizer(nn.Module, ABC):

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
+from titok.config.adaptive_length import Otherwise
 from titok.errors import ModelError
 from titok.models.alit import Alit, Code
 from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction
 from titok.models.tokenizer import TiTok
 
 WithLengths: TypeAlias = Alit | TiTok
-Otherwise = Literal["best", "longest"]
-"""What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
 
 
 def with_lengths(model: ImageTokenizer) -> WithLengths:
