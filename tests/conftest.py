@@ -7,8 +7,12 @@ This comes before torch, numpy and scipy are imported, by whichever test.
 """
 
 import os
+import signal
 
 from titok.runtime.arithmetic import use
 
 if os.environ.get("TITOK_TEST_ARITHMETIC") != "native":
     use("portable")
+
+# Under `nohup` a hang-up is ignored, and trainings keep it so; tests send them one, whoever starts the tests.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
