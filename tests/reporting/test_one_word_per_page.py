@@ -174,7 +174,7 @@ def spoil(study: Simulated) -> None:
         study.set(f"generation/{where}/seed0", "gfid", value)
         study.change(f"generation/{where}/seed0", _narrow)
     study.change("reconstruction/b-64/released/seed0", lambda record: record["subject"].update(num_latent_tokens=65))
-    study.set("throughput/b-64-vit/b-64/seed0", "sampling_images_per_second", 300.0)
+    study.set("throughput/b-64-vit/b-64/seed0-*", "sampling_images_per_second", 300.0)
 
 
 def _narrow(record: dict) -> None:

@@ -56,7 +56,7 @@ titok score generation --config results/digits/configs/score/samples.yaml --samp
 titok score throughput --config results/digits/configs/throughput/four-steps.yaml \
     --generator results/digits/generators/l2-vit/seed0/model.safetensors \
     --tokenizer results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
-    --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0}' --output speed.json""",
+    --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0, "sitting": 0}' --output speed.json""",
     ("table",): r"""
 titok table table3b --study config/digits.yaml --output tables/table3b.md \
     --scores $(find results/digits/scores -name '*.json')""",

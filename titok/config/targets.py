@@ -85,11 +85,14 @@ class Targets(ModelFiles):
         return [f"{self.root}/scores/generation/{generator}/{sampler}/seed{seed}.json" for seed in seeds]
 
     def throughput_scores(self, generator: str, sampler: str) -> list[str]:
-        """Speed of a generator with a sampler, of its first seed; none where the study does not measure it apart."""
+        """Speeds of a generator with a sampler, of its first seed; none where the study does not measure them apart."""
         if self.study.throughput is None:
             return []
         seed = self.study.generator_seeds(generator)[0]
-        return [f"{self.root}/scores/throughput/{generator}/{sampler}/seed{seed}.json"]
+        sittings = range(self.study.throughput.sittings)
+        return [
+            f"{self.root}/scores/throughput/{generator}/{sampler}/seed{seed}-sitting{each}.json" for each in sittings
+        ]
 
     def vqgan_score(self) -> list[str]:
         """Reconstruction score of the 2D VQGAN, if the study trains one."""
@@ -132,6 +135,7 @@ class Targets(ModelFiles):
         stage: str | None = None,
         generator: str | None = None,
         sampler: str | None = None,
+        sitting: str | int | None = None,
     ) -> str:
         """What a score is about, as JSON: names and the settings that tables print beside the number."""
         facts: dict[str, object] = {"seed": int(seed)}
@@ -144,6 +148,8 @@ class Targets(ModelFiles):
             facts |= {"mask_schedule": settings.mask_schedule}
             if entry.source is not None:
                 facts["generator_recipe"] = "released"  # no seed of ours changes it
+        if sitting is not None:
+            facts["sitting"] = int(sitting)
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}

@@ -23,11 +23,11 @@ COVERAGE = 0.8
 
 
 class Speed(NamedTuple):
-    """Images per second."""
+    """Images per second, of one sitting."""
 
     median: float
     interval: Interval
-    """Of the batches, not of the median."""
+    """Of the batches, not of the median; other sittings may lie outside."""
 
 
 def measure_speed(batches: Iterable[SampleBatch], settings: Throughput) -> Speed:

@@ -7,7 +7,7 @@ What another measurement of the same thing would give decides what the number is
  - released weights, reconstructing the paper's own images: the very same number. Nothing is repeated.
  - released weights, drawing samples: another set of samples. The record's interval over images is that of one set, and
    the paper's set is a second one.
- - speeds with a protocol of their own: another batch; seeds share a speed, which no weights change.
+ - speeds with a protocol of their own: another sitting, three at least; seeds share a speed, which no weights change.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from titok.reporting.collect import NotComparableError
-from titok.reporting.comparable import SAMPLING_SPEED, TRAINING_SPEED, require_as_in_the_paper
+from titok.reporting.comparable import TRAINING_SPEED, require_as_in_the_paper
 from titok.reporting.estimates import Estimate, Seeds, combine
 from titok.reporting.judgement import Judgement, Statement, judge
+from titok.reporting.speeds import are_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,11 @@ def known_of(
         NotComparableError: its seeds were measured by several protocols.
     """
     first = records.iloc[0]
-    if metric == SAMPLING_SPEED and "speed_protocol_id" in records and isinstance(first["speed_protocol_id"], str):
-        return _with_interval(scores, first, metric, "batches")
+    if are_apart(records, metric):
+        return scores.sittings(str(first["generator"]), str(first["sampler"]))
     scores.require_one_protocol(records, metric)
     if kind == "generation" and first.get("generator_recipe") == RELEASED:
-        return _with_interval(scores, first, metric, "images")
+        return _with_interval(scores, first, metric)
     # The VQGAN is the one teacher that all of a study's tokenizers share; trained here, its record says how fast.
     is_teacher = first.get("tokenizer") == "vqgan"
     is_own = is_teacher and TRAINING_SPEED in records and records[TRAINING_SPEED].notna().any()
@@ -56,12 +57,12 @@ def known_of(
     return scores.by_seed(records, metric)
 
 
-def _with_interval(scores: Scores, record: pd.Series, metric: str, basis: str) -> Estimate:
+def _with_interval(scores: Scores, record: pd.Series, metric: str) -> Estimate:
     found = scores.intervals.get((str(record["file"]), metric))
     value = float(record[metric])
     if found is None:
-        return Estimate(value, float("nan"), float("inf"), 1, basis=basis)  # type: ignore[arg-type]
-    return Estimate.measured(value, found.low, found.high, found.coverage, basis)  # type: ignore[arg-type]
+        return Estimate(value, float("nan"), float("inf"), 1, basis="images")
+    return Estimate.measured(value, found.low, found.high, found.coverage, "images")
 
 
 def near(known: Seeds | Estimate, expected: float, tolerance: float) -> Judgement:

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from titok.errors import ScoreError, TitokError
+from titok.reporting.estimates import BootstrapInterval, Sittings
 from titok.reporting.once import Once
-from titok.reporting.speeds import give_speeds, own_protocol, protocol_column
+from titok.reporting.speeds import are_apart, give_speeds, own_protocol, protocol_column, sittings_of
 from titok.runtime.files import read_json
 
 Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
@@ -32,7 +33,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "lengths": ("tokenizer", "stage"),
     "linear_probe": ("tokenizer",),
     "generation": ("generator", "sampler"),
-    "throughput": ("generator", "sampler"),
+    "throughput": ("generator", "sampler", "sitting"),
 }
 """Kind of a record -> what tables find it by, beside its seed."""
 
@@ -60,15 +61,6 @@ class MetricLabel:
     label: str
     better: str = ""
     unit: str = ""
-
-
-@dataclass(frozen=True)
-class BootstrapInterval:
-    """Where a number would lie with other images of the same kind, `coverage` of the time."""
-
-    low: float
-    high: float
-    coverage: float
 
 
 @dataclass(frozen=True)
@@ -140,10 +132,16 @@ class Scores:
         """A metric over some of the records; None where none of them has it."""
         if metric not in records:
             return None
+        if are_apart(records, metric):  # seeds share it
+            records = records.iloc[:1]
         found = statistic(records[metric])
         if found is None or found.n > 1:
             return found
         return replace(found, interval=self.intervals.get((str(records["file"].iloc[0]), metric)))
+
+    def sittings(self, generator: str, sampler: str) -> Sittings:
+        """The speed of each sitting in which it was measured apart from samples."""
+        return sittings_of(self.select("throughput", generator=generator, sampler=sampler).to_dict("records"))
 
     def has(self, records: pd.DataFrame, metric: str) -> bool:
         """Whether one of the records states the metric, be it no number."""
@@ -257,7 +255,8 @@ def _intervals(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, BootstrapI
             interval, unit = entry["interval"], {"unit": entry.get("unit")}
             low, high = (_number({"value": interval[end], **unit}) for end in ("low", "high"))
             if low is not None and high is not None:
-                found[name] = BootstrapInterval(low, high, interval["coverage"])
+                over: Literal["images", "batches"] = "batches" if name.endswith("per_second") else "images"
+                found[name] = BootstrapInterval(low, high, interval["coverage"], over)
     return found
 
 

@@ -124,7 +124,9 @@ def read_folder(folder: Path, follows: Mapping[str, str], *, with_sums: bool = T
 
 
 def _add(run: Run, record: Mapping[str, Any], path: Path, follows: Mapping[str, str]) -> None:
-    """Adds a record's numbers to a run that is being read."""
+    """Adds a record's numbers to a run that is being read; of a speed's sittings the first, as they differ in speed."""
+    if record["subject"].get("sitting"):
+        return
     what, seed = _what(record, path), int(record["subject"].get("seed", 0))
     run.facts[what] = {key: record["subject"][key] for key in _FACTS if key in record["subject"]}
     run.protocols[record["protocol_id"]] = flatten(record["protocol"])
