@@ -99,14 +99,14 @@ def _try(folder: Path, output: Path) -> None:
 
 
 def _require_file(output: Path) -> None:
-    """Refuses what is there and no file: a whole file is moved to where it is, and reading a pipe first may never end."""
+    """Refuses what is there and no file: a result is moved to where it is, and reading a pipe before may never end."""
     if os.path.isdir(output):
         raise OutputError(f"{output} is a folder; name a file in it")
     is_other = os.path.exists(output) and not os.path.isfile(output)
     if is_other or os.path.abspath(output) in _STREAMS:
         raise OutputError(
-            f"{output} is a pipe or a device, and a result would take its place; name a file (what a verb can print, it "
-            f"prints without --output)"
+            f"{output} is a pipe or a device, and a result would take its place; name a file (what a verb can print, "
+            f"it prints without --output)"
         )
 
 
