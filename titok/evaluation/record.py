@@ -111,9 +111,17 @@ def metric_of(key: str) -> Metric | None:
         of_share = Metric(f"images of {share[1]} tokens", "neither", "fraction") if share else None
         metric = LENGTH_METRICS.get(at["name"]) or METRICS.get(at["name"]) or of_share
         where = f"K = {at['length']}" if at["length"] else at["rule"]
-        return replace(metric, label=f"{metric.label}, {where}") if metric else None
+        # Of images' own lengths, even bits are what a training makes of them.
+        told = metric.follows if metric and at["length"] else "training"
+        return replace(metric, label=f"{metric.label}, {where}", follows=told) if metric else None
     found = _ENCODERS.fullmatch(key)
     return METRICS.get(key) or (Metric(found[1].upper(), "lower", encoder=found[2]) if found else None)
+
+
+def follows(key: str) -> Literal["training", "settings", "machine"]:
+    """What another value of a metric comes from (`Metric.follows`), at a length or over images' own lengths, too."""
+    metric = metric_of(key)
+    return metric.follows if metric else "training"
 
 
 def protocol_id(protocol: Mapping[str, Any]) -> str:

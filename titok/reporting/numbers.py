@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from titok.errors import ScoreError
 from titok.reporting.collect import flatten, read_score
@@ -32,6 +32,10 @@ _FILES = (
     ("tokens", "tokens", "tokens/{name}.npz"),
 )
 """Kind and metric of what lies where in a results folder."""
+
+
+Follows: TypeAlias = Callable[[str], str]
+"""Metric -> what another value of it comes from: `training`, `settings` or `machine` (`titok.evaluation.record`)."""
 
 
 class What(NamedTuple):
@@ -94,11 +98,11 @@ class Run:
         return self.labels.get(metric, metric.replace("_", " "))
 
 
-def read_folder(folder: Path, follows: Mapping[str, str], *, with_sums: bool = True) -> Run:
+def read_folder(folder: Path, follows: Follows, *, with_sums: bool = True) -> Run:
     """The run of a results folder, for example ``results/digits``.
 
     Args:
-        follows: metric -> what its values follow; those that follow the machine are left out.
+        follows: what a metric's values follow; those that follow the machine are left out.
         with_sums: also weights, samples and tokens; reads every such file.
 
     Raises:
@@ -123,7 +127,7 @@ def read_folder(folder: Path, follows: Mapping[str, str], *, with_sums: bool = T
     return replace(run, environment=_environment(filter(None, origins)))
 
 
-def _add(run: Run, record: Mapping[str, Any], path: Path, follows: Mapping[str, str]) -> None:
+def _add(run: Run, record: Mapping[str, Any], path: Path, follows: Follows) -> None:
     """Adds a record's numbers to a run that is being read; of a speed's sittings the first, as they differ in speed."""
     if record["subject"].get("sitting"):
         return
@@ -131,7 +135,7 @@ def _add(run: Run, record: Mapping[str, Any], path: Path, follows: Mapping[str, 
     run.facts[what] = {key: record["subject"][key] for key in _FACTS if key in record["subject"]}
     run.protocols[record["protocol_id"]] = flatten(record["protocol"])
     for metric, entry in record["metrics"].items():
-        if follows.get(metric) == "machine":
+        if follows(metric) == "machine":
             continue
         key = Key(what, seed, metric)
         if key in run.numbers:
