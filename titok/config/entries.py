@@ -203,6 +203,8 @@ class Tokenizer(TokenizerSettings):
             )
         if self.kind == "vae":
             raise ValueError("kind 'vae' is a TiTok's; latents without a codebook are alit.latents: continuous")
+        if self.fsq_levels:
+            raise ValueError("fsq_levels is a TiTok's, and recipe 'alit' learns a codebook; remove it")
 
 
 class Generator(Section):

@@ -212,7 +212,7 @@ def tokenizer_parts(config: TokenizerModel) -> dict[str, Flops]:
     parts = {"encoder": encoder_flops(config)}
     if config.num_learned_latents:
         parts["latent_tokens"] = Flops(0, 0, config.num_learned_latents * config.encoder.width)
-    if config.kind == "vq":
+    if config.has_codebook:
         parts["quantizer"] = quantizer_flops(config.codebook_size, config.code_dim, config.num_latent_tokens)
     parts["decoder"] = decoder_flops(config)
     if config.head == "proxy_codes" and config.vqgan is not None:

@@ -16,6 +16,7 @@ from titok.errors import ModelError
 from titok.models.backbone import scaled_normal
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
+from titok.models.finite_scalar import FiniteScalarQuantizer
 from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, no_ids, require_side
 from titok.models.quantizer import GaussianPosterior, Quantized, VectorQuantizer
 from titok.models.vqgan import VQGAN, VQGANDecoder, to_grid
@@ -38,6 +39,18 @@ class PixelCodebook(nn.Module):
         return logits.softmax(dim=-1) @ self.embedding.weight
 
 
+def _quantizer(config: TokenizerModel) -> VectorQuantizer | FiniteScalarQuantizer:
+    if config.fsq_levels:
+        return FiniteScalarQuantizer(config.fsq_levels)
+    return VectorQuantizer(
+        config.codebook_size,
+        config.code_dim,
+        use_l2_norm=config.use_l2_norm,
+        commitment_weight=config.commitment_weight,
+        reanchor=config.reanchor_codes,
+    )
+
+
 class TiTok(ImageTokenizer):
     """Encoder, bottleneck and decoder; two-stage models also own the pixel decoder of their proxy VQGAN.
 
@@ -57,13 +70,7 @@ class TiTok(ImageTokenizer):
         if config.num_learned_latents:
             self.latent_tokens = scaled_normal(config.num_learned_latents, config.encoder.width)
         if config.kind == "vq":
-            self.quantize = VectorQuantizer(
-                config.codebook_size,
-                config.code_dim,
-                use_l2_norm=config.use_l2_norm,
-                commitment_weight=config.commitment_weight,
-                reanchor=config.reanchor_codes,
-            )
+            self.quantize = _quantizer(config)
         self.pixel_lookup = config.pixel_lookup
         if config.head == "proxy_codes" and config.vqgan is not None:
             self.pixel_quantize = PixelCodebook(config.vqgan.codebook_size, config.vqgan.code_dim)
@@ -181,7 +188,7 @@ class TiTok(ImageTokenizer):
         if self.latent_tokens is not None:
             parts["latent_tokens"] = [self.latent_tokens]
         parts["decoder"] = list(self.decoder.parameters())
-        if self.config.kind == "vq":
+        if self.config.has_codebook:
             parts["codebook"] = list(self.quantize.parameters())
         if self.config.head == "proxy_codes":
             parts["pixel_decoder"] = [*self.pixel_quantize.parameters(), *self.pixel_decoder.parameters()]

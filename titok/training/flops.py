@@ -28,6 +28,7 @@ from titok.losses.perceptual import (
 )
 from titok.models.classifier import Classifier
 from titok.models.flops import (
+    Flops,
     abstractly,
     classifier_flops,
     count,
@@ -96,7 +97,9 @@ def stage1_step(model: TokenizerModel, vqgan: VQGANModel, *, codes_stored: bool 
     """Proxy codes (unless they are stored), then TiTok without its pixel decoder."""
     parts = vqgan_parts(vqgan, model.image_size)
     frozen = 0 if codes_stored else parts["encoder"].forward + parts["quantizer"].forward
-    return StepFlops(frozen, encoder_flops(model).training + _bottleneck(model) + decoder_flops(model).training)
+    return StepFlops(
+        frozen, encoder_flops(model).training + _bottleneck(model).training + decoder_flops(model).training
+    )
 
 
 def alit_stage1_step(model: AlitModel, losses: LengthProxyLosses) -> StepFlops:
@@ -119,8 +122,7 @@ def stage2_step(
     """Frozen tokens; decoder and pixel decoder learn. ``classifier``: the perceptual network of kind `classifier`."""
     if model.vqgan is None:
         raise ValueError("stage 2 needs a tokenizer with head 'proxy_codes', which has a vqgan; this one has none")
-    quantizer = quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens)
-    frozen = encoder_flops(model).forward + quantizer.forward
+    frozen = encoder_flops(model).forward + _bottleneck(model).forward
     num_codes = (model.grid_size * model.codes_per_patch) ** 2
     trained = decoder_flops(model, trained_before=False) + pixel_decoder_flops(model.vqgan, num_codes)
     return StepFlops(frozen, trained.training, *_losses(losses, model.decoded_size, classifier))
@@ -130,7 +132,7 @@ def single_stage_step(
     model: TokenizerModel, losses: ReconstructionLosses, classifier: ClassifierModel | None = None
 ) -> StepFlops:
     """Everything from pixels to pixels learns."""
-    trained = encoder_flops(model).training + _bottleneck(model) + decoder_flops(model).training
+    trained = encoder_flops(model).training + _bottleneck(model).training + decoder_flops(model).training
     return StepFlops(0, trained, *_losses(losses, model.image_size, classifier))
 
 
@@ -154,11 +156,11 @@ def classifier_step(model: ClassifierModel, image_size: int) -> StepFlops:
     return StepFlops(0, classifier_flops(model, image_size).training)
 
 
-def _bottleneck(model: TokenizerModel) -> int:
-    """Operations of a learning quantizer; a posterior has none that count."""
-    if model.kind == "vae":
-        return 0
-    return quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens).training
+def _bottleneck(model: TokenizerModel) -> Flops:
+    """Operations of distances to a codebook; a posterior and scalar quantization have none that count."""
+    if not model.has_codebook:
+        return Flops(0, 0, 0)
+    return quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens)
 
 
 def _losses(losses: ReconstructionLosses, image_size: int, classifier: ClassifierModel | None) -> tuple[int, int, int]:
