@@ -48,6 +48,9 @@ titok score probe --config results/digits/configs/probe/all.yaml --train results
 titok score codec --codec jpeg --quality 50 --config results/digits/configs/score/reconstructions.yaml \
     --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
     --output jpeg.json""",
+    ("score", "external"): r"""
+titok score external --config results/mine/configs/external/vae.yaml --data results/mine/data/test.index.npz \
+    --reconstructions vae-reconstructions --output vae.json --per-image vae.csv""",
     ("score", "generation"): r"""
 titok score generation --config results/digits/configs/score/samples.yaml --samples samples.npz \
     --data results/digits/data/train.index.npz --judge results/digits/classifiers/judge/model.safetensors \

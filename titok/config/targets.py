@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from titok.config.external import EXTERNAL
 from titok.config.figure_inputs import FigureInputs, TableFigure
 from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
@@ -108,6 +109,7 @@ class Targets(ModelFiles):
             *self.score_files(stem for stem in self._grid_stems() if stem.startswith("probe/")),
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
+            *(path for name in self.study.external for path in self.reconstruction_scores(name, EXTERNAL)),
         ]
 
     def codec_scores(self) -> list[str]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from titok.reporting.paper import Paper
 
 RELEASED = "released"
+EXTERNAL = "external"
+"""Recipes whose numbers no seed of ours changes."""
 PRINTED_EXACTLY = {"table4a/titok-l-32": "table3a/titok-l-32-base"}
 """Rows whose number the paper prints with a digit more in another table. It is judged by that one in either, for a page
 must not say two things of one model's number."""
@@ -51,7 +53,7 @@ def known_of(
     # The VQGAN is the one teacher that all of a study's tokenizers share; trained here, its record says how fast.
     is_teacher = first.get("tokenizer") == "vqgan"
     is_own = is_teacher and TRAINING_SPEED in records and records[TRAINING_SPEED].notna().any()
-    is_given = first.get("recipe") == RELEASED or (is_teacher and not (of_the_paper and is_own))
+    is_given = first.get("recipe") in (RELEASED, EXTERNAL) or (is_teacher and not (of_the_paper and is_own))
     if kind == "reconstruction" and is_given:
         return Estimate.exactly(float(first[metric]))
     return scores.by_seed(records, metric)

@@ -140,9 +140,9 @@ def _listed(faults: Sequence[str]) -> str:
 
 
 def _reconstructions(scores: Scores) -> pd.DataFrame:
-    """Those by tokenizers; codecs are shown for reference, at qualities that may be as bad as one likes."""
+    """Those by tokenizers of the study; codecs and others' programs are shown as they are, which may be bad."""
     frame = scores.frame[scores.frame["kind"] == "reconstruction"] if len(scores.frame) else scores.frame
-    return frame[frame["recipe"] != "codec"] if "recipe" in frame else frame
+    return frame[~frame["recipe"].isin(["codec", "external"])] if "recipe" in frame else frame
 
 
 def _codebooks_in_use(records: pd.DataFrame, scores: Scores, checks: Checks) -> Iterator[Check]:
