@@ -92,6 +92,7 @@ titok generate --class 207 360 --per-class 4 --generator generator_titok_l32 --t
 printf 'num_steps: 4\n' > four-steps.yaml
 titok generate --class 3 --generator results/digits/generators/l2-vit/seed0 \
     --tokenizer results/digits/tokenizers/l2/seed0/stage1 --sampler four-steps.yaml --output threes""",
+    ("encoders",): "titok encoders efficientnet-lite0 --weights efficientnet-lite0-57934424.pth",
     ("fetch",): "titok fetch inception --output weights",
     ("doctor",): "titok doctor --device cpu",
 }
