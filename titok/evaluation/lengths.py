@@ -20,6 +20,7 @@ from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.length_pictures import Extremes
+from titok.evaluation.looking import distance_protocol
 from titok.evaluation.reconstruction import PerceptualDistance
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.features import FeatureExtractor
@@ -235,8 +236,7 @@ def length_protocol(
     return {
         "num_images": size,
         "rounding": settings.rounding,
-        "extractor": extractor.identity,
-        "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
+        **distance_protocol(extractor),
         "choice": {
             "criterion": choosing.criteria[0].name,
             "of": "reconstructions as they are" if choosing.criteria[0].name == "l1" else "8-bit images",
