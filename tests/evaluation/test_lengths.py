@@ -24,12 +24,12 @@ from titok.evaluation.length_gains import Choice, OneLength, gain_of
 from titok.evaluation.length_pictures import Extremes
 from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexity
 from titok.evaluation.lengths import Choosing, LengthScores, lengths_of, score_lengths, tag_of
-from titok.evaluation.record import metric_of
 from titok.metrics.features import ClassifierExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.pixel import psnr
 from titok.models.image_tokenizer import Ids, Reconstruction
 from titok.models.length_choice import Criterion, choose_lengths, mean_absolute_error, restored_at
+from titok.records.metric import metric_of
 
 COUNT = 40
 
