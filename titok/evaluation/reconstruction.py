@@ -156,9 +156,8 @@ class _Running:
     """Metrics that are means over images: their values, (B,) float64 per batch."""
 
     def __post_init__(self) -> None:
-        kept = {"scratch": self.scratch, "device": self.device}
-        self.real = Looking(self.extractor, **kept)
-        self.fake = Looking(self.extractor, logits=self.settings.uncertainty is not None, **kept)
+        looking = functools.partial(Looking, self.extractor, scratch=self.scratch, device=self.device)
+        self.real, self.fake = looking(), looking(logits=self.settings.uncertainty is not None)
         self.codebook = CodebookUse(self.codebook_size, self.device) if self.codebook_size else None
         self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
         self.spread = PixelSpread(self.device)
