@@ -52,7 +52,7 @@ def write_score(folder: Path, metrics: dict[str, float]) -> str:
     subject = {"tokenizer": "s2", "stage": "stage1", "seed": 0, "num_latent_tokens": 2, "codebook_size": 16}
     protocol = {"extractor": {"kind": "classifier"}, "num_images": 4}
     code = (
-        "import json, sys; from titok.evaluation.record import score_record, write_record;"
+        "import json, sys; from titok.records.record import score_record, write_record;"
         "subject, metrics, protocol = json.loads(sys.argv[1]);"
         "record = score_record('reconstruction', 'tiny', subject, metrics, protocol, {'created': 'now'});"
         "write_record('s.json', record)"

@@ -15,7 +15,7 @@ from config.studies import ROOT, study_of
 from titok.config.load import read_yaml
 from titok.config.study import Study
 from titok.config.targets import Targets
-from titok.evaluation.record import protocol_id, score_record
+from titok.records.record import protocol_id, score_record
 from titok.reporting.paper import Paper, read_paper
 
 PAPER = ROOT / "config" / "paper.csv"

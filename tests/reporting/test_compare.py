@@ -17,7 +17,6 @@ from scipy import stats
 
 from titok.cli import main
 from titok.errors import ScoreError
-from titok.evaluation.record import follows
 from titok.reporting.compare import Difference, compare_runs
 from titok.reporting.documented import documented_lines
 from titok.reporting.noise import difference_interval, next_seed, strays
@@ -50,7 +49,7 @@ def run_of(
 
 
 def only(a: Run, b: Run) -> Difference:
-    (found,) = compare_runs(a, b, follows)
+    (found,) = compare_runs(a, b)
     return found
 
 
@@ -132,11 +131,11 @@ def test_equal_seeds_are_judged_in_pairs() -> None:
 def test_a_spoilt_seed_among_others_that_came_out_bit_for_bit_is_no_noise() -> None:
     a = {"rfid": [10.0, 14.0, 6.0], "psnr": [20.0, 21.0, 22.0], "ssim": [0.5, 0.6, 0.7]}
     b = {"rfid": [10.0, 18.0, 6.0], "psnr": [20.0, 21.5, 22.0], "ssim": [0.5, 0.61, 0.7]}
-    verdicts = {one.metric: (one.verdict, one.why) for one in compare_runs(run_of(a), run_of(b), follows)}
+    verdicts = {one.metric: (one.verdict, one.why) for one in compare_runs(run_of(a), run_of(b))}
     assert set(verdicts.values()) == {("differ", "seed 1, while seed 0, 2 came out bit for bit")}
     b = {metric: [value * 1.01 for value in values[:1]] + values[1:] for metric, values in b.items()}
     b["ssim"][2] = 0.69
-    assert {one.verdict for one in compare_runs(run_of(a), run_of(b), follows)} == {"within noise"}
+    assert {one.verdict for one in compare_runs(run_of(a), run_of(b))} == {"within noise"}
 
 
 def test_few_seeds_are_judged_by_the_records_own_intervals() -> None:
@@ -198,7 +197,7 @@ def test_the_processor_counts_under_native_arithmetic_alone() -> None:
 
 def test_what_one_run_lacks_is_told_and_never_harmless() -> None:
     a, b = run_of({"rfid": [1.0], "psnr": [3.0]}), run_of({"rfid": [1.0], "ssim": [0.5]})
-    assert {one.metric: one.verdict for one in compare_runs(a, b, follows)} == {
+    assert {one.metric: one.verdict for one in compare_runs(a, b)} == {
         "psnr": "only in A",
         "ssim": "only in B",
         "rfid": "equal",
@@ -211,13 +210,13 @@ def test_what_one_run_lacks_is_told_and_never_harmless() -> None:
 def test_runs_that_share_nothing_are_refused() -> None:
     other = run_of({"rfid": [1.0]}, What("reconstruction", "titok-l-32", "stage2"))
     with pytest.raises(ScoreError, match="share nothing that was measured: the first has reconstruction l2, stage1"):
-        compare_runs(run_of({"rfid": [1.0]}), other, follows)
+        compare_runs(run_of({"rfid": [1.0]}), other)
 
 
 def test_most_different_first() -> None:
     a = run_of({"a": [1.0], "b": [1.0], "c": [1.0], "d": [1.0]})
     b = run_of({"a": [1.1], "b": [3.0], "c": [1.0], "d": [1.0 + 1e-9]})
-    assert [one.metric for one in compare_runs(a, b, follows)] == ["b", "a", "d", "c"]
+    assert [one.metric for one in compare_runs(a, b)] == ["b", "a", "d", "c"]
 
 
 def committed(values: dict[str, list], what: What = L2, **environment: str) -> Run:
@@ -324,4 +323,4 @@ def test_arithmetic_is_read_from_records(tree: Tree) -> None:
         record = json.loads(path.read_text())
         record["provenance"]["arithmetic"] = "portable"
         path.write_text(json.dumps(record))
-    assert read_folder(tree.root, follows).environment["arithmetic"] == ["portable"]
+    assert read_folder(tree.root).environment["arithmetic"] == ["portable"]

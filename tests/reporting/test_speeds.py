@@ -14,7 +14,7 @@ import pytest
 from reporting.simulated import A100, PAPER, Simulated, simulate
 
 from titok.errors import ScoreError
-from titok.evaluation.record import protocol_id
+from titok.records.record import protocol_id
 from titok.reporting.collect import NotComparableError, read_scores
 from titok.reporting.comparable import SAMPLING_SPEED, TRAINING_SPEED, require_as_in_the_paper
 from titok.reporting.estimates import BootstrapInterval

@@ -16,7 +16,7 @@ from titok.config.weight_files import WeightFile
 from titok.data.tokens import TokenError
 from titok.evaluation.length_criteria import criterion_of
 from titok.models.image_tokenizer import Ids, ImageTokenizer
-from titok.models.length_choice import Chosen, Criterion, choose_lengths, with_lengths
+from titok.models.length_choice import Chosen, Criterion, choose_lengths
 
 Coder = Callable[[Tensor], Ids]
 """Images to ids or, in their place, to the means (B, K, E) of continuous latents."""
@@ -77,5 +77,5 @@ def token_rows(model: ImageTokenizer, rule: TokenLengths | None, device: torch.d
 
 
 def _chooser(model: ImageTokenizer, criterion: Criterion, rule: LengthRule) -> Callable[[Tensor], Chosen]:
-    several, lengths = with_lengths(model), rule.lengths or None
-    return lambda images: choose_lengths(several, images, criterion, lengths=lengths, otherwise=rule.otherwise)
+    lengths = rule.lengths or None
+    return lambda images: choose_lengths(model, images, criterion, lengths=lengths, otherwise=rule.otherwise)

@@ -155,6 +155,7 @@ def _reference(
         extractor,
         max_features=settings.precision_recall_references,
         source=image_source(images, job.dataset),
+        scratch=options.output.parent,
         device=device,
     )
 

@@ -6,7 +6,7 @@ metrics end in ``@8`` (all images have 8 tokens) or ``@l1<0.05`` (each has the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +20,14 @@ from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.length_pictures import Extremes
+from titok.evaluation.looking import distance_protocol
 from titok.evaluation.reconstruction import PerceptualDistance
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.moments import Moments
 from titok.metrics.pixel import psnr, ssim
-from titok.models.image_tokenizer import Reconstruction, bits_of
+from titok.models.image_tokenizer import Reconstruction, TokenFacts, bits_of
 from titok.models.length_choice import Criterion, shortest_sufficient
 
 RestoreAll = Callable[[Tensor], Iterator[Reconstruction]]
@@ -235,8 +236,7 @@ def length_protocol(
     return {
         "num_images": size,
         "rounding": settings.rounding,
-        "extractor": extractor.identity,
-        "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
+        **distance_protocol(extractor),
         "choice": {
             "criterion": choosing.criteria[0].name,
             "of": "reconstructions as they are" if choosing.criteria[0].name == "l1" else "8-bit images",
@@ -250,18 +250,19 @@ def length_protocol(
     }
 
 
-def lengths_of(known: Sequence[int], rule: LengthRule, most: int, *, has_own: bool) -> tuple[int, ...]:
-    """Which lengths are scored: those there are; of tail drop, those that the rule names.
+def lengths_of(facts: TokenFacts, rule: LengthRule) -> tuple[int, ...]:
+    """Which lengths are scored: those there are; of nested codes (tail drop), those that the rule names.
 
-    Args:
-        known: the tokenizer's; empty: one.
-        most: its longest code.
-        has_own: whether the rule's choice does not concern it (ALIT).
+    Raises:
+        ScoreError: it names others, or nobody knows how many tokens there are.
     """
+    known = facts.lengths
+    if not known and facts.most_tokens is None:
+        raise ScoreError("how many tokens an image has depends on its size; lengths need a tokenizer of one size")
     if not known:
-        return (most,)
-    if has_own or not rule.lengths:
-        return tuple(known)
+        return (facts.most_tokens or 0,)
+    if not facts.is_nested or not rule.lengths:
+        return known
     if not set(rule.lengths) <= set(known):
         raise ScoreError(
             f"adaptive_length.lengths is {list(rule.lengths)}; this tokenizer has {known[0]} to {known[-1]}: name some "

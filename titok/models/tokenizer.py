@@ -6,7 +6,7 @@ E code size, V codebook size, P patches. Images are (B, 3, H, W) in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,16 @@ from titok.models.backbone import scaled_normal
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
 from titok.models.finite_scalar import FiniteScalarQuantizer
-from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, no_ids, require_side
+from titok.models.image_tokenizer import (
+    Coded,
+    Codes,
+    Ids,
+    ImageTokenizer,
+    Reconstruction,
+    TokenFacts,
+    no_ids,
+    require_side,
+)
 from titok.models.quantizer import GaussianPosterior, Quantized, VectorQuantizer
 from titok.models.vqgan import VQGAN, VQGANDecoder, to_grid
 from titok.runtime.search import argmax
@@ -85,6 +94,7 @@ class TiTok(ImageTokenizer):
             most_tokens=config.num_latent_tokens,
             codebook_size=None if is_vae else config.codebook_size,
             lengths=() if config.tail_drop == "off" else tuple(range(1, config.num_latent_tokens + 1)),
+            is_nested=config.tail_drop != "off",
             noise_shape=(config.num_latent_tokens, config.code_dim) if is_vae else None,
         )
 
@@ -144,6 +154,20 @@ class TiTok(ImageTokenizer):
         if self.config.kind == "vae":
             raise no_ids(self, "tokenize")
         return Ids(self.quantize(self.encode(images)).indices)
+
+    def codes(self, images: Tensor, lengths: Sequence[int]) -> Codes:
+        """The first tokens of one and the same code; only with tail drop."""
+        most, tail_drop = self.config.num_latent_tokens, self.config.tail_drop
+        if tail_drop == "off" or not lengths or max(lengths) > most:
+            raise ModelError(
+                f"lengths {list(lengths)} were asked for of a tokenizer of {most} tokens with tail_drop "
+                f"{tail_drop!r}; only one trained with tail drop decodes fewer than all"
+            )
+        quantized = self.quantize(self.encode(images))
+        vectors, ids = quantized.z_quantized, quantized.indices
+        for length in sorted(lengths):
+            kept = yield Coded(vectors[:, :length], ids[:, :length])
+            vectors, ids = vectors[kept], ids[kept]
 
     def detokenize(self, ids: Ids) -> Tensor:
         """Ids (B, K) to images (B, 3, H, W), not clamped; `ModelError` for a vae.

@@ -23,7 +23,8 @@ from titok.reporting.speeds import are_apart
 if TYPE_CHECKING:
     import pandas as pd
 
-    from titok.reporting.collect import Kind, Scores
+    from titok.records.record import Kind
+    from titok.reporting.collect import Scores
     from titok.reporting.paper import Paper
 
 RELEASED = "released"

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 
 from titok.errors import ScoreError, TitokError
+from titok.records.metric import Metric, described
+from titok.records.record import Kind, read_record
 from titok.reporting.estimates import BootstrapInterval, Sittings
 from titok.reporting.once import Once
 from titok.reporting.speeds import are_apart, give_speeds, own_protocol, protocol_column, sittings_of
-from titok.runtime.files import read_json
 
-Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
-
-FOLDERS: dict[str, str] = {
+FOLDERS: dict[Kind, str] = {
     "reconstruction": "reconstruction",
     "lengths": "lengths",
     "linear_probe": "probe",
@@ -28,7 +27,7 @@ FOLDERS: dict[str, str] = {
 }
 """Kind of a record -> its folder below ``scores/``."""
 
-_NAMES: dict[str, tuple[str, ...]] = {
+_NAMES: dict[Kind, tuple[str, ...]] = {
     "reconstruction": ("tokenizer", "stage"),
     "lengths": ("tokenizer", "stage"),
     "linear_probe": ("tokenizer",),
@@ -52,15 +51,6 @@ class NotComparableError(ScoreError):
     def __init__(self, message: str, differing: str | None = None) -> None:
         super().__init__(message)
         self.differing = differing or message
-
-
-@dataclass(frozen=True)
-class MetricLabel:
-    """What a metric is called in its records, and which direction is good."""
-
-    label: str
-    better: str = ""
-    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +96,7 @@ class Scores:
 
     frame: pd.DataFrame
     intervals: Mapping[tuple[str, str], BootstrapInterval]
-    labels: Mapping[str, MetricLabel]
+    labels: Mapping[str, Metric]
     protocols: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Mapping[str, Any]]
     non_finite: Sequence[NonFinite]
@@ -156,9 +146,13 @@ class Scores:
             return {}
         return {int(seed): float(value) for seed, value in zip(records["seed"], records[metric], strict=True)}
 
-    def label(self, metric: str) -> MetricLabel:
-        """What a metric is called; its key where no record has it."""
-        return self.labels.get(metric, MetricLabel(metric))
+    def label(self, metric: str) -> Metric | None:
+        """What the records call a metric; None where none has it."""
+        return self.labels.get(metric)
+
+    def name(self, metric: str) -> str:
+        """The same in words, those of the table of metrics where no record has it."""
+        return (self.labels.get(metric) or described(metric)).label
 
     def require_one_protocol(self, records: pd.DataFrame, column: str, metric: str | None = None) -> None:
         """Refuses records measured in two ways; speeds have protocols of their own. ``metric``: if not the ``column``.
@@ -210,13 +204,13 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
     """
     rows: list[dict[str, Any]] = []
     intervals: dict[tuple[str, str], BootstrapInterval] = {}
-    labels: dict[str, MetricLabel] = {}
+    labels: dict[str, Metric] = {}
     protocols: dict[str, dict[str, Any]] = {}
     provenance: dict[str, dict[str, Any]] = {}
     non_finite: list[NonFinite] = []
     once = Once()
     for path in map(Path, paths):
-        record = read_score(path)
+        record = read_record(path)
         names = {name: record["subject"].get(name) for name in (*_NAMES[record["kind"]], "seed")}
         about = ", ".join(f"{name} {value}" for name, value in names.items() if value is not None)
         once.note((record["kind"], *map(str, names.values())), path, f"{record['kind']} records of {about}")
@@ -233,18 +227,6 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         rows.append({**record["subject"], **metrics, **identity, **ways})
     give_speeds(rows, intervals)
     return Scores(pd.DataFrame(rows), intervals, labels, protocols, provenance, non_finite)
-
-
-def read_score(path: Path) -> dict[str, Any]:
-    """One score record as it stands; raises ``ScoreError`` when it lacks a part."""
-    record = read_json(path)
-    parts = ("kind", "subject", "metrics", "protocol", "protocol_id")
-    missing = [part for part in parts if not isinstance(record, dict) or part not in record]
-    if missing:
-        raise ScoreError(f"{path}: not a score record, it lacks {', '.join(missing)}; delete the file and score again")
-    if record["kind"] not in FOLDERS:
-        raise ScoreError(f"{path}: kind is {record['kind']!r}; allowed: {', '.join(FOLDERS)}")
-    return record
 
 
 def _intervals(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, BootstrapInterval]:
@@ -270,12 +252,11 @@ def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _note_labels(labels: dict[str, MetricLabel], metrics: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+def _note_labels(labels: dict[str, Metric], metrics: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for name, entry in metrics.items():
         unit = str(entry.get("unit") or "")
-        label = MetricLabel(
-            str(entry.get("label") or name), str(entry.get("better") or ""), "" if unit in ("%", "fraction") else unit
-        )
+        stated = {key: entry[key] for key in ("label", "better") if entry.get(key)}
+        label = replace(described(name), unit="" if unit in ("%", "fraction") else unit, **stated)
         known = labels.setdefault(name, label)
         if known.label != label.label:
             raise ScoreError(

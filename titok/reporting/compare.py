@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from titok.errors import ScoreError
+from titok.records.metric import described
 from titok.reporting.noise import ENOUGH_SEEDS, difference_interval, strays
-from titok.reporting.numbers import SUMS, Follows, Number, Run, What
+from titok.reporting.numbers import SUMS, Number, Run, What
 
 Verdict = Literal["differ", "not judged", "only in A", "only in B", "not comparable", "within noise", "equal"]
 VERDICTS: tuple[Verdict, ...] = (
@@ -94,11 +95,8 @@ def relative(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b)) if a != b else 0.0
 
 
-def compare_runs(a: Run, b: Run, follows: Follows) -> list[Difference]:
+def compare_runs(a: Run, b: Run) -> list[Difference]:
     """Every metric of everything measured in either run, most different first.
-
-    Args:
-        follows: what a metric's values follow: counts have no noise.
 
     Raises:
         ScoreError: the runs share nothing.
@@ -119,7 +117,7 @@ def compare_runs(a: Run, b: Run, follows: Follows) -> list[Difference]:
         if one is None or other is None:
             found.append(replace(blank, verdict="only in B" if one is None else "only in A"))
         else:
-            judged = _judged(blank, one, other, (a, b), unlike, follows(metric))
+            judged = _judged(blank, one, other, (a, b), unlike, described(metric).follows)
             found.append(_repeated_elsewhere(judged, repeated.get(what, [])))
     return sorted(found, key=lambda one: (VERDICTS.index(one.verdict), -one.relative, one.what, one.metric))
 

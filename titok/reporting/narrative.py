@@ -59,7 +59,7 @@ def headline(reporting: Reporting, scores: Scores) -> list[str]:
 def _trend(grid: Grid, frame: pd.DataFrame, scores: Scores) -> str:
     ends = {size: curve(frame, "rfid", size)["mean"].iloc[[0, -1]].tolist() for size in grid.sizes}
     moves = "; ".join(f"{size_name(s)} {number('rfid', a)} → {number('rfid', b)}" for s, (a, b) in ends.items())
-    said = _falls(GridTrends(grid, scores).falls_with_tokens("rfid"), scores.label("rfid").label)
+    said = _falls(GridTrends(grid, scores).falls_with_tokens("rfid"), scores.name("rfid"))
     return f"From {grid.tokens[0]} to {grid.tokens[-1]} tokens per image, {said}: {moves}."
 
 
@@ -153,7 +153,7 @@ def duration(seconds: float) -> str:
 
 def protocol_notes(scores: Scores, own_notes: Sequence[str]) -> list[str]:
     """What the scores are and are not, in plain words; which of it applies is read from the records' labels."""
-    name = scores.label("rfid").label
+    name = scores.name("rfid")
     notes = [
         "rFID compares reconstructions with the images they were made from, gFID compares generated images with real "
         "ones. Both are the Fréchet distance between two clouds of features, each described by its mean and "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from titok.records.record import Kind
 from titok.reporting.beside import beside_the_paper, known_of
 from titok.reporting.cells import (
     EMPTY,
@@ -26,7 +27,7 @@ from titok.reporting.cells import (
     paper_note,
     paper_prefix,
 )
-from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores
+from titok.reporting.collect import MissingScore, Scores, Statistic, read_scores
 from titok.reporting.estimates import Estimate, Seeds
 from titok.reporting.grid_table import build_grid_table
 from titok.reporting.infinite_n import is_sound

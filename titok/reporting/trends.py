@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from titok.records.metric import POOLINGS, READ_FROM
+from titok.records.record import Kind
 from titok.reporting.beside import known_of
-from titok.reporting.cells import POOLINGS, READ_FROM
-from titok.reporting.collect import Kind, MissingScore, NotComparableError, Scores
+from titok.reporting.collect import MissingScore, NotComparableError, Scores
 from titok.reporting.estimates import Estimate, Seeds, combine, each, log2
 from titok.reporting.grid import PANELS, PROBE_READINGS, cell_records, size_name
 from titok.reporting.judgement import Judgement, Statement, all_of, judge

@@ -26,7 +26,7 @@ def _draw(rows: Sequence[Row], sources: Sources) -> Drawing:
 def figure2(rows: Sequence[Row], scores: Scores) -> Drawing:
     """The paper's Figure 2: gFID against sampling speed, labels beside their points."""
     records = [scores.select("generation", generator=row.generator, sampler=row.sampler) for row in rows]
-    scores.require_one_protocol(pd.concat(records), scores.label("gfid").label, "gfid")
+    scores.require_one_protocol(pd.concat(records), scores.name("gfid"), "gfid")
     scores.require_one_protocol(pd.concat(records), "sampling speed", "sampling_images_per_second")
     points = []
     for row, found in zip(rows, records, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -71,7 +72,8 @@ def _draw(axes: Axes, data: pd.DataFrame) -> None:
 
 def _axis(metric: str, found: Sequence[RowLengths], scores: Scores) -> str:
     label = next(scores.label(f"{metric}@{place.tag}") for one in found for place in one.places(chosen=False))
-    return heading(metric, type(label)(label.label.rpartition(", ")[0], label.better, label.unit)).rstrip(" ↓↑")
+    own = replace(label, label=label.label.rpartition(", ")[0]) if label else None
+    return heading(metric, own).rstrip(" ↓↑")
 
 
 def _from_files(table: Table, sources: Sources) -> Drawing:
