@@ -227,14 +227,14 @@ def test_a_new_sampler_trains_nothing(edited: Sandbox) -> None:
 
 def test_another_study_file_of_the_same_name_is_refused(finished: Sandbox) -> None:
     shutil.copyfile(finished.study_file, finished.folder / "other.yaml")
-    done = finished.snakemake("--cores", 1, "--forceall", study="other.yaml")
+    done = finished.fork("--cores", 1, "--forceall", study="other.yaml")
     assert done.status == 1
     assert "was written by the study file tiny.yaml, but this run reads other.yaml; nothing was touched" in done.said
 
 
 def test_snakemakes_own_report(finished: Sandbox, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    done = finished.snakemake("--report", page)
+    done = finished.fork("--report", page)
     assert done.status == 0, done.said
     html = page.read_text()
     for word in ("Tables", "Figures", "Report"):
