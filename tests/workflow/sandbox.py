@@ -18,6 +18,7 @@ from config.studies import ROOT, TINY, study_of, tiny_document
 from workflow.forks import forked
 
 from titok.config.targets import Targets
+from titok.runtime.fork_server import ADDRESS
 
 WITHOUT_TORCH = ROOT / "tests" / "workflow" / "without_torch"
 """Stand-ins of torch and its like, which raise an error when they are imported."""
@@ -91,8 +92,9 @@ class Sandbox:
     def environment(self, torch: bool) -> dict[str, str]:
         """The environment of `make demo`; without ``torch``, one in which importing it fails."""
         places = [str(ROOT)] if torch else [str(WITHOUT_TORCH), str(ROOT)]
+        serverless = {} if torch else {ADDRESS: "off"}  # it would begin by importing torch
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
+        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places), **serverless}
 
     def plan(self, *words: object) -> Plan:
         """What a dry run would do."""

@@ -17,6 +17,7 @@ NAMES = ("my study.yaml", "it's a & b.yaml", "-x.yaml", "a: {b} $(touch hacked) 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_jobs_read_the_study_whatever_it_is_called(empty: Sandbox, name: str) -> None:
     empty.study_file.rename(empty.folder / name)
     wanted = "results/tiny/configs/data/all.yaml", "results/tiny/models.json"

@@ -203,6 +203,7 @@ def test_scores_say_how_many_images_were_looked_at_at_once(finished: Sandbox) ->
         assert json.loads(path.read_text())["provenance"]["batch_size"] == 50
 
 
+@pytest.mark.usefixtures("without_server")
 def test_jobs_run_as_the_study_says_now(copy: Sandbox) -> None:
     """The document of a job's settings may be older: nothing but how it runs has changed since."""
     copy.write_study(changed(tiny_document(), "evaluation.batch_size", 25))
@@ -242,6 +243,7 @@ def test_snakemakes_own_report(finished: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_a_corrupted_model_is_told_and_made_again_from_its_state(copy: Sandbox) -> None:
     model = copy.results / "tokenizers/s2/seed0/stage1/model.safetensors"
     score = "results/tiny/scores/reconstruction/s2/stage1/seed0.json"
@@ -265,6 +267,7 @@ def test_a_corrupted_model_is_told_and_made_again_from_its_state(copy: Sandbox) 
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_a_truncated_shard_is_told_and_nothing_else_is_lost(copy: Sandbox) -> None:
     shard = copy.results / "data/test-000000.tar"
     with shard.open("r+b") as stream:
@@ -279,6 +282,7 @@ def test_a_truncated_shard_is_told_and_nothing_else_is_lost(copy: Sandbox) -> No
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_a_truncated_checkpoint_is_told(copy: Sandbox) -> None:
     (checkpoint,) = (copy.results / "training/classifiers/judge").glob("*/step-*.pt")
     with checkpoint.open("r+b") as stream:
