@@ -10,6 +10,7 @@ from typing import Literal
 from titok.errors import ScoreError
 from titok.reporting.noise import ENOUGH_SEEDS, difference_interval, strays
 from titok.reporting.numbers import SUMS, Follows, Number, Run, What
+from titok.reporting.run_copies import without_copies
 
 Verdict = Literal["differ", "not judged", "only in A", "only in B", "not comparable", "within noise", "equal"]
 VERDICTS: tuple[Verdict, ...] = (
@@ -103,7 +104,7 @@ def compare_runs(a: Run, b: Run, follows: Follows) -> list[Difference]:
     Raises:
         ScoreError: the runs share nothing.
     """
-    a, b = _without_lonely_sums(a, b)
+    a, b = _without_lonely_sums(without_copies(a), without_copies(b))
     sides = _sides(a), _sides(b)
     if not sides[0].keys() & sides[1].keys():
         raise ScoreError(
