@@ -24,6 +24,7 @@ if os.environ.get("TITOK_TEST_ARITHMETIC") != "native":
 # Under `nohup` a hang-up is ignored, and trainings keep it so; tests send them one, whoever starts the tests.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run Snakemake come first, that of the whole study before all: none is left to one worker at the end.
 

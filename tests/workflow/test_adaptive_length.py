@@ -24,7 +24,8 @@ from titok.data.tokens import load_tokens
 from titok.models.alit import Alit
 from titok.models.generator import MaskGIT
 from titok.models.length_choice import choose_lengths, mean_absolute_error
-from titok.training.flops import StepFlops, step_of_job
+from titok.training.flops import step_of_job
+from titok.training.operations import StepFlops
 
 
 def stage2(stage1: dict[str, Any]) -> dict[str, Any]:

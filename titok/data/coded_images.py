@@ -132,7 +132,8 @@ class _Cut:
     def __init__(self, images: ImageSet, crop: int, views: Sequence[View], codes: np.ndarray, choice: _Choice) -> None:
         everyone = np.arange(len(images))
         where = views[0].crops_of(images.side, images.side, crop, everyone)
-        windows = images.windows(torch.from_numpy(everyone), *(torch.from_numpy(column) for column in where), crop)
+        top, left, flip = (torch.from_numpy(column) for column in where)
+        windows = images.windows(torch.from_numpy(everyone), top, left, flip, crop)
         self._columns = windows, images.labels, torch.from_numpy(codes[:, 0].astype(np.int64))
         self._choice = choice
 

@@ -14,6 +14,7 @@ import pandas as pd
 from titok.errors import ScoreError, TitokError
 from titok.records.metric import Metric, described
 from titok.records.record import Kind, read_record
+from titok.reporting.copies import Copies, Copy
 from titok.reporting.estimates import BootstrapInterval, Sittings
 from titok.reporting.once import Once
 from titok.reporting.speeds import are_apart, give_speeds, own_protocol, protocol_column, sittings_of
@@ -92,6 +93,7 @@ class Scores:
         protocols: protocol_id -> the protocol, flattened to dotted keys.
         provenance: file -> how it was made.
         non_finite: metrics that are NaN or infinite in their record.
+        copies: records of other seeds' bits; they are in no frame.
     """
 
     frame: pd.DataFrame
@@ -100,6 +102,7 @@ class Scores:
     protocols: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Mapping[str, Any]]
     non_finite: Sequence[NonFinite]
+    copies: Sequence[Copy] = ()
 
     def select(self, kind: Kind, **subject: object) -> pd.DataFrame:
         """The records of one kind and subject, one per seed.
@@ -202,18 +205,17 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         ScoreError: sampling speeds were measured in two ways.
         ScoreError: two records are of the same thing.
     """
-    rows: list[dict[str, Any]] = []
+    rows, non_finite = list[dict[str, Any]](), list[NonFinite]()
     intervals: dict[tuple[str, str], BootstrapInterval] = {}
     labels: dict[str, Metric] = {}
-    protocols: dict[str, dict[str, Any]] = {}
-    provenance: dict[str, dict[str, Any]] = {}
-    non_finite: list[NonFinite] = []
-    once = Once()
+    protocols, provenance = dict[str, dict[str, Any]](), dict[str, dict[str, Any]]()
+    once, copies = Once(), Copies()
     for path in map(Path, paths):
         record = read_record(path)
-        names = {name: record["subject"].get(name) for name in (*_NAMES[record["kind"]], "seed")}
-        about = ", ".join(f"{name} {value}" for name, value in names.items() if value is not None)
-        once.note((record["kind"], *map(str, names.values())), path, f"{record['kind']} records of {about}")
+        named = [(name, record["subject"].get(name)) for name in (*_NAMES[record["kind"]], "seed")]
+        said = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+        once.note((record["kind"], *named), path, f"{record['kind']} records of {said}")
+        copies.note((record["kind"], *named[:-1], record["protocol_id"]), str(path), record)
         metrics = {name: _number(entry) for name, entry in record["metrics"].items()}
         non_finite += [NonFinite(str(path), name, value) for name, value in metrics.items() if not _finite(value)]
         intervals |= {(str(path), name): found for name, found in _intervals(record["metrics"]).items()}
@@ -226,7 +228,9 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         ways = {own_protocol(name): entry["protocol_id"] for name, entry in timed.items()}
         rows.append({**record["subject"], **metrics, **identity, **ways})
     give_speeds(rows, intervals)
-    return Scores(pd.DataFrame(rows), intervals, labels, protocols, provenance, non_finite)
+    again = copies.found()
+    kept = pd.DataFrame([row for row in rows if row["file"] not in {copy.file for copy in again}])
+    return Scores(kept, intervals, labels, protocols, provenance, non_finite, again)
 
 
 def _intervals(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, BootstrapInterval]:

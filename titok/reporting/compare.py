@@ -11,6 +11,7 @@ from titok.errors import ScoreError
 from titok.records.metric import described
 from titok.reporting.noise import ENOUGH_SEEDS, difference_interval, strays
 from titok.reporting.numbers import SUMS, Number, Run, What
+from titok.reporting.run_copies import without_copies
 
 Verdict = Literal["differ", "not judged", "only in A", "only in B", "not comparable", "within noise", "equal"]
 VERDICTS: tuple[Verdict, ...] = (
@@ -101,7 +102,7 @@ def compare_runs(a: Run, b: Run) -> list[Difference]:
     Raises:
         ScoreError: the runs share nothing.
     """
-    a, b = _without_lonely_sums(a, b)
+    a, b = _without_lonely_sums(without_copies(a), without_copies(b))
     sides = _sides(a), _sides(b)
     if not sides[0].keys() & sides[1].keys():
         raise ScoreError(

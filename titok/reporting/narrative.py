@@ -10,6 +10,7 @@ import pandas as pd
 
 from titok.reporting.cells import count, number
 from titok.reporting.collect import Scores
+from titok.reporting.copies import copies_said
 from titok.reporting.grid import curve, grid_frame, size_name
 from titok.reporting.judgement import Judgement
 from titok.reporting.speeds import speed_note
@@ -110,6 +111,8 @@ def facts(scores: Scores, manifests: pd.DataFrame) -> list[tuple[str, str]]:
             if column in manifests:
                 found.append((title, unit(float(manifests[column].sum()))))
     found.append(("Scores", f"{len(scores.frame)} records"))
+    if scores.copies:
+        found.append(("Copies", copies_said(scores.copies)))
     found += [(title, value) for title, value in _measured(scores) if value]
     return found
 

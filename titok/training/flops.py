@@ -7,7 +7,7 @@ two turns once it plays. Optimiser and averages are element-wise and left out.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 
@@ -42,28 +42,7 @@ from titok.models.flops import (
     vqgan_parts,
 )
 from titok.training.alit_flops import Stage2Operations, stage1_operations
-
-
-class StepFlops(NamedTuple):
-    """Operations of a training step, per image."""
-
-    frozen: int
-    """Networks that only look: the proxy VQGAN's encoder in stage 1, TiTok's own in stage 2."""
-    model: int
-    """What is trained, forward and backward."""
-    perceptual: int = 0
-    adversary: int = 0
-    """From its start step on: judging the reconstructions, and learning."""
-    start_step: int = 0
-
-    @property
-    def late(self) -> int:
-        """With everything at work."""
-        return self.frozen + self.model + self.perceptual + self.adversary
-
-    def total(self, steps: int) -> int:
-        """Of a whole run, per image of a batch: multiply by the batch size."""
-        return steps * (self.frozen + self.model + self.perceptual) + max(0, steps - self.start_step) * self.adversary
+from titok.training.operations import StepFlops
 
 
 def step_of_job(job: Section, classifier: ClassifierModel | None = None) -> StepFlops:
