@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from functools import singledispatch
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.folder import load_classifier, load_folder, load_tokenizer, load_vqgan
 from titok.models.generator import build_generator
+from titok.models.hub import find, load
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
@@ -57,6 +59,7 @@ from titok.training.proxy_vqgan import ProxyVQGANTask
 from titok.training.single_stage import SingleStageTask
 from titok.training.stage1 import Stage1Task
 from titok.training.stage2 import Stage2Task
+from titok.training.start_from import begin_from
 from titok.training.task import Batches, Task
 from titok.training.utilisation import Utilisation, device_peaks
 
@@ -83,9 +86,10 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
     """In this process, alone or with others."""
     seed_everything(options.seed, "init", options.task)
     run = _run_of(load_job(options.config, JOBS[options.task], options.execution), options)
+    origin = _begin(run)
     device = select_device(device_name, allow_tf32=run.training.compute.tf32, try_convolutions=True)
     run.task.to(device)
-    inputs = {role: sha256_file(path) for role, path in run.inputs.items()}
+    inputs = {role: sha256_file(path) for role, path in (run.inputs | origin).items()}
     settings = identity_of(run.settings)  # once: it reads all weights that the settings name
     told = {"task": options.task, "seed": options.seed, "config": settings, "inputs": inputs}
     told["config"] = kept_config(options.state, run.settings, told)
@@ -99,10 +103,25 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
             state_dir=options.state / state_name(told),
             output_dir=options.output.parent,
             evaluate=_milestone_scores(options, run.settings, device),
-            inputs=run.inputs,
+            inputs=run.inputs | origin,
             tensorboard=options.tensorboard,
             utilisation=_utilisation(run, device),
         )
+
+
+def _begin(run: Run) -> dict[str, Path]:
+    """Begins at the weights that the settings name, and says what was taken; their file, if any."""
+    chosen = run.training.start_from
+    if chosen is None:
+        return {}
+    weights, _ = find(chosen.weights)
+    given = load(weights, sha256=chosen.sha256).state_dict()
+    run.task.start = begin_from(run.task.model, given, chosen.leave_out, str(weights))
+    if place().is_first:
+        said = ", ".join(f"{count:,} in {part}" for part, count in run.task.start["taken"].items())
+        new = ", ".join(f"{count:,} in {part}" for part, count in run.task.start["new"].items())
+        print(f"begins at {weights}: {said}{f'; anew: {new}' if new else ''}", file=sys.stderr)
+    return {"start_from": weights}
 
 
 def _utilisation(run: Run, device: torch.device) -> Utilisation | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from titok.config.model import DiscriminatorModel
 from titok.config.section import (
     Fraction,
+    KnownBy,
     Name,
     Neutral,
     NonNegativeFloat,
@@ -61,6 +62,17 @@ class Compute(Section):
     all at once."""
 
 
+class StartFrom(Section):
+    """Weights that a training begins at, in place of random ones."""
+
+    weights: Annotated[str, Field(min_length=1), KnownBy("sha256")]
+    """A folder of a model or its file, in our layout or the released one, of the same kind of model."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of the file; null: made when the workflow is planned, so that other weights train anew."""
+    leave_out: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Parts that begin anew, by the beginnings of their tensors' names: `pixel_decoder`, `encoder.patch_embed`."""
+
+
 class Training(Section):
     """One training run, whatever the task."""
 
@@ -87,6 +99,9 @@ class Training(Section):
     milestone_steps: PositiveInt | None = None
     """Every so many steps a checkpoint is made that stays; null: none."""
     compute: Compute = Compute()
+    start_from: Annotated[StartFrom | None, Neutral(None)] = None
+    """Weights to begin at: fine-tuning on other images; null: as the stage begins. A stage that goes on from another
+    one (`stage2`) begins at these instead."""
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Self:

@@ -60,7 +60,7 @@ class AlitStage1Task(Task):
         batch = self.with_draws(batch, step, rng)
         images = floats_on(batch.images, self.device)
         uniform = sent(batch.uniform, self.device) if isinstance(batch, HaltingBatch) else None
-        if step == 0:
+        if step == 0 and self.begins_anew("quantize"):
             self._place_codebook(images, rng)
         counted = self._counted(rng)
         for rows, share in self.shares.passes(len(images)):

@@ -289,6 +289,7 @@ class Run:
             "images_per_second": round(steps * batch_size / max(self.seconds, 1e-9), 3),
             "parameters": count_parameters(self.task.model),
             "trainable_parameters": sum(value.numel() for value in self.task.players[MODEL].parameters.values()),
+            **({"start": self.task.start} if self.task.start else {}),
             "final": self.latest,
             "health": self.health.findings,
             "config": self.config,

@@ -29,7 +29,8 @@ class ProxyVQGANTask(PixelTask):
 
     def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
         """Places the codebook."""
-        place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
+        if self.begins_anew("quantize"):
+            place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
 
     def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """Through the codebook, which learns."""

@@ -36,7 +36,7 @@ class SingleStageTask(PixelTask):
     def prepare(self, images: Tensor, step: int, rng: torch.Generator) -> None:
         """vq: places the codebook, and draws how many tokens are decoded."""
         self.kept = kept_tokens(self.model.config, rng)
-        if self.model.config.draws_codebook:
+        if self.model.config.draws_codebook and self.begins_anew("quantize"):
             place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
         if self.model.config.kind == "vq":
             self.model.quantize.passes_per_step = self.shares.num_passes(len(images))

@@ -46,7 +46,7 @@ class Stage1Task(Task):
         """Proxy codes of the augmented images, unless the batch brings them, then one update."""
         images = floats_on(batch.images, self.device)
         codes = sent(batch.codes, self.device) if isinstance(batch, CodedBatch) else None
-        if self.model.config.draws_codebook:
+        if self.model.config.draws_codebook and self.begins_anew("quantize"):
             place_codebook(self.model.quantize, self.model.encode, images, self.shares, step, rng)
         kept = kept_tokens(self.model.config, rng)
         for rows, share in self.shares.passes(len(images)):

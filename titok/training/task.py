@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -71,6 +71,8 @@ class Task(nn.Module, ABC):
     """Who learns, by name; ``model`` always."""
     config: dict[str, Any]
     """From which the exported model can be built again (goes into ``config.json``)."""
+    start: Mapping[str, Any] | None = None
+    """Of a training that begins at given weights: what was taken and what is new, for the manifest."""
     codebook_size: int | None = None
     """For tasks that yield ``indices``: how many codes there are."""
 
@@ -80,6 +82,10 @@ class Task(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.shares = Shares()
+
+    def begins_anew(self, part: str) -> bool:
+        """Whether a part of the model has its first weights by chance, and not from a file."""
+        return self.start is None or part in self.start["new"]
 
     def with_draws(self, batch: Any, step: int, rng: torch.Generator) -> Any:
         """``batch`` with this process's random numbers of ``step``, where they need no model: a longer named tuple.
