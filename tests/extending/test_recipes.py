@@ -14,11 +14,19 @@ import numpy as np
 import pytest
 import yaml
 from extending.kitchen import copy_with, run, titok
+from extending.lengths_recipe import LENGTHS
 from extending.recipes import DATASET, FIGURE, METRIC, ROOT, TABLE
 from extending.toy_tokenizer_recipe import TOKENIZER
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-RECIPES = {"A tokenizer": TOKENIZER, "A dataset": DATASET, "A metric": METRIC, "A table": TABLE, "A figure": FIGURE}
+RECIPES = {
+    "A tokenizer": TOKENIZER,
+    "A tokenizer of several lengths": LENGTHS,
+    "A dataset": DATASET,
+    "A metric": METRIC,
+    "A table": TABLE,
+    "A figure": FIGURE,
+}
 
 
 def section(title: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from extending.kitchen import copy_with, run, titok
+from extending.lengths_recipe import LENGTHS_IN_A_STUDY
 from extending.recipes import ROOT
 from extending.toy_tokenizer_recipe import TOKENIZER
 from safetensors.numpy import load_file
@@ -45,3 +46,34 @@ def test_a_tokenizer(tmp_path: Path) -> None:
     trained = load_file(folder / "results/tiny/tokenizers/toy/seed0/toy/model.safetensors")
     assert np.abs(trained["tint"]).min() > 0, "it begins at 0"
     assert line.startswith("Toy,toy,on-toy,two-steps,toy,")
+
+
+@pytest.mark.workflow
+@pytest.mark.long
+def test_a_tokenizer_of_several_lengths(tmp_path: Path) -> None:
+    """Trained, scored at every length and where each image has its own, and generated at such lengths."""
+    folder = copy_with(LENGTHS_IN_A_STUDY, tmp_path)
+    document = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
+    training = document["defaults"].pop("tokenizer")["stage1"]["training"]
+    for name in ("vqgan", "baselines", "throughput"):
+        document.pop(name, None)
+    sizes = {"encoder": "s", "decoder": "s", "num_latent_tokens": 21, "codebook_size": 16, "patch_size": 4}
+    document["tokenizers"] = {"toy": {"recipe": "toy", **sizes, "toy": {"training": training}, "seeds": [0]}}
+    document["generators"] = {"on-toy": {"tokenizer": "toy"}}
+    document["adaptive_length"] = {"thresholds": [0.1, 0.2], "tokens": 0.2}
+    row = {"label": "Toy", "tokenizer": "toy", "stage": "toy"}
+    made = row | {"generator": "on-toy", "sampler": "two-steps"}
+    document["reporting"] = {"tables": {"table1": {"rows": [made]}, "adaptive_length": {"rows": [row]}}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    titok(folder, ["check", "study.yaml"])
+    run(folder, "-m", "snakemake", "--cores", "2", "table1", "adaptive_length", "--configfile", "study.yaml")
+    record = json.loads((folder / "results/tiny/scores/lengths/toy/toy/seed0.json").read_text())
+    found = {name: entry["value"] for name, entry in record["metrics"].items()}
+    errors = [found[f"l1@{length}"] for length in (1, 5, 21)]
+    assert errors == sorted(errors, reverse=True), "finer levels are nearer"
+    assert 1 <= found["mean_length@l1<0.2"] <= found["mean_length@l1<0.1"] <= 21
+    table = (folder / "results/tiny/tables/adaptive_length.csv").read_text().splitlines()
+    assert any(line.startswith("Toy,toy,toy,l1<0.2,") for line in table)
+    with np.load(folder / "results/tiny/tokens/toy/seed0/toy.npz") as tokens:
+        assert set(tokens["lengths"].flatten().tolist()) <= {1, 5, 21}
+    assert "Toy,toy,on-toy,two-steps" in (folder / "results/tiny/tables/table1.csv").read_text()

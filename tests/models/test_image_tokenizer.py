@@ -116,7 +116,7 @@ def test_it_builds_from_its_settings_alone(model: ImageTokenizer) -> None:
 
 @pytest.mark.parametrize("model", ["vae"], indirect=True)
 def test_continuous_latents_have_no_ids_and_say_what_there_is_instead(model: ImageTokenizer, images: Tensor) -> None:
-    assert model.facts[1:] == (6, None, False, (6, 4), ())
+    assert model.facts[1:] == (6, None, False, (6, 4), (), False)
     assert model.facts.bits() is None
     for operation in (lambda: model.tokenize(images), lambda: model.detokenize(Ids(torch.zeros(1, 6).long()))):
         with pytest.raises(ModelError, match=r"needs ids, and this TiTok has none: .*decode\(latents\) for images"):

@@ -35,7 +35,9 @@ def test_labels_come_from_the_records(tree):
     assert scores.label("rfid").label == "digits-rFID"
     assert scores.label("rfid").better == "lower"
     assert scores.label("psnr").unit == "dB"
-    assert scores.label("never_measured").label == "never_measured"
+    assert scores.name("rfid") == "digits-rFID"
+    assert scores.label("never_measured") is None
+    assert (scores.name("never_measured"), scores.name("kid")) == ("never_measured", "KID")
 
 
 def test_percentages_become_fractions(tree):

@@ -25,10 +25,11 @@ from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexi
 from titok.evaluation.lengths import Choosing, LengthScores, length_protocol, lengths_of, score_lengths
 from titok.evaluation.per_image import read_per_image, write_per_image
 from titok.evaluation.reconstruction import PerceptualDistance
-from titok.metrics.bootstrap import Interval, bootstrap_intervals
+from titok.metrics.bootstrap import bootstrap_intervals
 from titok.models.folder import load_classifier, load_image_tokenizer
 from titok.models.image_tokenizer import ImageTokenizer, Reconstruction
 from titok.models.length_choice import restored_at
+from titok.records.record import Interval
 from titok.runtime.device import select_device
 from titok.runtime.files import save_npz
 from titok.runtime.seed import generator

@@ -24,10 +24,10 @@ from titok.evaluation.uncertainty import (
     extrapolation_protocol,
     intervals_of,
 )
-from titok.metrics.bootstrap import Interval
 from titok.metrics.extrapolation import Extrapolation
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.inception_score import InceptionScore
+from titok.records.record import Interval
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,13 @@ from titok.evaluation.uncertainty import (
     extrapolation_protocol,
     intervals_of,
 )
-from titok.metrics.bootstrap import Interval
 from titok.metrics.code_length import CodeLength
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.extrapolation import Extrapolation
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.pixel import PSNR_CEILING, PixelSpread, psnr, ssim, ssim_window
 from titok.models.image_tokenizer import Reconstruction
+from titok.records.record import Interval
 
 Reconstruct = Callable[[Tensor], Reconstruction]
 """Images (B, 3, H, W) in [0, 1] -> reconstructions, not yet clamped, and tokens (B, K) or None."""

@@ -14,9 +14,9 @@ from titok.config.throughput import Throughput
 from titok.errors import ScoreError
 from titok.generation.per_step import guidance_scales
 from titok.generation.sample import SampleBatch
-from titok.metrics.bootstrap import Interval
 from titok.models.flops import detokenize_flops, generator_flops
 from titok.models.image_tokenizer import ImageTokenizer
+from titok.records.record import Interval
 
 COVERAGE = 0.8
 """Share of the timed batches inside the interval."""

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from titok.config.evaluation import Uncertainty
-from titok.metrics.bootstrap import Interval, bootstrap_intervals
+from titok.metrics.bootstrap import bootstrap_intervals
 from titok.metrics.extrapolation import Extrapolation, ExtrapolationError, extrapolate, subset_sizes
 from titok.metrics.feature_store import FeatureStore
 from titok.metrics.frechet import Normal
 from titok.metrics.influence import frechet_influences
 from titok.metrics.moments import Moments
+from titok.records.record import Interval
 from titok.runtime.seed import generator
 
 

@@ -7,23 +7,13 @@ metrics are resampled together: the same images in the same draws.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from titok.errors import ScoreError
+from titok.records.record import Interval
 from titok.runtime.elementwise import sqrt
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Where a number would lie with other images of the same kind, most of the time."""
-
-    low: float
-    high: float
-    coverage: float
-    """How much of the time: 0.95."""
 
 
 def bootstrap_intervals(

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from titok.errors import ScoreError
 from titok.records.metric import METRICS, Metric, metric_of
 from titok.runtime.files import read_json, sha256_json, write_json
 
-if TYPE_CHECKING:
-    from titok.metrics.bootstrap import Interval
-
 Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
 PROTOCOL_ID_DIGITS = 12
 _READ = ("kind", "subject", "metrics", "protocol", "protocol_id")
 _KEYS = {*_READ, "study", "provenance"}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a number would lie with other images of the same kind, most of the time."""
+
+    low: float
+    high: float
+    coverage: float
+    """How much of the time: 0.95."""
 
 
 def protocol_id(protocol: Mapping[str, Any]) -> str:

@@ -259,7 +259,7 @@ def _finite(value: float | None) -> bool:
 def _note_labels(labels: dict[str, Metric], metrics: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for name, entry in metrics.items():
         unit = str(entry.get("unit") or "")
-        stated = {key: entry[key] for key in ("label", "better") if entry.get(key)}
+        stated = {key: entry[key] for key in ("label", "better") if entry.get(key) not in (None, "", name)}
         label = replace(described(name), unit="" if unit in ("%", "fraction") else unit, **stated)
         known = labels.setdefault(name, label)
         if known.label != label.label:
