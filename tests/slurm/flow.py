@@ -57,7 +57,7 @@ class Flow:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         """`snakemake --cores all WORD...`; what it says is appended to ``log``."""
-        line = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", "."]
+        line = [sys.executable, str(HERE / "impatient.py"), "--snakefile", str(ROOT / "Snakefile"), "--directory", "."]
         line += ["--cores", "all", *words, "--config", "study=small.yaml"]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         variables = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}

@@ -33,7 +33,23 @@ class Story(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flow]:
+    """The same trainings here, in one go, on two GPUs that are left idle, too; this machine stands for two.
+
+    They run while the story waits for Slurm.
+    """
+    flow = Flow(tmp_path_factory.mktemp("local") / "flow", {"stage2: {nodes: 2, gpus: 1}": "stage2: {gpus: 2}"})
+    wanted = [f"results/small/{training}/model.safetensors" for training in TRAININGS]
+    flow.snakemake = flow.start(*wanted, CUDA_VISIBLE_DEVICES="0,1")
+    try:
+        yield flow
+    finally:
+        flow.snakemake.terminate()
+        flow.snakemake.wait()
+
+
+@pytest.fixture(scope="module")
+def story(cluster: Cluster, local: Flow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     flow = Flow(tmp_path_factory.mktemp("slurm") / "flow")
     try:
         yield disturbed(flow, cluster)
@@ -165,13 +181,11 @@ def test_processes_met_on_two_machines(story: Story) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """The same trainings here, in one go, on two GPUs that are left idle, too; this machine stands for two."""
-    flow = Flow(tmp_path_factory.mktemp("local") / "flow", {"stage2: {nodes: 2, gpus: 1}": "stage2: {gpus: 2}"})
-    wanted = [f"results/small/{training}/model.safetensors" for training in TRAININGS]
-    snakemake = flow.start(*wanted, CUDA_VISIBLE_DEVICES="0,1")
-    assert snakemake.wait(timeout=300) == 0, flow.tail()
-    return flow
+def unbroken(local: Flow) -> Flow:
+    """The trainings here, when they are done."""
+    assert local.snakemake is not None
+    assert local.snakemake.wait(timeout=600) == 0, local.tail()
+    return local
 
 
 @pytest.mark.parametrize("training", TRAININGS)
