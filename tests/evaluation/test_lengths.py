@@ -152,11 +152,11 @@ def test_a_tokenizer_of_one_length_has_that_one(images: Tensor, judge: Classifie
 
 
 def test_which_lengths_are_scored() -> None:
-    rule = LengthRule(lengths=(1, 4))
+    rule = (1, 4)
     assert lengths_of((), rule, 8, has_own=False) == (8,)
     assert lengths_of((1, 2, 3, 4), rule, 4, has_own=False) == (1, 4)
     assert lengths_of((2, 4), rule, 4, has_own=True) == (2, 4)
-    assert lengths_of((1, 2), LengthRule(), 2, has_own=False) == (1, 2)
+    assert lengths_of((1, 2), (), 2, has_own=False) == (1, 2)
     with pytest.raises(ScoreError, match=r"adaptive_length.lengths is \[1, 4\]; this tokenizer has 1 to 3"):
         lengths_of((1, 2, 3), rule, 3, has_own=False)
 
@@ -261,6 +261,9 @@ def test_people_s_scores_are_found_by_key(tmp_path: Path) -> None:
         ("image,score\na,1\n", "has no column complexity"),
         ("", "has no column image, complexity"),
         ("image,complexity\na,much\n", "line 2: complexity is 'much', which is no number"),
+        ("image,complexity\na,nan\n", "line 2: complexity is 'nan', which is no number"),
+        ("image,complexity\na\n", "line 2: complexity is None, which is no number"),
+        ("image,complexity\na,1\na,2\n", "line 3: image 'a' stands there twice"),
         ("image,complexity\nz,1\n", "has scores of 1 images and none of the 1 that are scored, such as 'a'"),
     ],
 )
@@ -268,4 +271,11 @@ def test_tables_of_complexity_that_say_nothing(tmp_path: Path, content: str, sai
     table = tmp_path / "complexity.csv"
     table.write_text(content)
     with pytest.raises(ScoreError, match=said):
+        read_complexity(table, ["a"])
+
+
+def test_a_spreadsheet_is_no_table_of_complexity(tmp_path: Path) -> None:
+    table = tmp_path / "complexity.xlsx"
+    table.write_bytes(b"PK\x03\x04\x14\x00\xff\xfe\x00")
+    with pytest.raises(ScoreError, match=r"is no CSV in UTF-8; save the spreadsheet as one, not as \.xlsx"):
         read_complexity(table, ["a"])

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from titok.config.figure_inputs import FigureInputs, GridFigure, TableFigure
-from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Quality, Row, Table
+from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, LengthTable, Quality, Row
 from titok.config.section import Name, Neutral, NonNegativeInt, PositiveInt, Section
 
 FEWEST_PLACES = 4
@@ -203,7 +203,7 @@ class BitsAndQuality(FigureInputs[Rates]):
         yield from _placed(self.told.rows, ".rows")
 
 
-class QualityAgainstTokens(TableFigure[Table]):
+class QualityAgainstTokens(TableFigure[LengthTable]):
     """The table's rows over tokens per image."""
 
     name = "quality_against_tokens"
@@ -217,7 +217,7 @@ class QualityAgainstTokens(TableFigure[Table]):
     @property
     def scores(self) -> tuple[str, ...]:
         """Of all their lengths."""
-        return tuple(dict.fromkeys(f"lengths/{row.tokenizer}/{row.stage}" for row in self.told.rows))
+        return self.told.scores
 
 
 class LengthImages(FigureInputs[ImagesByLength]):

@@ -31,15 +31,17 @@ def length_seeds(study: Study, tokenizer: str) -> tuple[int, ...]:
     return tuple(seed for seed in own if seed in others)
 
 
-def num_lengths(study: Study, tokenizer: str) -> int:
-    """How many lengths of a tokenizer are scored."""
+def scored_lengths(study: Study, tokenizer: str) -> tuple[int, ...]:
+    """Which lengths of a tokenizer are scored, from few tokens to many."""
     entry = study.tokenizers[tokenizer]
+    most = entry.num_latent_tokens
     if entry.alit is not None:
-        return entry.alit.iterations
+        step = most // entry.alit.iterations
+        return tuple(range(step, most + 1, step))
     if entry.tail_drop == "off":
-        return 1
+        return (most,)
     chosen = study.adaptive_length.lengths if study.adaptive_length else ()
-    return len(chosen) or entry.num_latent_tokens
+    return chosen or tuple(range(1, most + 1))
 
 
 def check_lengths(study: Study) -> None:

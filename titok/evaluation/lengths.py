@@ -250,21 +250,22 @@ def length_protocol(
     }
 
 
-def lengths_of(known: Sequence[int], rule: LengthRule, most: int, *, has_own: bool) -> tuple[int, ...]:
-    """Which lengths are scored: those there are; of tail drop, those that the rule names.
+def lengths_of(known: Sequence[int], wanted: Sequence[int], most: int, *, has_own: bool) -> tuple[int, ...]:
+    """Which lengths are scored: those there are; of tail drop, those that the study names.
 
     Args:
         known: the tokenizer's; empty: one.
+        wanted: the study's `adaptive_length.lengths`; empty: all.
         most: its longest code.
-        has_own: whether the rule's choice does not concern it (ALIT).
+        has_own: whether the study's choice does not concern it (ALIT).
     """
     if not known:
         return (most,)
-    if has_own or not rule.lengths:
+    if has_own or not wanted:
         return tuple(known)
-    if not set(rule.lengths) <= set(known):
+    if not set(wanted) <= set(known):
         raise ScoreError(
-            f"adaptive_length.lengths is {list(rule.lengths)}; this tokenizer has {known[0]} to {known[-1]}: name some "
+            f"adaptive_length.lengths is {list(wanted)}; this tokenizer has {known[0]} to {known[-1]}: name some "
             f"of them"
         )
-    return rule.lengths
+    return tuple(wanted)

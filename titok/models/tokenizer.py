@@ -16,7 +16,15 @@ from titok.errors import ModelError
 from titok.models.backbone import scaled_normal
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
-from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, no_ids, require_side
+from titok.models.image_tokenizer import (
+    Ids,
+    ImageTokenizer,
+    Reconstruction,
+    TokenFacts,
+    bottleneck_at,
+    no_ids,
+    require_side,
+)
 from titok.models.quantizer import GaussianPosterior, Quantized, VectorQuantizer
 from titok.models.vqgan import VQGAN, VQGANDecoder, to_grid
 from titok.runtime.search import argmax
@@ -96,11 +104,13 @@ class TiTok(ImageTokenizer):
         return frozenset({"bottleneck", "width"} | ({"codes"} if self.config.kind == "vq" else set()))
 
     def read(self, images: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
-        """Features (B, K, E), of ``width`` (B, K, D), from one pass; codes only where ``wanted``."""
+        """Features (B, K, E), of ``width`` (B, K, D), from one pass; codes and shorter ones only where ``wanted``."""
         width = self.features(images)
         found = {"width": width, "bottleneck": self.encoder.narrowed(width)}
         if "codes" in wanted:
             found["codes"] = self.quantize(found["bottleneck"]).z_quantized
+        shorter = {bottleneck_at(length): found["bottleneck"][:, :length] for length in self.facts.lengths}
+        found |= {name: latents for name, latents in shorter.items() if name in wanted}
         return found
 
     def posterior(self, images: Tensor) -> GaussianPosterior:
