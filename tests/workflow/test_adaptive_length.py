@@ -49,7 +49,8 @@ def adaptive_document() -> dict[str, Any]:
         "tail": {**sizes, "num_latent_tokens": 2, "tail_drop": "uniform", "stage1": training},
         "fixed": {**sizes, "num_latent_tokens": 2, "stage1": training},
     }
-    document["adaptive_length"] = {"thresholds": [0.1, 0.2], "beside": {"fixed": "stage1"}}
+    second = {"label": "digits on their side", "altered": "quarter_turn"}
+    document["adaptive_length"] = {"thresholds": [0.1, 0.2], "beside": {"fixed": "stage1"}, "second": second}
     rows = [
         {"label": "ALIT", "tokenizer": "alit", "stage": "alit_stage1"},
         {"label": "ALIT, pixels", "tokenizer": "alit", "stage": "alit_stage2"},
@@ -57,7 +58,7 @@ def adaptive_document() -> dict[str, Any]:
     ]
     shown = [*rows, {"label": "TiTok", "tokenizer": "fixed", "stage": "stage1"}]
     figures = {"quality_against_tokens": True, "images_by_length": {"row": rows[0], "num_images": 6}}
-    tables = {"table1": {"rows": rows}, "adaptive_length": {"rows": shown}}
+    tables = {"table1": {"rows": rows}, "adaptive_length": {"rows": shown, "linear_probe": True}}
     document["reporting"] = {"tables": tables, "figures": figures, "checks": {"enabled": False}}
     return without(without(document, "samplers"), "defaults.generator")
 
@@ -160,7 +161,17 @@ def _check_lengths(study: Sandbox) -> None:
     assert 2 <= metrics["mean_length@l1<0.2"] <= metrics["mean_length@l1<0.1"] <= 4
     assert metrics["share_of_2@l1<0.1"] + metrics["share_of_4@l1<0.1"] == pytest.approx(1)
     assert "interval" in score["metrics"]["gain@l1<0.1"]
+    assert metrics["second_l1@2"] > 0
+    gap = metrics["second_mean_length@l1<0.1"] - metrics["mean_length@l1<0.1"]
+    assert metrics["familiarity_gap@l1<0.1"] == pytest.approx(gap)
+    assert "interval" in score["metrics"]["familiarity_gap@l1<0.1"]
+    probe = json.loads((study.results / "scores/probe/alit/seed0.json").read_text())
+    assert {"linear_probe_top1@2", "linear_probe_top1@4"} <= probe["metrics"].keys()
+    assert probe["subject"]["stage"] == "alit_stage2", "each stage of an ALIT has an encoder of its own"
     table = (study.results / "tables/adaptive_length.csv").read_text()
+    assert '"ALIT, pixels",alit,alit_stage2,4,linear_probe_top1,' in table
+    assert "ALIT,alit,alit_stage1,4,linear_probe_top1," not in table
+    assert "TiTok,fixed,stage1,2,linear_probe_top1," in table
     assert "ALIT,alit,alit_stage1,2,rfid," in table
     assert "TiTok,fixed,stage1,2,l1," in table
     own = (study.results / "lengths/tail/stage1/seed0.csv").read_text().splitlines()

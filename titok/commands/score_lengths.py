@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from titok.commands.lpips_score import open_lpips
 from titok.commands.score import LATENTS, open_extractor
 from titok.commands.score_records import image_source, pixels_of, write_score
+from titok.commands.score_second import score_second
 from titok.config.evaluation import Uncertainty
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import LengthsJob
@@ -51,17 +53,19 @@ def lengths(options: argparse.Namespace) -> None:
     def restore(batch: Tensor) -> Iterator[Reconstruction]:
         return restored_at(model, batch, choosing.lengths)
 
-    sizes = JpegSizes(job.lengths.jpeg_quality)
-    scores = score_lengths(
+    score = functools.partial(
+        score_lengths,
         restore,
-        sizes.passing(pixels_of(images, job.dataset, job.evaluation.batch_size)),
-        extractor,
-        job.evaluation,
-        choosing,
+        extractor=extractor,
+        settings=job.evaluation,
+        choosing=choosing,
         lpips=lpips,
-        num_pictures=NUM_PICTURES if options.pictures else 0,
         device=device,
     )
+    sizes = JpegSizes(job.lengths.jpeg_quality)
+    seen = sizes.passing(pixels_of(images, job.dataset, job.evaluation.batch_size))
+    scores = score(seen, num_pictures=NUM_PICTURES if options.pictures else 0)
+    second = score_second(job, images, scores, score, options.workers)
     if options.per_image is not None:
         write_per_image(options.per_image, scores, images.keys, images.labels)
     if options.pictures is not None:
@@ -69,14 +73,16 @@ def lengths(options: argparse.Namespace) -> None:
     gains = _gains(scores, images, options.beside)
     protocol = length_protocol(job.evaluation, extractor, choosing, lpips, scores.num_images)
     protocol |= {**LATENTS, "reference": image_source(images, job.dataset), "jpeg_quality": sizes.quality}
+    protocol |= second.protocol
     inputs = {name: path for name in ("model", "data", "judge") if (path := getattr(options, name)) is not None}
     inputs |= {f"beside_{place}": path for place, path in enumerate(options.beside)}
     metrics = {
         **scores.metrics,
         **{name: gain.value for name, gain in gains.items()},
         **_ranks(job, scores, images, sizes),
+        **second.metrics,
     }
-    intervals = _intervals(job, gains)
+    intervals = {**_intervals(job, gains), **second.intervals}
     write_score(options, job, "lengths", metrics, protocol, inputs, device, intervals)
 
 
@@ -93,7 +99,7 @@ def _choosing(
         raise ConfigError("adaptive_length.criterion is 'class'; give the judge's model file with --judge")
     classifier = load_classifier(judge, device) if rule.criterion == "class" and judge else None
     criteria = tuple(criterion_of(rule.criterion, each, lpips, classifier) for each in rule.scored)
-    known = lengths_of(facts.lengths, rule, facts.most_tokens, has_own=isinstance(model, Alit))
+    known = lengths_of(facts.lengths, rule.lengths, facts.most_tokens, has_own=isinstance(model, Alit))
     return Choosing(known, criteria, rule, facts.codebook_size)
 
 
@@ -143,7 +149,8 @@ def _ranks(job: LengthsJob, scores: LengthScores, images: Images, sizes: JpegSiz
         return {}
     others = {"jpeg_size": np.array(sizes.sizes, dtype=float)}
     if job.lengths.complexity is not None:
-        others["complexity"] = read_complexity(Path(job.lengths.complexity.path), list(map(str, images.keys)))
+        table = job.lengths.complexity
+        others["complexity"] = read_complexity(Path(table.path), list(map(str, images.keys)), table.sha256)
     return length_ranks(dict(scores.chosen), others)
 
 

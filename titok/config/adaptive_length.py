@@ -14,6 +14,8 @@ Measure = Literal["l1", "psnr", "lpips", "class"]
 judge of the scores takes the reconstruction for what it takes the image for: an oracle, and without a threshold."""
 Otherwise = Literal["best", "longest"]
 """What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
+Alteration = Literal["quarter_turn", "negative"]
+"""`quarter_turn`: turned by 90 degrees, with every pixel kept; `negative`: black for white."""
 CLASS_THRESHOLD = 0.5
 """Between a wrong class, 0, and the right one, 1."""
 
@@ -43,6 +45,25 @@ class ComplexityTable(Section):
     """What its SHA-256 must be; null takes the file as it is."""
 
 
+class SecondImages(Section):
+    """Images of another kind than the tokenizers learned, whose lengths are held against those of the test images."""
+
+    label: Annotated[str, Field(min_length=1)]
+    """What readers call them."""
+    path: Annotated[str | None, Field(min_length=1), KnownBy("sha256")] = None
+    """Index of the shards of a prepared split, `test.index.npz`, of any dataset; seen at the study's sizes."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """What the index's SHA-256 must be; null takes the file as it is."""
+    altered: Alteration | None = None
+    """Instead of a file: the study's own test images, each altered, so that gaps are paired by image."""
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Self:
+        if (self.path is None) == (self.altered is None):
+            raise ValueError(f"path is {self.path!r} and altered {self.altered!r}; give one of the two")
+        return self
+
+
 class AdaptiveLength(LengthRule):
     """Lengths of a study: of its scores, for several thresholds, and of its generators' tokens, for one."""
 
@@ -54,6 +75,8 @@ class AdaptiveLength(LengthRule):
     """Tokenizers of one length, and which stage of each, that choices are held against; their K must lie on both sides
     of the mean length, or there is nothing to hold it against."""
     complexity: Annotated[ComplexityTable | None, Neutral(None)] = None
+    second: Annotated[SecondImages | None, Neutral(None)] = None
+    """Images of another kind; null: no familiarity gap is measured."""
     jpeg_quality: Annotated[int, Field(ge=1, le=100), Neutral(90)] = 90
     """Of the JPEG files whose sizes lengths are compared with."""
 

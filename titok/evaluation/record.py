@@ -93,6 +93,7 @@ LENGTH_METRICS: dict[str, Metric] = {
     "gain": Metric("gain over one length", "higher"),
     "met_gain": Metric("gain in images that meet it", "higher", "fraction"),
     "gain_over_fixed": Metric("gain over tokenizers of one length", "higher"),
+    "familiarity_gap": Metric("tokens more that the second images need", "neither"),
     "rank_with_jpeg_size": Metric("Spearman of length and JPEG size", "neither"),
     "rank_with_complexity": Metric("Spearman of length and complexity", "neither"),
 }
@@ -105,13 +106,16 @@ def metric_of(key: str) -> Metric | None:
     """What a key of a record means; null: nothing. ``fd_NAME`` and ``kid_NAME`` are of the study's encoder NAME.
 
     ``NAME@8``: where all images have 8 tokens. ``NAME@l1<0.05``: where each has the fewest with that.
+    ``second_NAME@8``: of images of another kind.
     """
     if at := _AT.fullmatch(key):
-        share = _SHARE.fullmatch(at["name"])
+        name = at["name"].removeprefix("second_")
+        share = _SHARE.fullmatch(name)
         of_share = Metric(f"images of {share[1]} tokens", "neither", "fraction") if share else None
-        metric = LENGTH_METRICS.get(at["name"]) or METRICS.get(at["name"]) or of_share
+        metric = LENGTH_METRICS.get(name) or METRICS.get(name) or of_share
+        whose = "" if name == at["name"] else " of the second images"
         where = f"K = {at['length']}" if at["length"] else at["rule"]
-        return replace(metric, label=f"{metric.label}, {where}") if metric else None
+        return replace(metric, label=f"{metric.label}{whose}, {where}") if metric else None
     found = _ENCODERS.fullmatch(key)
     return METRICS.get(key) or (Metric(found[1].upper(), "lower", encoder=found[2]) if found else None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
@@ -75,6 +75,11 @@ DISPLAYS: dict[str, Display] = {
     "samples_per_second_a100": Display("images/s on an A100", 1, better="higher"),
     "train_samples_per_second_per_a100": Display("images/s per A100", 1, better="higher"),
     "generator_params_m": Display("generator parameters", 0),
+}
+
+DISPLAYS |= {
+    f"second_{metric}": replace(DISPLAYS[metric], name=f"{DISPLAYS[metric].name} of the second images")
+    for metric in ("rfid", "psnr", "lpips", "l1", "mean_length", "met")
 }
 
 ARROWS = {"lower": " ↓", "higher": " ↑"}
