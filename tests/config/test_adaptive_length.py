@@ -159,5 +159,8 @@ def test_lengths_that_nobody_scores_are_not_shown() -> None:
     figure = {"row": ROWS[0], "seed": 7}
     with pytest.raises(ValueError, match=r"images_by_length.seed is 7, but nothing is trained with it"):
         study_of(changed(document(), "reporting.figures.images_by_length", figure))
+    one = document(beside={"s1": "stage1"})
+    with pytest.raises(ValueError, match=r"figures.token_attention.row shows lengths of s2/stage1, which nobody"):
+        study_of(changed(one, "reporting.figures.token_attention", {"row": {**ROWS[1], "tokenizer": "s2"}}))
     with pytest.raises(ValueError, match="no tokenizer has lengths to choose from"):
         study_of(changed(tiny_document(), "adaptive_length", {"thresholds": [0.1]}))

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from titok.config.adaptive_length import LengthRule
 from titok.config.evaluation import Evaluation, Extractor, SampleChecks
+from titok.config.model import VQGANModel
 from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
 from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.length_criteria import criterion_of, psnr_above
 from titok.evaluation.length_gains import Choice, OneLength, gain_of
-from titok.evaluation.length_pictures import Extremes
+from titok.evaluation.length_pictures import Extremes, attention_arrays, shown_tokens
 from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexity
 from titok.evaluation.lengths import Choosing, LengthScores, lengths_of, score_lengths, tag_of
 from titok.evaluation.record import metric_of
@@ -30,6 +31,7 @@ from titok.metrics.frechet import frechet_distance
 from titok.metrics.pixel import psnr
 from titok.models.image_tokenizer import Ids, Reconstruction
 from titok.models.length_choice import Criterion, choose_lengths, mean_absolute_error, restored_at
+from titok.models.vqgan import VQGAN
 
 COUNT = 40
 
@@ -279,3 +281,27 @@ def test_a_spreadsheet_is_no_table_of_complexity(tmp_path: Path) -> None:
     table.write_bytes(b"PK\x03\x04\x14\x00\xff\xfe\x00")
     with pytest.raises(ScoreError, match=r"is no CSV in UTF-8; save the spreadsheet as one, not as \.xlsx"):
         read_complexity(table, ["a"])
+
+
+def test_attention_is_kept_of_tokens_spread_over_the_longest_code(images: Tensor) -> None:
+    originals = to_uint8(images[:3], "round").permute(0, 2, 3, 1).numpy()
+    arrays = attention_arrays(MODEL, originals)
+    side = MODEL.config.grid_size
+    assert arrays["attention_lengths"].tolist() == list(LENGTHS)
+    assert arrays["attention_tokens"].tolist() == list(range(LENGTHS[-1])), "eight at most, here all"
+    for name in ("encoder", "decoder"):
+        maps = arrays[f"attention_{name}"]
+        assert maps.shape == (len(LENGTHS), 3, LENGTHS[-1], side, side)
+        for place, length in enumerate(LENGTHS):
+            assert np.isfinite(maps[place, :, :length]).all()
+            assert np.isnan(maps[place, :, length:]).all()
+        sums = np.nansum(maps, axis=(-1, -2) if name == "encoder" else 2)
+        assert (sums <= 1 + 1e-5).all(), "what goes to the class token and the other tokens is not in the maps"
+    vqgan = VQGANModel(channels=4, channel_multipliers=(1, 2), num_res_blocks=1, code_dim=4, norm_groups=2)
+    assert attention_arrays(VQGAN(vqgan), originals) == {}, "a grid of codes has no latent tokens"
+
+
+def test_of_many_tokens_eight_are_shown() -> None:
+    assert shown_tokens(256).tolist() == [0, 32, 64, 96, 128, 160, 192, 224], "the first of each of eight iterations"
+    assert shown_tokens(3).tolist() == [0, 1, 2]
+    assert shown_tokens(12).tolist() == [0, 2, 4, 6, 8, 10]

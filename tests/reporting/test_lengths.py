@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from reporting.conftest import PAPER
 
-from titok.config.figures import Figures, ImagesByLength
+from titok.config.figures import Figures, ImagesByLength, TokenAttention
 from titok.config.reporting import Reporting, Tables
 from titok.config.rows import LengthTable, Row
 from titok.errors import ScoreError
@@ -20,6 +20,7 @@ from titok.reporting.collect import MissingScore
 from titok.reporting.figures.figure import Sources
 from titok.reporting.figures.gallery import make_figure
 from titok.reporting.figures.images_by_length import images_by_length
+from titok.reporting.figures.token_attention import token_attention
 from titok.reporting.style import save
 from titok.reporting.tables import make_table
 from titok.runtime.files import read_json
@@ -178,3 +179,37 @@ def test_images_of_another_kind_have_blocks_of_their_own(tree, tmp_path: Path) -
     assert (gap["verdict"], gap["mean"]) == ("more", pytest.approx(1.01))
     assert "0.1500" in text
     assert "9.00" in text
+
+
+def attention(path: Path, **changes) -> Path:
+    """Six images of two lengths; tokens of the short code look at the upper left, of the long at the lower right."""
+    maps = np.full((2, 6, 4, 2, 2), 0.1, np.float32)
+    maps[0, :, :, 0, 0], maps[1, :, :, 1, 1] = 0.5, 0.5
+    maps[0, :, 2:] = np.nan
+    more = {"attention_encoder": maps, "attention_lengths": np.array([2, 4]), "attention_tokens": np.arange(4)}
+    return pictures(path, **{**more, **changes})
+
+
+def test_attention_is_brightest_where_it_is_highest_and_white_where_there_is_none(tmp_path: Path) -> None:
+    wanted = TokenAttention(row=ROWS[0], num_images=3)
+    drawing = token_attention(wanted, attention(tmp_path / "some.npz"))
+    svg, _, csv = save(drawing, tmp_path / "attention", 160)
+    data = pd.read_csv(csv)
+    labels = [f"image {image}, K = {k}" for image in (1, 6, 2) for k in (2, 4)]
+    assert list(dict.fromkeys(data["label"])) == labels, "from both ends"
+    assert len(data) == 3 * (2 + 4), "no line for a token that a code has not"
+    assert data["share"].tolist() == pytest.approx([0.8] * len(data))
+    assert "then tokens 1, 2, 3, 4" in svg.read_text()
+    canvas = np.asarray(drawing.figure.axes[0].images[0].get_array())
+    pitch = canvas.shape[0] // 6
+    tiles = canvas.reshape(6, pitch, 5, pitch, 3).mean(axis=-1)[:, :-2, :, :-2]
+    assert (tiles[0, :, 3:] == 255).all()
+    half = (pitch - 2) // 2
+    short, long = tiles[0, :, 1], tiles[1, :, 1]
+    assert short[:half, :half].mean() > short[half:, half:].mean()
+    assert long[:half, :half].mean() < long[half:, half:].mean()
+
+
+def test_pictures_without_attention_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match="has no attention_decoder: this tokenizer has no latent tokens, or"):
+        token_attention(TokenAttention(row=ROWS[0], of="decoder"), attention(tmp_path / "a.npz"))

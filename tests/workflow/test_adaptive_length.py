@@ -58,6 +58,7 @@ def adaptive_document() -> dict[str, Any]:
     ]
     shown = [*rows, {"label": "TiTok", "tokenizer": "fixed", "stage": "stage1"}]
     figures = {"quality_against_tokens": True, "images_by_length": {"row": rows[0], "num_images": 6}}
+    figures["token_attention"] = {"row": rows[1], "of": "decoder"}
     tables = {"table1": {"rows": rows}, "adaptive_length": {"rows": shown, "linear_probe": True}}
     document["reporting"] = {"tables": tables, "figures": figures, "checks": {"enabled": False}}
     return without(without(document, "samplers"), "defaults.generator")
@@ -130,7 +131,7 @@ def test_a_step_of_the_second_stage_counts_whose_turn_it_is(study: Study) -> Non
 @pytest.mark.workflow
 def test_both_are_trained_scored_and_shown(empty: Sandbox) -> None:
     empty.write_study(adaptive_document())
-    wanted = ("table1", "adaptive_length", "quality_against_tokens", "images_by_length")
+    wanted = ("table1", "adaptive_length", "quality_against_tokens", "images_by_length", "token_attention")
     done = empty.snakemake("--cores", 2, *wanted, torch=True)
     assert done.status == 0, done.said[-5000:]
     lines = (empty.results / "tables" / "table1.csv").read_text().splitlines()
@@ -177,5 +178,5 @@ def _check_lengths(study: Sandbox) -> None:
     own = (study.results / "lengths/tail/stage1/seed0.csv").read_text().splitlines()
     assert own[0] == "image,key,label,l1@1,l1@2,length@l1<0.1,length@l1<0.2,tokens"
     assert len(own) == 501
-    for figure in ("quality_against_tokens", "images_by_length"):
+    for figure in ("quality_against_tokens", "images_by_length", "token_attention"):
         assert (study.results / f"figures/{figure}.svg").stat().st_size > 1000

@@ -23,6 +23,7 @@ from titok.data.opening import open_images
 from titok.errors import ScoreError
 from titok.evaluation.length_criteria import criterion_of
 from titok.evaluation.length_gains import Choice, Gain, OneLength, gain_of
+from titok.evaluation.length_pictures import attention_arrays
 from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexity
 from titok.evaluation.lengths import Choosing, LengthScores, length_protocol, lengths_of, score_lengths
 from titok.evaluation.per_image import read_per_image, write_per_image
@@ -69,7 +70,7 @@ def lengths(options: argparse.Namespace) -> None:
     if options.per_image is not None:
         write_per_image(options.per_image, scores, images.keys, images.labels)
     if options.pictures is not None:
-        save_npz(options.pictures, **scores.pictures)
+        save_npz(options.pictures, **scores.pictures, **attention_arrays(model, scores.pictures["images"][0]))
     gains = _gains(scores, images, options.beside)
     protocol = length_protocol(job.evaluation, extractor, choosing, lpips, scores.num_images)
     protocol |= {**LATENTS, "reference": image_source(images, job.dataset), "jpeg_quality": sizes.quality}

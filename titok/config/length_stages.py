@@ -84,17 +84,18 @@ def _check_shown(study: Study) -> None:
     rows = [
         (row, f"tables.adaptive_length.rows.{at}") for at, row in enumerate(reporting.tables.rows("adaptive_length"))
     ]
-    if reporting.figures.images_by_length:
-        rows.append((reporting.figures.images_by_length.row, "figures.images_by_length.row"))
+    pictures = {name: getattr(reporting.figures, name) for name in ("images_by_length", "token_attention")}
+    shown = {name: told for name, told in pictures.items() if told is not None}
+    rows += [(told.row, f"figures.{name}.row") for name, told in shown.items()]
     for row, where in rows:
         if (row.tokenizer, row.stage) not in scored:
             known = ", ".join(f"{name}/{stage}" for name, stage in scored) or "none, for adaptive_length is missing"
             raise ValueError(
                 f"reporting.{where} shows lengths of {row.tokenizer}/{row.stage}, which nobody scores; scored: {known}"
             )
-    wanted = reporting.figures.images_by_length
-    if wanted and wanted.row.tokenizer and wanted.seed not in length_seeds(study, wanted.row.tokenizer):
-        raise ValueError(
-            f"reporting.figures.images_by_length.seed is {wanted.seed}, but nothing is trained with it; allowed: "
-            f"{list(length_seeds(study, wanted.row.tokenizer))}"
-        )
+    for name, wanted in shown.items():
+        if wanted.seed not in length_seeds(study, wanted.row.tokenizer):
+            raise ValueError(
+                f"reporting.figures.{name}.seed is {wanted.seed}, but nothing is trained with it; allowed: "
+                f"{list(length_seeds(study, wanted.row.tokenizer))}"
+            )
