@@ -113,3 +113,25 @@ def test_lengths_rank_with_people_s_scores(bench: Workbench, several: Path, tmp_
     wrong = {"path": str(path), "sha256": "0" * 64}
     given = options(bench, tmp_path, several, complexity=wrong) | {"output": tmp_path / "no.json"}
     assert "but adaptive_length.complexity.sha256 is 000" in bench.refusal("score", "lengths", **given)
+
+
+def test_a_threshold_can_be_what_another_tokenizer_reaches(bench: Workbench, several: Path, tmp_path: Path) -> None:
+    """The mean by a tokenizer of two tokens: the same choice as by its number."""
+    fixed, table = options(bench, tmp_path, bench.model("stage1"), thresholds=[], as_good_as=[2]), tmp_path / "two.csv"
+    bench.run("score", "lengths", **fixed | {"per-image": table})
+    mean = record(tmp_path / "score.json")["metrics"]["l1@2"]["value"]
+    beside = {"beside": [table], "output": tmp_path / "as.json"}
+    bench.run("score", "lengths", **options(bench, tmp_path, several, thresholds=[], as_good_as=[2]) | beside)
+    found = {name: entry["value"] for name, entry in record(tmp_path / "as.json")["metrics"].items()}
+    assert found["threshold@l1<K=2"] == pytest.approx(mean, rel=1e-6)
+    given = options(bench, tmp_path, several, thresholds=[found["threshold@l1<K=2"]])
+    bench.run("score", "lengths", **given | {"beside": [table], "output": tmp_path / "number.json"})
+    by_number = record(tmp_path / "number.json")["metrics"]
+    tag = f"l1<{found['threshold@l1<K=2']:g}"
+    for name in ("mean_length", "met", "rfid", "l1", "share_of_2"):
+        assert found[f"{name}@l1<K=2"] == by_number[f"{name}@{tag}"]["value"]
+    label = record(tmp_path / "as.json")["metrics"]["mean_length@l1<K=2"]["label"]
+    assert label == "tokens per image, l1<K=2"
+    alone = options(bench, tmp_path, several, as_good_as=[2]) | {"output": tmp_path / "no.json"}
+    said = bench.refusal("score", "lengths", **alone)
+    assert "names 2 tokens, but the tables given with --beside are of none; give that of a tokenizer of 2" in said

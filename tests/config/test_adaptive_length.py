@@ -136,6 +136,9 @@ def test_thresholds_come_from_that_which_asks_for_the_most() -> None:
         ({"criterion": "lpips"}, "adaptive_length.criterion is 'lpips', but evaluation.lpips names no weights"),
         ({"criterion": "lpips", "tokens": 0.1}, "which only scores have weights for"),
         ({"lengths": [2, 1]}, "from few to many"),
+        ({"as_good_as": [1, 1]}, r"as_good_as is \[1, 1\]; list each once"),
+        ({"as_good_as": [3]}, "as_good_as names 3, the length of 0 tokenizers in beside; it must"),
+        ({"criterion": "class", "thresholds": [], "as_good_as": [1]}, "which knows no threshold"),
         ({"second": {"label": "others"}}, "path is None and altered None; give one of the two"),
         ({"second": {"label": "others", "path": "a.npz", "altered": "negative"}}, "give one of the two"),
         ({"second": {"label": "others", "altered": "mirrored"}}, "quarter_turn"),
@@ -147,6 +150,15 @@ def test_thresholds_come_from_that_which_asks_for_the_most() -> None:
 def test_mistakes_are_told(section: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         study_of(document(**section))
+
+
+def test_a_threshold_by_another_tokenizer_needs_its_seeds() -> None:
+    found = study_of(document(thresholds=[], as_good_as=[1, 2]))
+    assert found.adaptive_length is not None
+    assert (found.adaptive_length.scored, found.adaptive_length.matched) == ((), (2, 1))
+    more = changed(document(as_good_as=[2]), "tokenizers.tail.seeds", [0, 1])
+    with pytest.raises(ValueError, match="names 2, the length of 's2', which has no seed 1; tokenizers of several"):
+        study_of(more)
 
 
 def test_lengths_that_nobody_scores_are_not_shown() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -47,9 +49,10 @@ def lengths(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
     lpips = open_lpips(job.evaluation.lpips, device)
-    choosing = _choosing(job, model, lpips, options.judge, device)
-    extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     images = open_images(options.data, job.dataset, workers=options.workers)
+    others = _of_one_length(options.beside, job.lengths.criterion, images.keys)
+    choosing = _choosing(job, model, others, lpips, options.judge, device)
+    extractor = open_extractor(job.evaluation.extractor, options.judge, device)
 
     def restore(batch: Tensor) -> Iterator[Reconstruction]:
         return restored_at(model, batch, choosing.lengths)
@@ -71,7 +74,7 @@ def lengths(options: argparse.Namespace) -> None:
         write_per_image(options.per_image, scores, images.keys, images.labels)
     if options.pictures is not None:
         save_npz(options.pictures, **scores.pictures, **attention_arrays(model, scores.pictures["images"][0]))
-    gains = _gains(scores, images, options.beside)
+    gains = _gains(scores, others)
     protocol = length_protocol(job.evaluation, extractor, choosing, lpips, scores.num_images)
     protocol |= {**LATENTS, "reference": image_source(images, job.dataset), "jpeg_quality": sizes.quality}
     protocol |= second.protocol
@@ -88,7 +91,12 @@ def lengths(options: argparse.Namespace) -> None:
 
 
 def _choosing(
-    job: LengthsJob, model: ImageTokenizer, lpips: PerceptualDistance | None, judge: Path | None, device: torch.device
+    job: LengthsJob,
+    model: ImageTokenizer,
+    others: OneLength | None,
+    lpips: PerceptualDistance | None,
+    judge: Path | None,
+    device: torch.device,
 ) -> Choosing:
     facts, rule = model.facts, job.lengths
     if facts.codebook_size is None or facts.most_tokens is None:
@@ -99,15 +107,32 @@ def _choosing(
     if rule.criterion == "class" and judge is None:
         raise ConfigError("adaptive_length.criterion is 'class'; give the judge's model file with --judge")
     classifier = load_classifier(judge, device) if rule.criterion == "class" and judge else None
-    criteria = tuple(criterion_of(rule.criterion, each, lpips, classifier) for each in rule.scored)
+    criteria = [criterion_of(rule.criterion, each, lpips, classifier) for each in rule.scored]
     known = lengths_of(facts.lengths, rule.lengths, facts.most_tokens, has_own=isinstance(model, Alit))
-    return Choosing(known, criteria, rule, facts.codebook_size)
+    if len(known) > 1:
+        for length, threshold in _matched(rule.matched, others):
+            criterion = criterion_of(rule.criterion, threshold, lpips, classifier)
+            criteria.append(dataclasses.replace(criterion, said=f"K={length}"))
+    elif not criteria:  # one length, which is measured and not chosen
+        criteria.append(criterion_of(rule.criterion, math.inf, lpips, classifier))
+    return Choosing(known, tuple(criteria), rule, facts.codebook_size)
 
 
-def _gains(scores: LengthScores, images: Images, beside: Sequence[Path]) -> dict[str, Gain]:
+def _matched(lengths: Sequence[int], others: OneLength | None) -> Iterator[tuple[int, float]]:
+    """Lengths of tokenizers beside, and the mean of the criterion by each, which is to be met."""
+    there = list(others.lengths) if others is not None else []
+    for length in lengths:
+        if others is None or length not in there:
+            raise ScoreError(
+                f"adaptive_length.as_good_as names {length} tokens, but the tables given with --beside are of "
+                f"{', '.join(map(str, there)) or 'none'}; give that of a tokenizer of {length}"
+            )
+        yield length, float(others.measured[:, there.index(length)].mean())
+
+
+def _gains(scores: LengthScores, others: OneLength | None) -> dict[str, Gain]:
     """The choice beside one length of the same tokenizer, and beside tokenizers that were trained for one length."""
     choosing, found = scores.choosing, dict[str, Gain | None]()
-    others = _of_one_length(beside, choosing.criteria[0].name, images.keys)
     own = OneLength(choosing.lengths, scores.measured)
     for criterion, (tag, places) in zip(choosing.criteria, scores.chosen.items(), strict=True):
         if len(choosing.lengths) == 1:

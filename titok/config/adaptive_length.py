@@ -69,6 +69,9 @@ class AdaptiveLength(LengthRule):
 
     thresholds: tuple[PositiveFloat, ...] = ()
     """Each is scored; none with `class`."""
+    as_good_as: Annotated[tuple[PositiveInt, ...], Neutral(())] = ()
+    """Numbers of tokens K of tokenizers in `beside`: with `thresholds` or instead, the mean of the criterion over
+    the test images by each of these, of the same seed. So they fit a dataset and a training that nobody has seen."""
     tokens: PositiveFloat | None = None
     """The threshold by which each training image's tokens get their length; null: the longest code of every image."""
     beside: dict[Name, StageName] = Field(default_factory=dict)
@@ -94,18 +97,27 @@ class AdaptiveLength(LengthRule):
             return None
         return TokenLengths(**self.model_dump(include=set(LengthRule.model_fields)), threshold=self.tokens)
 
+    @property
+    def matched(self) -> tuple[int, ...]:
+        """The lengths of `as_good_as`, from that which asks for the most on."""
+        return tuple(sorted(self.as_good_as, reverse=True))
+
     @model_validator(mode="after")
     def _thresholds_fit(self) -> Self:
         given = list(self.thresholds)
-        if self.criterion == "class" and (given or self.tokens is not None):
+        if self.criterion == "class" and (given or self.as_good_as or self.tokens is not None):
             raise ValueError(
-                f"criterion is 'class', which knows no threshold, but thresholds is {given} and tokens {self.tokens}; "
-                f"leave both out"
+                f"criterion is 'class', which knows no threshold, but thresholds is {given}, as_good_as "
+                f"{list(self.as_good_as)} and tokens {self.tokens}; leave them out"
             )
-        if self.criterion != "class" and not given:
-            raise ValueError(f"thresholds is empty; give the criterion {self.criterion!r} at least one")
-        if len(set(given)) < len(given):
-            raise ValueError(f"thresholds is {given}; list each once")
+        if self.criterion != "class" and not (given or self.as_good_as):
+            raise ValueError(
+                f"thresholds is empty; give the criterion {self.criterion!r} at least one, or as_good_as, lengths of "
+                f"tokenizers in beside"
+            )
+        for key, values in (("thresholds", given), ("as_good_as", self.as_good_as)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} is {list(values)}; list each once")
         if list(self.lengths) != sorted(set(self.lengths)):
             raise ValueError(f"lengths is {list(self.lengths)}; list each once, from few to many")
         if self.tokens is not None and self.criterion == "lpips":

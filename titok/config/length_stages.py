@@ -72,10 +72,28 @@ def _check_section(study: Study, section: AdaptiveLength) -> None:
             raise ValueError(
                 f"adaptive_length.beside.{name} is {stage!r}; allowed: {', '.join(entry.stages)}, the stages it has"
             )
+    _check_matched(study, section)
     if section.criterion == "lpips" and study.evaluation.lpips is None:
         raise ValueError("adaptive_length.criterion is 'lpips', but evaluation.lpips names no weights; add it")
     if section.criterion == "class" and study.evaluation.extractor.kind != "classifier":
         raise ValueError("adaptive_length.criterion is 'class', but the scores have no judge; choose l1, psnr or lpips")
+
+
+def _check_matched(study: Study, section: AdaptiveLength) -> None:
+    """Each length of `as_good_as` is that of a tokenizer beside, which has all seeds that choose."""
+    seeds = {s for name, entry in study.tokenizers.items() if has_lengths(entry) for s in study.tokenizer_seeds(name)}
+    for length in section.as_good_as:
+        named = [name for name in section.beside if study.tokenizers[name].num_latent_tokens == length]
+        if len(named) != 1:
+            raise ValueError(
+                f"adaptive_length.as_good_as names {length}, the length of {len(named)} tokenizers in beside; it must "
+                f"be that of one"
+            )
+        if missing := sorted(seeds - set(study.tokenizer_seeds(named[0]))):
+            raise ValueError(
+                f"adaptive_length.as_good_as names {length}, the length of {named[0]!r}, which has no seed "
+                f"{missing[0]}; tokenizers of several lengths have it: train it with the same"
+            )
 
 
 def _check_shown(study: Study) -> None:

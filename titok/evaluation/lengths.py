@@ -34,10 +34,11 @@ RestoreAll = Callable[[Tensor], Iterator[Reconstruction]]
 
 
 def tag_of(criterion: Criterion) -> str:
-    """How metrics of a choice end: ``l1<0.05``, ``psnr>24``, ``class``."""
+    """How metrics of a choice end: ``l1<0.05``, ``psnr>24``, ``l1<K=16``, ``class``."""
     if criterion.is_oracle:
         return criterion.name
-    return f"{criterion.name}{'>' if criterion.higher_is_better else '<'}{criterion.threshold:g}"
+    sign = ">" if criterion.higher_is_better else "<"
+    return f"{criterion.name}{sign}{criterion.said or f'{criterion.threshold:g}'}"
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,9 @@ class _Running:
             for criterion, places in zip(choosing.criteria, self.places, strict=True)
         }
         if len(choosing.lengths) > 1:
-            for (tag, places), place in zip(chosen.items(), self.at_choice, strict=True):
+            for criterion, (tag, places), place in zip(choosing.criteria, chosen.items(), self.at_choice, strict=True):
                 found = place.metrics(self.real) | _of_lengths(choosing, places)
+                found |= {} if criterion.said is None else {"threshold": criterion.threshold}
                 metrics |= {f"{name}@{tag}": value for name, value in found.items()}
         measured = np.stack([place.column(choosing.criteria[0].name) for place in self.at_length], axis=1)
         return LengthScores(metrics, self.count, choosing, measured, chosen, self.pictures.arrays(choosing.lengths))

@@ -88,6 +88,7 @@ _ENCODERS = re.compile(r"(fd|kid)_([a-z0-9][a-z0-9_-]*)")
 LENGTH_METRICS: dict[str, Metric] = {
     "l1": Metric("mean absolute error", "lower"),
     "class": Metric("read as the image", "higher", "fraction"),
+    "threshold": Metric("threshold", "neither"),
     "met": Metric("images that meet it", "higher", "fraction"),
     "mean_length": Metric("tokens per image", "lower"),
     "gain": Metric("gain over one length", "higher"),
@@ -98,14 +99,15 @@ LENGTH_METRICS: dict[str, Metric] = {
     "rank_with_complexity": Metric("Spearman of length and complexity", "neither"),
 }
 """Of lengths alone, each with an ending."""
-_AT = re.compile(r"(?P<name>\w+)@(?:(?P<length>\d+)|(?P<rule>[a-z][a-z0-9]*(?:[<>][0-9.e+-]+)?))")
+_AT = re.compile(r"(?P<name>\w+)@(?:(?P<length>\d+)|(?P<rule>[a-z][a-z0-9]*(?:[<>](?:K=)?[0-9.e+-]+)?))")
 _SHARE = re.compile(r"share_of_(\d+)")
 
 
 def metric_of(key: str) -> Metric | None:
     """What a key of a record means; null: nothing. ``fd_NAME`` and ``kid_NAME`` are of the study's encoder NAME.
 
-    ``NAME@8``: where all images have 8 tokens. ``NAME@l1<0.05``: where each has the fewest with that.
+    ``NAME@8``: where all images have 8 tokens. ``NAME@l1<0.05``: where each has the fewest with that;
+    ``NAME@l1<K=16``: with the mean of a tokenizer of 16.
     ``second_NAME@8``: of images of another kind.
     """
     if at := _AT.fullmatch(key):
