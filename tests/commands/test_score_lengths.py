@@ -61,7 +61,7 @@ def test_images_of_another_file_stand_beside_the_test_images(bench: Workbench, s
     found = record(tmp_path / "score.json")
     metrics = {name: entry["value"] for name, entry in found["metrics"].items()}
     tag = f"l1<{THRESHOLD}"
-    gap = metrics[f"second_mean_length@{tag}"] - metrics[f"mean_length@{tag}"]
+    gap = metrics[f"second_needed_length@{tag}"] - metrics[f"needed_length@{tag}"]
     assert metrics[f"familiarity_gap@{tag}"] == pytest.approx(gap)
     second = found["protocol"]["second"]
     assert (second["label"], second["split"], second["images"]) == ("training images", "train", 1697)

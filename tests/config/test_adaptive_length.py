@@ -141,7 +141,7 @@ def test_thresholds_come_from_that_which_asks_for_the_most() -> None:
         ({"criterion": "class", "thresholds": [], "as_good_as": [1]}, "which knows no threshold"),
         ({"second": {"label": "others"}}, "path is None and altered None; give one of the two"),
         ({"second": {"label": "others", "path": "a.npz", "altered": "negative"}}, "give one of the two"),
-        ({"second": {"label": "others", "altered": "mirrored"}}, "quarter_turn"),
+        ({"second": {"label": "others", "altered": "faded"}}, "quarter_turn"),
         ({"beside": {"s9": "stage1"}}, "names 's9', which is no tokenizer"),
         ({"beside": {"tail": "stage1"}}, "names 'tail', which has several lengths"),
         ({"beside": {"s1": "stage2"}}, "adaptive_length.beside.s1 is 'stage2'; allowed: stage1"),

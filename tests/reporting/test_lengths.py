@@ -165,7 +165,7 @@ def test_images_of_another_kind_have_blocks_of_their_own(tree, tmp_path: Path) -
         score = read_json(path)
         seed = score["subject"]["seed"]
         about = {"second": {"label": "digits on their side", "altered": "quarter_turn"}}
-        values = {"second_l1@2": 0.2, "second_l1@4": 0.15, "second_rfid@4": 9.0, "second_mean_length@l1<0.08": 3.5}
+        values = {"second_l1@2": 0.2, "second_l1@4": 0.15, "second_rfid@4": 9.0, "second_needed_length@l1<0.08": 3.5}
         metrics = {name: entry["value"] for name, entry in score["metrics"].items()} | values
         metrics["familiarity_gap@l1<0.08"] = 1.0 + 0.01 * seed
         where = f"lengths/alit/alit_stage1/seed{seed}"

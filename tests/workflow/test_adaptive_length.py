@@ -49,7 +49,7 @@ def adaptive_document() -> dict[str, Any]:
         "tail": {**sizes, "num_latent_tokens": 2, "tail_drop": "uniform", "stage1": training},
         "fixed": {**sizes, "num_latent_tokens": 2, "stage1": training},
     }
-    second = {"label": "digits on their side", "altered": "quarter_turn"}
+    second = {"label": "mirrored digits", "altered": "mirrored"}
     document["adaptive_length"] = {"thresholds": [0.1, 0.2], "beside": {"fixed": "stage1"}, "second": second}
     rows = [
         {"label": "ALIT", "tokenizer": "alit", "stage": "alit_stage1"},
@@ -163,7 +163,7 @@ def _check_lengths(study: Sandbox) -> None:
     assert metrics["share_of_2@l1<0.1"] + metrics["share_of_4@l1<0.1"] == pytest.approx(1)
     assert "interval" in score["metrics"]["gain@l1<0.1"]
     assert metrics["second_l1@2"] > 0
-    gap = metrics["second_mean_length@l1<0.1"] - metrics["mean_length@l1<0.1"]
+    gap = metrics["second_needed_length@l1<0.1"] - metrics["needed_length@l1<0.1"]
     assert metrics["familiarity_gap@l1<0.1"] == pytest.approx(gap)
     assert "interval" in score["metrics"]["familiarity_gap@l1<0.1"]
     probe = json.loads((study.results / "scores/probe/alit/seed0.json").read_text())

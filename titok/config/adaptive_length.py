@@ -14,8 +14,8 @@ Measure = Literal["l1", "psnr", "lpips", "class"]
 judge of the scores takes the reconstruction for what it takes the image for: an oracle, and without a threshold."""
 Otherwise = Literal["best", "longest"]
 """What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
-Alteration = Literal["quarter_turn", "negative"]
-"""`quarter_turn`: turned by 90 degrees, with every pixel kept; `negative`: black for white."""
+Alteration = Literal["mirrored", "quarter_turn", "negative"]
+"""`mirrored`: left for right; `quarter_turn`: turned by 90 degrees; `negative`: black for white."""
 CLASS_THRESHOLD = 0.5
 """Between a wrong class, 0, and the right one, 1."""
 

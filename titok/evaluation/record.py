@@ -94,6 +94,7 @@ LENGTH_METRICS: dict[str, Metric] = {
     "gain": Metric("gain over one length", "higher"),
     "met_gain": Metric("gain in images that meet it", "higher", "fraction"),
     "gain_over_fixed": Metric("gain over tokenizers of one length", "higher"),
+    "needed_length": Metric("tokens needed at least", "lower"),
     "familiarity_gap": Metric("tokens more that the second images need", "neither"),
     "rank_with_jpeg_size": Metric("Spearman of length and JPEG size", "neither"),
     "rank_with_complexity": Metric("Spearman of length and complexity", "neither"),

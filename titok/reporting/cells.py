@@ -62,6 +62,7 @@ DISPLAYS: dict[str, Display] = {
     },
     "l1": Display("mean absolute error", 4, better="lower"),
     "mean_length": Display("tokens per image", better="lower"),
+    "needed_length": Display("tokens needed at least", better="lower"),
     "met": Display("images that meet it", 1, True, "higher"),
     "parameters": Display("parameters", 0),
     "generator_parameters": Display("generator parameters", 0),
@@ -79,7 +80,7 @@ DISPLAYS: dict[str, Display] = {
 
 DISPLAYS |= {
     f"second_{metric}": replace(DISPLAYS[metric], name=f"{DISPLAYS[metric].name} of the second images")
-    for metric in ("rfid", "psnr", "lpips", "l1", "mean_length", "met")
+    for metric in ("rfid", "psnr", "lpips", "l1", "needed_length", "met")
 }
 
 ARROWS = {"lower": " ↓", "higher": " ↑"}

@@ -20,7 +20,7 @@ TITLE = "Adaptive length: one length for all images, and a length for each"
 SAME = ("bits_per_image", "rfid", "psnr", "ssim", "lpips", PROBE, "codebook_usage", "codebook_perplexity")
 CHOSEN = ("mean_length", "bits_per_image", "met", "rfid", "psnr", "lpips")
 GAINS = ("gain", "met_gain", "gain_over_fixed")
-SECOND = ("second_mean_length", "second_met")
+NEEDED = ("needed_length", "second_needed_length", "met", "second_met")
 GAP = "familiarity_gap"
 RANKS = ("rank_with_jpeg_size", "rank_with_complexity")
 WORDS = {**dict.fromkeys(GAINS, ("better", "worse")), GAP: ("more", "fewer")}
@@ -112,7 +112,7 @@ def _familiarity(
     measures = [f"second_{same[0][0].measure}", "second_rfid"]
     return [
         _block(f"Second images ({named}): all have K tokens", "K", same, measures, scores),
-        _judged(f"Second images ({named}): what they need", chosen, ("mean_length", *SECOND, GAP), scores),
+        _judged(f"Second images ({named}): what they need", chosen, (*NEEDED, GAP), scores),
     ]
 
 
