@@ -21,9 +21,11 @@ TAG = "l1<0.1"
 
 
 def scores(places: np.ndarray) -> LengthScores:
-    """Of images with these places among the lengths."""
+    """Of images that need the lengths at these places; 3: one that none satisfies; the shortest is best for it."""
+    measured = np.where(np.arange(3) >= places[:, None], 0.05, 0.5)
+    measured[places == 3, 0] = 0.4
     choosing = Choosing(LENGTHS, (mean_absolute_error(0.1),), LengthRule(), 16)
-    mean = float(np.array(LENGTHS)[places].mean())
+    mean = float(np.array(LENGTHS)[places % 3].mean())
     metrics = {
         "rfid@2": 3.0,
         "l1@8": 0.05,
@@ -31,7 +33,7 @@ def scores(places: np.ndarray) -> LengthScores:
         "codebook_usage@2": 0.5,
         "bits_per_image@2": 8.0,
     }
-    return LengthScores(metrics, len(places), choosing, np.zeros((len(places), 3)), {TAG: places}, {})
+    return LengthScores(metrics, len(places), choosing, measured, {TAG: places % 3}, {})
 
 
 def drawn(count: int, *shares: float, seed: int = 0) -> np.ndarray:
@@ -42,7 +44,13 @@ def test_the_gap_is_the_difference_of_mean_lengths() -> None:
     own, second = drawn(200, 0.6, 0.3, 0.1), drawn(120, 0.1, 0.3, 0.6, seed=1)
     found = familiarity_gaps(scores(own), scores(second), paired=False)
     lengths = np.array(LENGTHS)
-    assert found.values == {f"familiarity_gap@{TAG}": pytest.approx(lengths[second].mean() - lengths[own].mean())}
+    assert found.values == pytest.approx(
+        {
+            f"needed_length@{TAG}": lengths[own].mean(),
+            f"second_needed_length@{TAG}": lengths[second].mean(),
+            f"familiarity_gap@{TAG}": lengths[second].mean() - lengths[own].mean(),
+        }
+    )
     contributions = found.contributions[f"familiarity_gap@{TAG}"]
     assert float(contributions.mean()) == pytest.approx(found.values[f"familiarity_gap@{TAG}"])
 
@@ -66,10 +74,19 @@ def test_altered_images_are_paired_with_their_originals() -> None:
     assert (interval.low, interval.high) == (2.0, 2.0)
 
 
+def test_an_image_that_nothing_satisfies_needs_the_longest_at_least() -> None:
+    """Though it was given the shortest, which is best for it."""
+    found = familiarity_gaps(scores(np.array([0, 0])), scores(np.array([3, 3, 3])), paired=False)
+    assert found.values[f"second_needed_length@{TAG}"] == 8
+    assert found.values[f"familiarity_gap@{TAG}"] == 6
+
+
 def test_alterations() -> None:
     image = torch.arange(12, dtype=torch.float32).reshape(1, 3, 2, 2) / 11
     (turned,) = altered([image], "quarter_turn")
     assert turned[0, 0].tolist() == image[0, 0].T.flip(0).tolist()
+    (mirrored,) = altered([image], "mirrored")
+    assert mirrored[0, 0].tolist() == image[0, 0].flip(1).tolist()
     (negative,) = altered([image], "negative")
     torch.testing.assert_close(negative + image, torch.ones_like(image))
 
