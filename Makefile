@@ -35,13 +35,15 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 NATIVE := tests/losses tests/models tests/generation tests/evaluation/test_reference.py \
 	tests/training/test_golden_stage1_steps.py tests/training/test_golden_alit_stage1.py tests/test_benchmarks.py tests/test_benchmark_settings.py
 
-test: $(VENV)/.installed  ## Run the tests that a change needs (minutes)
-	python -m pytest -n 2 $(NATIVE:%=--ignore=%)
-	TITOK_TEST_ARITHMETIC=native python -m pytest -n 2 $(NATIVE)
+# Which tests; `make test MARKED="-m 'not slurm and not emulated'"` is test and long at once, which then share what they train.
+MARKED ?=
 
-long: $(VENV)/.installed  ## Run the other tests: official sizes, kills, whole studies
-	python -m pytest -n 2 -m long $(NATIVE:%=--ignore=%)
-	TITOK_TEST_ARITHMETIC=native python -m pytest -n 2 -m long $(NATIVE)
+test: $(VENV)/.installed  ## Run the tests that a change needs (minutes)
+	python -m pytest -n 2 $(MARKED) $(NATIVE:%=--ignore=%)
+	TITOK_TEST_ARITHMETIC=native python -m pytest -n 2 $(MARKED) $(NATIVE)
+
+long: MARKED = -m long
+long: test  ## Run the other tests: official sizes, kills, whole studies
 
 portable: $(VENV)/.installed  ## Compare numbers with those of emulated processors (Debian's qemu-user; 15 minutes)
 	python -m pytest -n 2 --dist=load -m emulated tests/arithmetic

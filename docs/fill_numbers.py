@@ -114,6 +114,14 @@ def calibration() -> str:
     return calibration_markdown(simulated())
 
 
+def encoders() -> str:
+    """The frozen networks that are known by name, counted without weights."""
+    from titok.commands.encoders import encoders_markdown
+    from titok.config.encoder_records import load_encoders
+
+    return encoders_markdown(load_encoders(ROOT / "config/encoders.yaml"))
+
+
 def glossary() -> str:
     """What the pages' words mean, as studies' pages say it."""
     from titok.reporting.glossary import glossary_markdown
@@ -241,6 +249,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "calibration": calibration,
     "claims": claims,
     "commands": commands,
+    "encoders": encoders,
     "glossary": glossary,
     "bench": bench,
     "comparisons": comparisons,

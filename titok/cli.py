@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -89,6 +90,13 @@ def _nobody_reads() -> bool:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
+    return _parser_for(Path.cwd())
+
+
+@functools.cache
+def _parser_for(folder: Path) -> argparse.ArgumentParser:
+    """Built once for a working folder, which decides where the project's own files are that defaults name: it takes as
+    long as many verbs, and `titok launch` needs it twice."""
     parser: argparse.ArgumentParser = Parser(
         prog="titok",
         description="TiTok from a dataset to the paper's tables, one step at a time.",

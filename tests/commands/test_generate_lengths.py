@@ -68,6 +68,31 @@ def test_each_sample_is_written_as_long_as_it_is(folder: Path, tmp_path: Path) -
     assert np.abs(arrays["arr_0"].astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("form", ["tokens.json", "all.npz"])
+@pytest.mark.parametrize("classes", [(0,), (0, 1)])
+def test_generated_tokens_are_decoded_at_their_lengths(
+    folder: Path, tmp_path: Path, form: str, classes: tuple[int, ...]
+) -> None:
+    """Class 0 has samples of 2 tokens alone, of which the tokenizer could have 8."""
+    models = ["--generator", folder / "generator", "--sampler", folder / "sampler.yaml", "--class", *classes]
+    for output in {form, "all.npz"}:
+        more = ["--tokenizer", folder / "tokenizer"] if output.endswith("npz") else []
+        run("generate", *models, *more, "--per-class", 4, "--output", tmp_path / output)
+    run("detokenize", tmp_path / form, "--model", folder / "tokenizer", "--output", tmp_path / "back.npz")
+    assert np.array_equal(load_npz(tmp_path / "back.npz")["arr_0"], load_npz(tmp_path / "all.npz")["arr_0"])
+
+
+@pytest.mark.parametrize("change", [{"length": 3}, {"length": 0, "tokens": []}, {"length": None}, {"tokens": [1]}])
+def test_lengths_of_generated_tokens_that_cannot_be_are_refused(folder: Path, tmp_path: Path, change: dict) -> None:
+    generated(folder, "--output", tmp_path / "tokens.json")
+    document = json.loads((tmp_path / "tokens.json").read_text())
+    document["samples"][0].update(change)
+    (tmp_path / "tokens.json").write_text(json.dumps(document))
+    with pytest.raises(SystemExit, match="TokenError"):
+        run("detokenize", tmp_path / "tokens.json", "--model", folder / "tokenizer", "--output", tmp_path / "back.npz")
+    assert not (tmp_path / "back.npz").exists()
+
+
 def test_a_set_of_samples_keeps_lengths(folder: Path, tmp_path: Path) -> None:
     job = {"sampler": SAMPLER.resolved(), "num_samples": 12, "num_classes": 2, "batch_size": 5}
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))

@@ -184,6 +184,7 @@ def test_too_many_gpus_are_told(tmp_path: Path) -> None:
     assert done.stderr.startswith(said)
 
 
+@pytest.mark.long
 def test_a_gpu_that_torch_cannot_use_is_an_error(bench: Workbench, tmp_path: Path) -> None:
     """Here there is none: a name, as of a GPU whose driver is too old."""
     if torch.cuda.is_available():

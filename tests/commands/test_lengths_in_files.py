@@ -111,6 +111,17 @@ def test_without_a_quality_all_images_have_the_longest_code(
     assert found["codes"].shape == (len(images), max(model.facts.lengths))
 
 
+def test_images_that_no_length_satisfies_are_counted(
+    tmp_path: Path, kind: str, model: TiTok | Alit, images: torch.Tensor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["tokenize", tmp_path / "images", "--model", tmp_path / "model", "--batch-size", 2]
+    run(*line, "--output", tmp_path / "a.json", "--quality", "l1=1e-9")
+    told = f"{len(images)} of {len(images)} images have no length with l1 as asked (1e-09); they got the length that"
+    assert told in capsys.readouterr().err
+    run(*line, "--output", tmp_path / "b.json", "--quality", "l1=1000")
+    assert "no length" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("quality", "said"),
     [

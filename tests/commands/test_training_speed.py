@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from titok.commands.score_speeds import NONE, training_speed
-from titok.evaluation.record import METRICS
+from titok.records.metric import METRICS
 from titok.reporting.grid_table import TRAINING
 from titok.runtime.files import write_json
 

@@ -32,7 +32,7 @@ FOLDER = {"kind": "folder", "folder": {"root": "images"}}
         ({**CIFAR10, "num_classes": 100}, "num_classes is 100, but kind 'cifar10' has 10 classes; set num_classes: 10"),
         ({**FOLDER, "allow_undecodable": -1}, "greater than or equal to 0"),
         ({**FOLDER, "shard_images": 0}, "greater than 0"),
-        ({"kind": "cifar"}, "'digits', 'cifar10', 'imagenet', 'folder' or 'parquet'"),
+        ({"kind": "cifar"}, "'digits', 'cifar10', 'idx', 'imagenet', 'folder' or 'parquet'"),
     ],
 )
 def test_sources_fit_their_kind(settings: dict[str, Any], words: str) -> None:

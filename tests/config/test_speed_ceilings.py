@@ -24,7 +24,7 @@ from titok.models.image_tokenizer import ImageTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.reporting.paper import read_paper
-from titok.training.utilisation import PEAKS
+from titok.training.operations import PEAKS
 
 STUDIES = {name: load_study(ROOT / "config" / f"{name}.yaml") for name in ("imagenet256", "imagenet512", "published")}
 PAPER = read_paper(ROOT / "config" / "paper.csv")

@@ -19,12 +19,12 @@ from titok.errors import ScoreError
 from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.generation import score_samples
 from titok.evaluation.reconstruction import score_reconstructions
-from titok.evaluation.record import score_record
 from titok.evaluation.reference import collect_reference
 from titok.evaluation.samples import Samples
 from titok.metrics.features import ClassifierExtractor, ImageFeatures
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.kid import kernel_distance
+from titok.records.record import score_record
 
 
 class Patches:

@@ -12,8 +12,8 @@ import torch
 from titok.config.adaptive_length import LengthRule
 from titok.evaluation.familiarity import altered, familiarity_gaps, second_metrics
 from titok.evaluation.lengths import Choosing, LengthScores
-from titok.evaluation.record import metric_of
 from titok.models.length_choice import mean_absolute_error
+from titok.records.metric import metric_of
 from titok.runtime.seed import generator
 
 LENGTHS = (2, 4, 8)

@@ -25,13 +25,13 @@ from titok.evaluation.length_gains import Choice, OneLength, gain_of
 from titok.evaluation.length_pictures import Extremes, attention_arrays, shown_tokens
 from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexity
 from titok.evaluation.lengths import Choosing, LengthScores, lengths_of, score_lengths, tag_of
-from titok.evaluation.record import metric_of
 from titok.metrics.features import ClassifierExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.pixel import psnr
-from titok.models.image_tokenizer import Ids, Reconstruction
+from titok.models.image_tokenizer import Ids, Reconstruction, TokenFacts
 from titok.models.length_choice import Criterion, choose_lengths, mean_absolute_error, restored_at
 from titok.models.vqgan import VQGAN
+from titok.records.metric import metric_of
 
 COUNT = 40
 
@@ -155,12 +155,14 @@ def test_a_tokenizer_of_one_length_has_that_one(images: Tensor, judge: Classifie
 
 def test_which_lengths_are_scored() -> None:
     rule = (1, 4)
-    assert lengths_of((), rule, 8, has_own=False) == (8,)
-    assert lengths_of((1, 2, 3, 4), rule, 4, has_own=False) == (1, 4)
-    assert lengths_of((2, 4), rule, 4, has_own=True) == (2, 4)
-    assert lengths_of((1, 2), (), 2, has_own=False) == (1, 2)
+    assert lengths_of(TokenFacts(16, 8, 16), rule) == (8,)
+    assert lengths_of(TokenFacts(16, 4, 16, lengths=(1, 2, 3, 4), is_nested=True), rule) == (1, 4)
+    assert lengths_of(TokenFacts(16, 4, 16, lengths=(2, 4)), rule) == (2, 4), "an ALIT's cannot be left out"
+    assert lengths_of(TokenFacts(16, 2, 16, lengths=(1, 2), is_nested=True), ()) == (1, 2)
     with pytest.raises(ScoreError, match=r"adaptive_length.lengths is \[1, 4\]; this tokenizer has 1 to 3"):
-        lengths_of((1, 2, 3), rule, 3, has_own=False)
+        lengths_of(TokenFacts(16, 3, 16, lengths=(1, 2, 3), is_nested=True), rule)
+    with pytest.raises(ScoreError, match="need a tokenizer of one size"):
+        lengths_of(TokenFacts(None, None, 16), rule)
 
 
 def test_criteria_by_name() -> None:

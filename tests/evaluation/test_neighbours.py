@@ -10,12 +10,12 @@ import torch
 
 from titok.config.evaluation import DensityCoverage, Evaluation, Extractor, KernelDistance, MongeDistance
 from titok.evaluation.neighbours import compare_clouds, neighbour_protocol
-from titok.evaluation.record import METRICS
 from titok.metrics.adm_distances import Float16Blocks
 from titok.metrics.density_coverage import density_coverage
 from titok.metrics.mind import monge_inception_distance
 from titok.metrics.precision_recall import precision_recall
-from titok.reporting.cells import DISPLAYS
+from titok.records.metric import METRICS
+from titok.reporting.cells import heading
 
 DRAWS = torch.Generator().manual_seed(0)
 REAL = torch.rand(300, 64, generator=DRAWS) * 4
@@ -72,4 +72,4 @@ def test_density_coverage_and_mind_where_they_are_asked_for() -> None:
 def test_records_and_tables_know_them(name: str, label: str, better: str, unit: str) -> None:
     metric = METRICS[name]
     assert (metric.label, metric.better, metric.unit, metric.of_features) == (label, better, unit, True)
-    assert (DISPLAYS[name].name, DISPLAYS[name].better) == (label, better)
+    assert heading(name) == f"{label} {'↑' if better == 'higher' else '↓'}"

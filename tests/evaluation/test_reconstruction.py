@@ -11,6 +11,7 @@ import torch
 from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
 from titok.errors import ScoreError
 from titok.evaluation.reconstruction import PerceptualDistance, ReconstructionScores, score_reconstructions
+from titok.metrics.code_length import kt_bits
 from titok.metrics.features import ClassifierExtractor, ImageFeatures
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import inception_score
@@ -18,6 +19,7 @@ from titok.metrics.kid import kernel_distance
 from titok.metrics.pixel import psnr, ssim
 from titok.metrics.precision_recall import precision_recall
 from titok.models.image_tokenizer import Ids, Reconstruction
+from titok.models.quantizer import GaussianPosterior
 
 TOKENS = torch.randint(0, 16, (100, 4), generator=torch.Generator().manual_seed(2))
 
@@ -76,6 +78,11 @@ def test_scores_equal_their_definitions(images: torch.Tensor, judge: ClassifierE
         "codebook_usage": (frequencies > 0).mean(),
         "codebook_entropy_bits": entropy,
         "codebook_perplexity": 2**entropy,
+        "coded_bits_per_image": kt_bits(np.bincount(TOKENS.flatten(), minlength=16)[None]) / 100,
+        "coded_bits_per_image_by_position": kt_bits(
+            np.stack([np.bincount(column, minlength=16) for column in TOKENS.numpy().T])
+        )
+        / 100,
         "classifier_accuracy": (fake.logits.argmax(1) == labels).double().mean().item(),
         "judge_accuracy": (real.logits.argmax(1) == labels).double().mean().item(),
         "chance_accuracy": 0.1,
@@ -85,6 +92,20 @@ def test_scores_equal_their_definitions(images: torch.Tensor, judge: ClassifierE
     assert scores.num_images == 100
     assert scores.protocol["num_images"] == 100
     assert scores.protocol["extractor"] == judge.identity
+
+
+def test_a_vaes_rate_is_its_divergence_in_bits(images: torch.Tensor, judge: ClassifierExtractor) -> None:
+    moments = torch.linspace(-1, 1, 100 * 2 * 6).view(100, 2, 6)
+    posteriors = iter(moments.split(32))
+
+    def restored(batch: torch.Tensor) -> Reconstruction:
+        return Reconstruction(restore(batch), posterior=GaussianPosterior(next(posteriors)))
+
+    metrics = score_reconstructions(restored, images.split(32), judge, settings()).metrics
+    mean, logvar = moments.double().chunk(2, dim=-1)
+    nats = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).sum(dim=(1, 2))
+    assert metrics["kl_bits_per_image"] == pytest.approx(nats.mean().item() / np.log(2), rel=1e-6)
+    assert not [name for name in metrics if name.startswith("coded")]
 
 
 @pytest.mark.parametrize("batch_size", [1, 33, 100])

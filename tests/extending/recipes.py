@@ -55,8 +55,8 @@ def mean_error(images: Tensor, originals: Tensor) -> Tensor:
     edits=(
         Edit(
             "titok/evaluation/reconstruction.py",
-            "from titok.metrics.moments import Moments\n",
-            "from titok.metrics.mean_error import mean_error\nfrom titok.metrics.moments import Moments\n",
+            "from titok.metrics.pixel import PSNR_CEILING",
+            "from titok.metrics.mean_error import mean_error\nfrom titok.metrics.pixel import PSNR_CEILING",
         ),
         Edit(
             "titok/evaluation/reconstruction.py",
@@ -70,14 +70,9 @@ def mean_error(images: Tensor, originals: Tensor) -> Tensor:
             '            "mean_error": {"of": "8-bit images"},\n            "ssim": {"of"',
         ),
         Edit(
-            "titok/evaluation/record.py",
+            "titok/records/metric.py",
             '    "ssim": Metric(',
-            '    "mean_error": Metric("mean error", "lower", "grey levels"),\n    "ssim": Metric(',
-        ),
-        Edit(
-            "titok/reporting/cells.py",
-            '    "ssim": Display(',
-            '    "mean_error": Display("mean error", 1, better="lower"),\n    "ssim": Display(',
+            '    "mean_error": Metric("mean error", "lower", "grey levels", decimals=1),\n    "ssim": Metric(',
         ),
         Edit(
             "titok/reporting/layouts.py",

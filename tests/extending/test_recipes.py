@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from extending.kitchen import copy_with, run
+from extending.kitchen import copy_with, run, titok
 from extending.recipes import DATASET, FIGURE, METRIC, ROOT, TABLE
 from extending.toy_tokenizer_recipe import TOKENIZER
 
@@ -52,7 +52,7 @@ def write_score(folder: Path, metrics: dict[str, float]) -> str:
     subject = {"tokenizer": "s2", "stage": "stage1", "seed": 0, "num_latent_tokens": 2, "codebook_size": 16}
     protocol = {"extractor": {"kind": "classifier"}, "num_images": 4}
     code = (
-        "import json, sys; from titok.evaluation.record import score_record, write_record;"
+        "import json, sys; from titok.records.record import score_record, write_record;"
         "subject, metrics, protocol = json.loads(sys.argv[1]);"
         "record = score_record('reconstruction', 'tiny', subject, metrics, protocol, {'created': 'now'});"
         "write_record('s.json', record)"
@@ -65,27 +65,26 @@ def test_a_table(tmp_path: Path) -> None:
     folder = copy_with(TABLE, tmp_path)
     row = {"label": "two tokens", "tokenizer": "s2", "stage": "stage1"}
     study = study_with(folder, "reporting.tables.pixels", {"rows": [row]})
-    run(folder, "-m", "titok", "check", study)
-    assert '"pixels"' in run(folder, "-m", "titok", "schema")
+    assert '"pixels"' in titok(folder, ["schema"])
     score = write_score(folder, {"psnr": 21.5, "rfid": 3.0})
-    run(folder, "-m", "titok", "table", "pixels", "--study", study, "--scores", score, "--output", "out/pixels.csv")
+    made = ["--study", study, "--scores", score, "--output", "out/pixels.csv"]
+    titok(folder, ["check", study], ["table", "pixels", *made])
     assert "| two tokens |        2 |       21.50 |" in (folder / "out" / "pixels.md").read_text()
 
 
 def test_a_figure(tmp_path: Path) -> None:
     folder = copy_with(FIGURE, tmp_path)
     study = study_with(folder, "reporting.figures.sharpness", [{"label": "two", "tokenizer": "s2", "stage": "stage1"}])
-    run(folder, "-m", "titok", "check", study)
     score = write_score(folder, {"psnr": 21.5, "rfid": 3.0})
-    line = ["--study", study, "--scores", score, "--output", "out/sharpness.svg"]
-    run(folder, "-m", "titok", "figure", "sharpness", *line)
+    made = ["--study", study, "--scores", score, "--output", "out/sharpness.svg"]
+    titok(folder, ["check", study], ["figure", "sharpness", *made])
     assert (folder / "out" / "sharpness.svg").read_text().startswith("<?xml")
     assert (folder / "out" / "sharpness.csv").read_text().splitlines()[1].endswith("21.5")
     targets = "from titok.config.load import load_study; from titok.config.targets import Targets;"
     targets += "t = Targets(load_study('study.yaml')); print(t.figures('svg'), t.figure_scores('sharpness'))"
-    made = run(folder, "-c", targets)
-    assert "figures/sharpness.svg" in made
-    assert "scores/reconstruction/s2/stage1/seed0.json" in made
+    said = run(folder, "-c", targets)
+    assert "figures/sharpness.svg" in said
+    assert "scores/reconstruction/s2/stage1/seed0.json" in said
 
 
 def test_a_metric(tmp_path: Path) -> None:
@@ -112,7 +111,7 @@ print(heading("mean_error"), number("mean_error", 10))
     row = {"label": "two", "tokenizer": "s2", "stage": "stage1"}
     study = study_with(folder, "reporting.tables", {"table3a": {"rows": [row]}})
     score = write_score(folder, {"mean_error": 10.0, "psnr": 21.5, "rfid": 3.0})
-    run(folder, "-m", "titok", "table", "table3a", "--study", study, "--scores", score, "--output", "out/table3a.md")
+    titok(folder, ["table", "table3a", "--study", study, "--scores", score, "--output", "out/table3a.md"])
     assert "mean error (grey levels) ↓" in (folder / "out" / "table3a.md").read_text()
 
 
@@ -125,9 +124,8 @@ def test_a_dataset(tmp_path: Path) -> None:
     source = {"train": "train.npz", "test": "test.npz"}
     dataset = {"kind": "arrays", "arrays": source, "num_classes": 3, "resize": 20, "image_size": 16}
     study = study_with(folder, "dataset", dataset)
-    run(folder, "-m", "titok", "check", study)
-    run(folder, "-m", "titok", "resolve", study, "data", "all", "--output", "data.yaml")
-    run(folder, "-m", "titok", "prepare", "--config", "data.yaml", "--output", "data")
+    resolved = ["resolve", study, "data", "all", "--output", "data.yaml"]
+    titok(folder, ["check", study], resolved, ["prepare", "--config", "data.yaml", "--output", "data"])
     code = """
 import numpy as np
 from titok.config.data import Dataset

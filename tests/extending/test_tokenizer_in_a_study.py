@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from extending.kitchen import copy_with, run
+from extending.kitchen import copy_with, run, titok
 from extending.recipes import ROOT
 from extending.toy_tokenizer_recipe import TOKENIZER
 from safetensors.numpy import load_file
@@ -32,12 +32,11 @@ def test_a_tokenizer(tmp_path: Path) -> None:
     row = {"label": "Toy", "tokenizer": "toy", "stage": "toy", "generator": "on-toy", "sampler": "two-steps"}
     document["reporting"] = {"tables": {"table1": {"rows": [row]}}}
     (folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    run(folder, "-m", "titok", "check", "study.yaml")
-    assert "| train_toy " in run(folder, "-m", "titok", "plan", "table1", "--config", "study.yaml")
+    assert "| train_toy " in titok(folder, ["plan", "table1", "--config", "study.yaml"])
     # On a GPU whose peak is known, training counts its operations.
     count = "from titok.config.training_jobs import ToyJob; from titok.config.load import load_job;"
     count += "from titok.training.flops import step_of_job; print(step_of_job(load_job('toy.yaml', ToyJob)).model)"
-    run(folder, "-m", "titok", "resolve", "study.yaml", "toy", "toy", "--output", "toy.yaml")
+    titok(folder, ["check", "study.yaml"], ["resolve", "study.yaml", "toy", "toy", "--output", "toy.yaml"])
     assert run(folder, "-c", count) == "768\n"
     run(folder, "-m", "snakemake", "--cores", "2", "table1", "--configfile", "study.yaml")
     [line] = [line for line in (folder / "results/tiny/tables/table1.csv").read_text().splitlines() if "Toy" in line]

@@ -17,7 +17,8 @@ from torch import Tensor
 from titok.config.sampling import Sampler
 from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise, NoiseKind
-from titok.generation.schedule import guidance_scales, masked_counts
+from titok.generation.per_step import guidance_scales
+from titok.generation.schedule import masked_counts
 
 RECORDED_RUNS = [
     (name, run)

@@ -22,7 +22,8 @@ from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.config.section import fingerprint
 from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise
-from titok.generation.schedule import choice_temperatures, masked_counts, token_temperatures
+from titok.generation.per_step import choice_temperatures, token_temperatures
+from titok.generation.schedule import masked_counts
 from titok.models.token_space import TokenSpace
 
 GOLDEN = load_golden("maskgit_sampling")

@@ -10,14 +10,8 @@ import pytest
 import torch
 
 from titok.config.sampling import Sampler
-from titok.generation.schedule import (
-    choice_temperatures,
-    decoding_steps,
-    guidance_scales,
-    mask_ratio,
-    masked_counts,
-    softmax_temperatures,
-)
+from titok.generation.per_step import choice_temperatures, guidance_scales, softmax_temperatures
+from titok.generation.schedule import decoding_steps, mask_ratio, masked_counts
 
 # Specification 5, measured on the official code.
 OFFICIAL_COUNTS = {

@@ -108,6 +108,7 @@ def test_real_weights_by_their_order_know_a_cat_and_a_cup(name: str, classes: se
     assert int(logits.argmax()) in classes
 
 
+@pytest.mark.long
 def test_real_features_of_photographs_move_away_under_blur() -> None:
     """A network with random weights hardly feels blur; one trained on ImageNet does, the more the blurrier."""
     encoder = TimmEncoder("tf_efficientnet_lite0", lite0(), LITE0, names="by_order")

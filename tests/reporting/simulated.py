@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from config.studies import ROOT, study_of
 from titok.config.load import read_yaml
 from titok.config.study import Study
 from titok.config.targets import Targets
-from titok.evaluation.record import protocol_id, score_record
+from titok.records.record import protocol_id, score_record
 from titok.reporting.paper import Paper, read_paper
 
 PAPER = ROOT / "config" / "paper.csv"
@@ -87,6 +88,12 @@ def simulate(root: Path, name: str, *, seeds: list[int] | None = None) -> Simula
     return made
 
 
+def _places(name: str) -> tuple[int, int | None]:
+    """Seed and sitting of a record's file: `seed0-sitting2`; 0 and none of `vqgan` and its like."""
+    found = dict(re.findall(r"(seed|sitting)(\d+)", name))
+    return int(found.get("seed", 0)), int(found["sitting"]) if "sitting" in found else None
+
+
 class _Numbers:
     """What every subject scores: the paper's number of the row that shows it, else one that falls with K and size."""
 
@@ -109,12 +116,12 @@ class _Numbers:
 
     def record(self, targets: Targets, folder: str, *parts: str) -> dict[str, Any]:
         """The record of `folder/...`, as `titok score` writes it."""
-        seed = int(parts[-1].removeprefix("seed")) if parts[-1].startswith("seed") else 0
+        seed, sitting = _places(parts[-1])
         side = self.study.dataset.image_size
         extractor = INCEPTION if self.is_imagenet else JUDGE
         if folder in ("generation", "throughput"):
             generator, sampler, _ = parts
-            subject = json.loads(targets.subject(seed=seed, generator=generator, sampler=sampler))
+            subject = json.loads(targets.subject(seed=seed, generator=generator, sampler=sampler, sitting=sitting))
             kind, metrics, protocol = folder, *self._generation(folder, subject, extractor, side)
         elif folder == "probe":
             subject = json.loads(targets.subject(seed=seed, tokenizer=parts[0], stage="encoder"))
@@ -189,6 +196,7 @@ class _Numbers:
         if folder == "throughput":
             settings = self.study.throughput.resolved() if self.study.throughput else {}
             device = A100 if self.is_imagenet else {"type": "cpu"}
+            speed = self._scattered(speed, subject["sitting"])
             metrics = {"sampling_images_per_second": speed, "sampling_gflop": 100.0, "generator_parameters": 1e8}
             return metrics, {"throughput": settings, "device": device}
         gfid = self._paper(*names, "gfid") or 3.0 + subject["num_latent_tokens"] / 256

@@ -171,7 +171,7 @@ def test_flatten():
 
 
 def test_reads_what_the_evaluation_writes(tmp_path):
-    from titok.evaluation.record import score_record, write_record
+    from titok.records.record import score_record, write_record
 
     protocol = {"num_images": 500, "extractor": {"kind": "classifier"}}
     subject = {"tokenizer": "l2", "stage": "stage2", "seed": 0}

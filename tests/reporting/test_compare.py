@@ -25,7 +25,6 @@ from titok.reporting.numbers import Key, Number, Run, What
 L2 = What("reconstruction", "l2", "stage1")
 MODEL = What("tokenizer", "l2", "stage1")
 HERE = {"arithmetic": ["portable"], "device": ["cpu"], "torch": ["2.9.0"], "architecture": ["x86_64"]}
-FOLLOWS = {"parameters": "settings"}
 
 
 def run_of(
@@ -50,7 +49,7 @@ def run_of(
 
 
 def only(a: Run, b: Run) -> Difference:
-    (found,) = compare_runs(a, b, FOLLOWS)
+    (found,) = compare_runs(a, b)
     return found
 
 
@@ -91,6 +90,21 @@ def test_equal_bit_for_bit() -> None:
     assert only(run_of({"rfid": [0.1, 0.2]}), run_of({"rfid": [0.1, 0.2]})).verdict == "equal"
 
 
+@pytest.mark.parametrize("metric", ["rfid", "class_agreement", "bits_per_image@8"])
+@pytest.mark.parametrize("values", [[0.5], [1.0, 0.5], [1.0, 1.0, 1.0]])
+def test_equal_at_other_seeds_is_equal(metric: str, values: list[float]) -> None:
+    found = only(run_of({metric: values}), run_of({metric: values[::-1]}, first_seed=7))
+    assert found.verdict == "equal"
+    assert found.why.startswith("the same at other seeds: seed")
+    assert found.is_harmless
+    beside = only(run_of({"rfid": values}), run_of({"rfid": [0.4, *values[1:]]}, first_seed=7))
+    assert beside.verdict != "equal"
+
+
+def test_swapped_seeds_are_no_equal_ones() -> None:
+    assert only(run_of({"rfid": [1.0, 2.0]}), run_of({"rfid": [2.0, 1.0]})).verdict != "equal"
+
+
 def test_the_last_bit_counts_and_is_called_rounding() -> None:
     found = only(run_of({"rfid": [0.3]}), run_of({"rfid": [0.1 + 0.2]}))
     assert found.verdict == "within noise"
@@ -117,11 +131,11 @@ def test_equal_seeds_are_judged_in_pairs() -> None:
 def test_a_spoilt_seed_among_others_that_came_out_bit_for_bit_is_no_noise() -> None:
     a = {"rfid": [10.0, 14.0, 6.0], "psnr": [20.0, 21.0, 22.0], "ssim": [0.5, 0.6, 0.7]}
     b = {"rfid": [10.0, 18.0, 6.0], "psnr": [20.0, 21.5, 22.0], "ssim": [0.5, 0.61, 0.7]}
-    verdicts = {one.metric: (one.verdict, one.why) for one in compare_runs(run_of(a), run_of(b), FOLLOWS)}
+    verdicts = {one.metric: (one.verdict, one.why) for one in compare_runs(run_of(a), run_of(b))}
     assert set(verdicts.values()) == {("differ", "seed 1, while seed 0, 2 came out bit for bit")}
     b = {metric: [value * 1.01 for value in values[:1]] + values[1:] for metric, values in b.items()}
     b["ssim"][2] = 0.69
-    assert {one.verdict for one in compare_runs(run_of(a), run_of(b), FOLLOWS)} == {"within noise"}
+    assert {one.verdict for one in compare_runs(run_of(a), run_of(b))} == {"within noise"}
 
 
 def test_few_seeds_are_judged_by_the_records_own_intervals() -> None:
@@ -183,7 +197,7 @@ def test_the_processor_counts_under_native_arithmetic_alone() -> None:
 
 def test_what_one_run_lacks_is_told_and_never_harmless() -> None:
     a, b = run_of({"rfid": [1.0], "psnr": [3.0]}), run_of({"rfid": [1.0], "ssim": [0.5]})
-    assert {one.metric: one.verdict for one in compare_runs(a, b, FOLLOWS)} == {
+    assert {one.metric: one.verdict for one in compare_runs(a, b)} == {
         "psnr": "only in A",
         "ssim": "only in B",
         "rfid": "equal",
@@ -196,13 +210,13 @@ def test_what_one_run_lacks_is_told_and_never_harmless() -> None:
 def test_runs_that_share_nothing_are_refused() -> None:
     other = run_of({"rfid": [1.0]}, What("reconstruction", "titok-l-32", "stage2"))
     with pytest.raises(ScoreError, match="share nothing that was measured: the first has reconstruction l2, stage1"):
-        compare_runs(run_of({"rfid": [1.0]}), other, FOLLOWS)
+        compare_runs(run_of({"rfid": [1.0]}), other)
 
 
 def test_most_different_first() -> None:
     a = run_of({"a": [1.0], "b": [1.0], "c": [1.0], "d": [1.0]})
     b = run_of({"a": [1.1], "b": [3.0], "c": [1.0], "d": [1.0 + 1e-9]})
-    assert [one.metric for one in compare_runs(a, b, FOLLOWS)] == ["b", "a", "d", "c"]
+    assert [one.metric for one in compare_runs(a, b)] == ["b", "a", "d", "c"]
 
 
 def committed(values: dict[str, list], what: What = L2, **environment: str) -> Run:
@@ -309,4 +323,4 @@ def test_arithmetic_is_read_from_records(tree: Tree) -> None:
         record = json.loads(path.read_text())
         record["provenance"]["arithmetic"] = "portable"
         path.write_text(json.dumps(record))
-    assert read_folder(tree.root, FOLLOWS).environment["arithmetic"] == ["portable"]
+    assert read_folder(tree.root).environment["arithmetic"] == ["portable"]

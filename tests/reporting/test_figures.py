@@ -29,7 +29,7 @@ from titok.reporting.figures.gallery import make_figure
 from titok.reporting.figures.over_k import _has_room
 from titok.reporting.figures.training_curves import training_curves
 from titok.reporting.grid import curve, grid_frame, rank_correlation
-from titok.reporting.labels import place_labels
+from titok.reporting.labels import bars_of, place_labels
 from titok.reporting.paper import read_paper
 from titok.reporting.style import LOOKS, figure_style, new_axes
 
@@ -170,6 +170,21 @@ def test_labels_of_crowded_points_avoid_each_other():
     assert all(
         axes.get_window_extent().containsx(box.x0) and axes.get_window_extent().containsx(box.x1) for box in boxes
     )
+
+
+def test_labels_leave_the_bars_of_points_readable():
+    x, y = np.array([1.0, 1.1]), np.array([1.0, 1.2])
+    with figure_style():
+        figure, (axes,) = new_axes(1, 5, 4)
+        axes.set_xlim(0.5, 1.6)
+        axes.set_ylim(0.8, 1.5)
+        axes.hlines(1.0, 0.7, 1.4)
+        axes.vlines(1.1, 0.9, 1.4)
+        place_labels(axes, x, y, ["a wide bar", "a high bar"])
+        figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == len(bars_of(axes)) == 2
+    assert not any(box.overlaps(bar) for box in boxes for bar in bars_of(axes))
 
 
 def test_sizes_differ_in_grey_in_marker_and_in_line():

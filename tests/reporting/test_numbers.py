@@ -17,13 +17,12 @@ from reporting.conftest import Tree
 from safetensors.numpy import save_file
 
 from titok.errors import ScoreError
-from titok.evaluation.record import METRICS
+from titok.records.metric import METRICS, described
 from titok.reporting.digests import SAMPLE_ARRAYS, digest_arrays, digest_weights
 from titok.reporting.numbers import Key, What, read_folder
 from titok.reporting.numbers_file import read_numbers, write_numbers
 from titok.runtime.files import FileError, save_npz
 
-FOLLOWS = {name: metric.follows for name, metric in METRICS.items()}
 L2 = What("reconstruction", "l2", "stage1")
 
 
@@ -91,7 +90,7 @@ def add_files(tree: Tree) -> None:
 
 def test_a_folder_gives_every_metric_but_speeds_and_every_sum(tree: Tree) -> None:
     add_files(tree)
-    run = read_folder(tree.root, FOLLOWS)
+    run = read_folder(tree.root)
     measured = [
         (record["kind"], metric, entry["value"])
         for record in map(json.loads, (path.read_text() for path in tree.scores))
@@ -115,9 +114,7 @@ def test_a_folder_gives_every_metric_but_speeds_and_every_sum(tree: Tree) -> Non
     assert Key(What("samples", "g", sampler="four"), 0, "samples") in run.numbers
     assert run.environment["arithmetic"] == ["native"], "records without the key are older than the choice"
     assert run.environment["torch"] == ["2.9.0"]
-    assert not any(
-        isinstance(number.value, str) for number in read_folder(tree.root, FOLLOWS, with_sums=False).numbers.values()
-    )
+    assert not any(isinstance(number.value, str) for number in read_folder(tree.root, with_sums=False).numbers.values())
 
 
 def test_writing_and_reading_gives_the_same_run_bit_for_bit(tree: Tree, tmp_path: Path) -> None:
@@ -125,7 +122,7 @@ def test_writing_and_reading_gives_the_same_run_bit_for_bit(tree: Tree, tmp_path
     awkward = 0.1 + 0.2
     tree.edit("reconstruction/l2/stage1/seed0", "rfid", awkward)
     tree.edit("reconstruction/l2/stage1/seed1", "rfid", math.nextafter(awkward, 1))
-    run = read_folder(tree.root, FOLLOWS)
+    run = read_folder(tree.root)
     write_numbers(tmp_path / "a.csv", run, "ab" * 32)
     back = read_numbers(tmp_path / "a.csv")
     assert back.numbers == run.numbers
@@ -144,17 +141,17 @@ def test_writing_and_reading_gives_the_same_run_bit_for_bit(tree: Tree, tmp_path
 def test_a_doubled_or_infinite_score_is_told(tree: Tree) -> None:
     tree.edit("reconstruction/l2/stage1/seed0", "rfid", math.inf)
     with pytest.raises(ScoreError, match=r"seed0\.json: rfid is inf; only finite numbers"):
-        read_folder(tree.root, FOLLOWS)
+        read_folder(tree.root)
     tree.edit("reconstruction/l2/stage1/seed0", "rfid", 1.0)
     path = tree.root / "scores/reconstruction/l2/stage1/seed0.json"
     path.with_name("copy.json").write_text(path.read_text())
     with pytest.raises(ScoreError, match="of reconstruction l2, stage1, seed 0, is in another record, too"):
-        read_folder(tree.root, FOLLOWS)
+        read_folder(tree.root)
 
 
 def test_a_folder_without_scores_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match=r"has no scores \(scores/\*\*/\*\.json\); name the results folder"):
-        read_folder(tmp_path, FOLLOWS)
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +176,7 @@ def test_another_file_is_no_file_of_numbers(tmp_path: Path, text: str) -> None:
 def test_a_spoilt_line_is_named(tree: Tree, tmp_path: Path, value: str) -> None:
     path = tmp_path / "n.csv"
     tree.edit("reconstruction/l2/stage1/seed0", "rfid", 0.125)
-    write_numbers(path, read_folder(tree.root, FOLLOWS))
+    write_numbers(path, read_folder(tree.root))
     path.write_text(path.read_text().replace(",rfid,0.125,", f",rfid,{value},"))
     with pytest.raises(ScoreError, match="the line 'reconstruction,l2,stage1,,0,rfid,"):
         read_numbers(path)
@@ -187,8 +184,14 @@ def test_a_spoilt_line_is_named(tree: Tree, tmp_path: Path, value: str) -> None:
 
 def test_every_metric_says_what_its_values_follow() -> None:
     """A new speed or count has to be given its word, or it stands here among what trainings spread."""
-    groups = {word: {name for name, found in FOLLOWS.items() if found == word} for word in ("machine", "settings")}
+    groups = {
+        word: {name for name, metric in METRICS.items() if metric.follows == word} for word in ("machine", "settings")
+    }
     assert groups["machine"] == {"sampling_images_per_second", "training_images_per_second"}
     assert groups["machine"] == {name for name, metric in METRICS.items() if "/s" in metric.unit}
     parameters = {name for name in METRICS if name.endswith("parameters")}
     assert groups["settings"] == parameters | {"bits_per_image", "sampling_gflop"}
+    at = described("bits_per_image@8").follows, described("bits_per_image@l1<0.08").follows
+    assert at == ("settings", "training")
+    others = "rfid@8", "mean_length@l1<0.08", "fd_dino", "nobody_knows"
+    assert {described(name).follows for name in others} == {"training"}

@@ -60,7 +60,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page_file(seeded, reporting, paper_file) -> Path:
-    return write_page(seeded, reporting, paper_file)
+    return write_page(seeded, reporting, paper_file, ("figure4", "classifier_accuracy"))
 
 
 def unlinked(text: str) -> str:
@@ -68,7 +68,8 @@ def unlinked(text: str) -> str:
     return re.sub(r'<a class="term"[^>]*>([^<]*)</a>', r"\1", text)
 
 
-def write_page(tree, reporting, paper_file) -> Path:
+def write_page(tree, reporting, paper_file, drawn: tuple[str, ...] = ()) -> Path:
+    """With all tables, and the figures ``drawn``."""
     root = tree.root
     tables = [
         path
@@ -76,7 +77,7 @@ def write_page(tree, reporting, paper_file) -> Path:
         for path in make_table(name, reporting.tables, tree.scores, paper_file, root / "tables" / name)
     ]
     figures = []
-    for name in ("figure4", "classifier_accuracy"):
+    for name in drawn:
         figures += make_figure(name, reporting, root / "figures" / name, Sources(tree.scores))
     make_outcome(reporting, tree.scores, root / "checks.json")
     evidence = Evidence(read_paper(paper_file), {}, read_scores(tree.scores), reporting)

@@ -5,6 +5,8 @@ Run: pytest tests/reporting/test_speeds.py
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,13 @@ import pytest
 from reporting.simulated import A100, PAPER, Simulated, simulate
 
 from titok.errors import ScoreError
-from titok.evaluation.record import protocol_id
+from titok.records.record import protocol_id
 from titok.reporting.collect import NotComparableError, read_scores
 from titok.reporting.comparable import SAMPLING_SPEED, TRAINING_SPEED, require_as_in_the_paper
+from titok.reporting.estimates import BootstrapInterval
 from titok.reporting.grid_table import build_grid_table
 from titok.reporting.paper import read_paper
+from titok.reporting.quantity import Quantity, compared, ratio
 from titok.reporting.speeds import give_speeds
 from titok.reporting.tables import build_table
 
@@ -28,14 +32,74 @@ def row(kind: str, file: str, **more: Any) -> dict[str, Any]:
 def test_measured_speeds_take_the_place_of_others_for_every_seed() -> None:
     rows = [row("generation", f"seed{seed}", seed=seed, sampling_images_per_second=5.0) for seed in (0, 1)]
     rows += [row("generation", "other", sampler="four", sampling_images_per_second=7.0)]
-    rows += [row("throughput", "speed", sampling_images_per_second=100.0, sampling_gflop=3.0)]
-    intervals = {("speed", "sampling_images_per_second"): "spread", ("seed0", "gfid"): "bootstrap"}
+    rows += [
+        row("throughput", f"sitting{place}", sitting=place, sampling_images_per_second=speed, sampling_gflop=3.0)
+        for place, speed in enumerate((99.0, 100.0, 101.0))
+    ]
+    of_batches = BootstrapInterval(98.0, 102.0, 0.8, "batches")
+    intervals = {("sitting0", SAMPLING_SPEED): of_batches, ("seed0", SAMPLING_SPEED): of_batches}
     give_speeds(rows, intervals)
-    assert [row["sampling_images_per_second"] for row in rows] == [100.0, 100.0, 7.0, 100.0]
-    assert [row.get("sampling_gflop") for row in rows] == [3.0, 3.0, None, 3.0]
-    assert intervals["seed1", "sampling_images_per_second"] == "spread"
-    assert intervals["seed0", "gfid"] == "bootstrap"
-    assert ("other", "sampling_images_per_second") not in intervals
+    assert [row["sampling_images_per_second"] for row in rows] == [100.0, 100.0, 7.0, 99.0, 100.0, 101.0]
+    assert [row.get("sampling_gflop") for row in rows] == [3.0, 3.0, None, 3.0, 3.0, 3.0]
+    assert ("other", SAMPLING_SPEED) not in intervals
+    half = 4.3027 / math.sqrt(3)  # Student's, two degrees of freedom, of a standard deviation of 1
+    for seed in ("seed0", "seed1"):
+        found = intervals[seed, SAMPLING_SPEED]
+        assert (found.low, found.high) == (pytest.approx(100 - half, abs=1e-4), pytest.approx(100 + half, abs=1e-4))
+        assert (found.coverage, found.over) == (0.95, "sittings")
+
+
+def test_two_sittings_have_no_interval_and_a_record_without_a_number_is_the_first() -> None:
+    rows = [row("generation", "seed0", seed=0, sampling_images_per_second=5.0)]
+    rows += [row("throughput", "old", sampling_images_per_second=90.0, sampling_gflop=3.0)]
+    rows += [row("throughput", "second", sitting=1, sampling_images_per_second=110.0, sampling_gflop=3.0)]
+    intervals: dict[tuple[str, str], BootstrapInterval] = {}
+    give_speeds(rows, intervals)
+    assert rows[0][SAMPLING_SPEED] == 100.0
+    assert rows[1]["sitting"] == 0
+    assert intervals == {}
+
+
+def speeds_in_sittings(study: Simulated, generator: str, *speeds: float) -> None:
+    """What every sitting of a generator's first sampler measured, those beyond left out."""
+    files = sorted((study.root / "scores" / "throughput" / generator).rglob("*.json"))
+    for file in files[len(speeds) :]:
+        file.unlink()
+    for file, speed in zip(files, speeds, strict=False):
+        record = json.loads(file.read_text())
+        record["metrics"][SAMPLING_SPEED]["value"] = speed
+        file.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "word", "because"),
+    [
+        ((116.0, 116.2, 115.9), (100.0, 100.1, 99.8), "agrees", ""),
+        ((90.0, 90.2, 90.1), (100.0, 100.1, 99.8), "differs", ""),
+        ((116.0, 97.0, 104.0), (100.0, 98.0, 102.0), "undecided", "3 sittings do not tell"),
+        ((120.0, 120.1), (100.0, 100.1), "undecided", "2 sittings; at least 3 are needed"),
+    ],
+)
+def test_what_differs_between_sittings_decides_whether_one_model_is_faster(
+    tmp_path: Path, few: tuple[float, ...], many: tuple[float, ...], word: str, because: str
+) -> None:
+    """The batches of each sitting scatter by a hundredth; a neighbour of the machine slows a whole sitting down."""
+    study = simulate(tmp_path, "digits")
+    grid = study.study.reporting.tables.table4
+    assert grid is not None
+    slower, faster = (next(c.row.generator for c in grid.cells() if c.k == k and c.row.generator) for k in (4, 2))
+    speeds_in_sittings(study, str(faster), *few)
+    speeds_in_sittings(study, str(slower), *many)
+    scores = read_scores(study.scores)
+    known = [
+        scores.sittings(str(name), scores.select("generation", generator=name)["sampler"].iloc[0])
+        for name in (faster, slower)
+    ]
+    judged = compared(Quantity.of(known[0]), ">", Quantity.of(known[1]))
+    assert judged.word == word
+    assert because in judged.because
+    trend = compared(ratio(*map(Quantity.of, known)), ">", Quantity.exactly(1.0))
+    assert trend.word == word
 
 
 def test_two_devices_are_refused() -> None:

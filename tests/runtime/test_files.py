@@ -20,6 +20,7 @@ from titok.config.section import fingerprint
 from titok.runtime.files import (
     FileError,
     atomic_path,
+    existing_file,
     load_npz,
     read_json,
     save_npz,
@@ -283,3 +284,8 @@ def test_files_are_as_readable_as_the_umask_says(tmp_path, umask, made):
         os.umask(old)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     only(tmp_path, "a.safetensors")
+
+
+def test_a_device_is_said_to_be_one() -> None:
+    with pytest.raises(FileError, match="/dev/null is a pipe or a device, a file is needed"):
+        existing_file("/dev/null")

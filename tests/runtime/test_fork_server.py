@@ -65,8 +65,9 @@ def test_a_verb_says_and_returns_what_it_would_alone(server: dict[str, str]) -> 
 
 
 def test_folder_environment_and_umask_are_the_askers(server: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text((ROOT / "config/digits.yaml").read_text())
-    words = ("resolve", "study.yaml", "stage1", "l2", "--output", "l2.yaml")
+    name = "it's a & b: {c} $(touch hacked) ünï.yaml"
+    (tmp_path / name).write_text((ROOT / "config/digits.yaml").read_text())
+    words = ("resolve", name, "stage1", "l2", "--output", "l2.yaml")
     done = titok(server, *words, cwd=tmp_path, umask=0o077)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "l2.yaml").stat().st_mode & 0o777 == 0o600

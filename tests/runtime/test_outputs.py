@@ -5,6 +5,7 @@ Run: pytest tests/runtime/test_outputs.py
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,18 @@ def test_names_may_be_as_long_as_file_systems_take(tmp_path: Path, stem: str) ->
     require_places([path])
     write_text(path, "written")
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "linked device", "stream"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_no_result_takes_the_place_of_what_is_no_file(tmp_path: Path, kind: str, overwrite: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    places = {"pipe": tmp_path / "pipe", "device": "/dev/null", "linked device": tmp_path / "null"}
+    output = Path(places.get(kind, "/dev/../dev/stdout"))
+
+    def looks_inside(path: Path) -> bool:
+        raise AssertionError(f"{path} was opened; a pipe that nobody writes to is never read to its end")
+
+    with pytest.raises(OutputError, match=r"is a pipe or a device, .* without --output"):
+        require_places([output], overwrite=overwrite, may_replace=looks_inside)

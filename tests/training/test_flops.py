@@ -35,7 +35,6 @@ from titok.models.generator import build_generator
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.training.flops import (
-    StepFlops,
     classifier_step,
     generator_step,
     perceptual_flops,
@@ -45,6 +44,7 @@ from titok.training.flops import (
     vqgan_step,
 )
 from titok.training.generator import GeneratorTask
+from titok.training.operations import StepFlops
 from titok.training.proxy_vqgan import ProxyVQGANTask
 from titok.training.single_stage import SingleStageTask
 from titok.training.stage1 import Stage1Task

@@ -80,7 +80,7 @@ def assert_same(one: Path, other: Path) -> None:
             assert after[key] == pytest.approx(value, rel=1e-4, abs=1e-6), (before["step"], key)
 
 
-@pytest.mark.parametrize("world_size", [2, 4])
+@pytest.mark.parametrize("world_size", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_results_do_not_depend_on_the_number_of_processes(alone: Path, tmp_path: Path, world_size: int) -> None:
     def work() -> None:
         for name in NAMES:

@@ -166,7 +166,6 @@ def test_scaled_training_skips_what_is_not_finite_unless_there_is_nothing_else(
     assert all(torch.isfinite(value).all() for value in load_model(tmp_path)[0].values())
 
 
-@pytest.mark.long
 def test_frozen_networks_are_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[type] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module)))
@@ -175,6 +174,7 @@ def test_frozen_networks_are_compiled_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert VQGANEncoder in compiled
 
 
+@pytest.mark.long
 def test_compiled_parts_train_the_same(plain: Path, tmp_path: Path) -> None:
     run("stage1", tmp_path, Compute(compile=True))
     assert losses(tmp_path) == pytest.approx(losses(plain / "stage1"), rel=1e-4)

@@ -10,9 +10,9 @@ import torch
 from training.tiny import build
 
 from titok.config.training import Compute
-from titok.training.flops import StepFlops
 from titok.training.loop import train
-from titok.training.utilisation import BOARDS, PEAKS, Utilisation, by_arithmetic, device_peaks, named_peaks
+from titok.training.operations import BOARDS, PEAKS, StepFlops, by_arithmetic, named_peaks
+from titok.training.utilisation import Utilisation, device_peaks
 
 
 @pytest.mark.parametrize(

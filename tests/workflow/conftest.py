@@ -14,10 +14,13 @@ import pytest
 from config.studies import TINY
 from workflow.sandbox import Sandbox
 
+from titok.runtime.fork_server import ADDRESS
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first: with two workers, all others are done by the time these are."""
-    items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
+
+@pytest.fixture
+def without_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one job or two: a process that imports everything before it forks takes longer than they do."""
+    monkeypatch.setenv(ADDRESS, "off")
 
 
 @pytest.fixture

@@ -8,16 +8,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from config.studies import ROOT, TINY, study_of, tiny_document
+from workflow.forks import forked
 
 from titok.config.targets import Targets
+from titok.runtime.fork_server import ADDRESS
 
-NO_TORCH = """raise ImportError("the workflow must not import {name}: dry runs would wait for it")"""
+WITHOUT_TORCH = ROOT / "tests" / "workflow" / "without_torch"
+"""Stand-ins of torch and its like, which raise an error when they are imported."""
 
 
 class Done(NamedTuple):
@@ -53,7 +57,7 @@ class Sandbox:
         self.study_file.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def snakemake(self, *words: object, **options: Any) -> Done:
-        """`snakemake WORD...` here, to its end."""
+        """`snakemake WORD...` here, to its end, in a process of its own."""
         process = self.start(*words, **options)
         try:
             said, _ = process.communicate(timeout=600)
@@ -64,34 +68,47 @@ class Sandbox:
         print(said)
         return Done(process.returncode, said)
 
+    def dry_run(self, *words: object, study: str | None = "tiny.yaml") -> Done:
+        """`snakemake --dry-run WORD...` here."""
+        return self.fork("--dry-run", *words, study=study)
+
+    def fork(self, *words: object, study: str | None = "tiny.yaml") -> Done:
+        """`snakemake WORD...` here, to its end, in a fork of a process that has imported Snakemake and cannot torch."""
+        with tempfile.NamedTemporaryFile("r") as said:
+            line = command_line(*words, study=study)
+            status = forked(line, self.folder, self.environment(torch=False), Path(said.name))
+            done = Done(status, said.read())
+        print(done.said)
+        return done
+
     def start(
         self, *words: object, study: str | None = "tiny.yaml", torch: bool = False, **options: Any
     ) -> subprocess.Popen[str]:
         """`snakemake WORD...` here; without ``torch``, importing it is an error. ``study`` None: none is named."""
-        line = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", "."]
-        line += map(str, words)
-        if study is not None:
-            line += [*([] if "--config" in words else ["--config"]), f"study={study}"]
+        line = [sys.executable, "-m", "snakemake", *command_line(*words, study=study)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(line, cwd=self.folder, env=self.environment(torch), **pipes, **options)
 
     def environment(self, torch: bool) -> dict[str, str]:
         """The environment of `make demo`; without ``torch``, one in which importing it fails."""
-        places = [str(ROOT)]
-        if not torch:
-            for name in ("torch", "torchvision", "timm"):
-                path = self.folder / "without" / name / "__init__.py"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(NO_TORCH.format(name=name))
-            places.insert(0, str(self.folder / "without"))
+        places = [str(ROOT)] if torch else [str(WITHOUT_TORCH), str(ROOT)]
+        serverless = {} if torch else {ADDRESS: "off"}  # it would begin by importing torch
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
+        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places), **serverless}
 
     def plan(self, *words: object) -> Plan:
         """What a dry run would do."""
-        done = self.snakemake("--dry-run", *words)
+        done = self.dry_run(*words)
         assert done.status == 0, done.said
         return Plan(done.said)
+
+
+def command_line(*words: object, study: str | None) -> list[str]:
+    """What follows `snakemake`, in a sandbox."""
+    line = ["--snakefile", str(ROOT / "Snakefile"), "--directory", ".", *map(str, words)]
+    if study is not None:
+        line += [*([] if "--config" in words else ["--config"]), f"study={study}"]
+    return line
 
 
 class Plan:

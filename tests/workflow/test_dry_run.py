@@ -92,7 +92,7 @@ def test_a_target_brings_only_what_it_shows(empty: Sandbox, target: str, rules: 
 
 def test_mistakes_are_told_before_any_job(empty: Sandbox) -> None:
     empty.write_study(changed(tiny_document(), "generators.s2-uvit.tokenizer", "s22"))
-    done = empty.snakemake("--cores", 1)
+    done = empty.fork("--cores", 1)
     assert done.status == 1
     assert "generators.s2-uvit.tokenizer is 's22'" in done.said
     assert "did you mean 's2'?" in done.said
@@ -102,14 +102,14 @@ def test_mistakes_are_told_before_any_job(empty: Sandbox) -> None:
 
 def test_too_few_images_are_told_before_any_job(empty: Sandbox) -> None:
     empty.write_study(changed(tiny_document(), "dataset.test_images", 64))
-    done = empty.snakemake("--dry-run")
+    done = empty.dry_run()
     assert done.status == 1
     assert "tiny.yaml: its scores would be refused: 64 test images cannot fill a covariance of 64 features" in done.said
     assert "Building DAG of jobs" not in done.said
 
 
 def test_a_missing_study_is_told_by_name(empty: Sandbox) -> None:
-    done = empty.snakemake("--dry-run", study="nowhere.yaml")
+    done = empty.dry_run(study="nowhere.yaml")
     assert done.status == 1
     assert "nowhere.yaml: no such file" in done.said
 
@@ -128,7 +128,7 @@ def test_a_missing_study_is_told_by_name(empty: Sandbox) -> None:
 def test_settings_from_outside_the_study_are_refused(empty: Sandbox, words: tuple[str, ...], message: str) -> None:
     for name in ("over.yaml", "other.yaml"):
         (empty.folder / name).write_text("seeds: [5]\n")
-    done = empty.snakemake("--dry-run", *words)
+    done = empty.dry_run(*words)
     assert done.status == 1
     assert message in done.said
     assert "Traceback" not in done.said
@@ -138,7 +138,7 @@ def test_another_folder_finds_what_the_project_ships(tmp_path: Path) -> None:
     """No config/ lies here: the published numbers are those beside the Snakefile, the study is named by its path."""
     elsewhere = Sandbox(tmp_path / "my runs")
     elsewhere.folder.mkdir()
-    plan = elsewhere.snakemake("--dry-run", study=str(TINY))
+    plan = elsewhere.dry_run(study=str(TINY))
     assert plan.status == 0, plan.said
     assert f"{ROOT}/config/paper.csv" in plan.said
     default = elsewhere.start("--dry-run", "--quiet", "rules", study=None)
@@ -149,13 +149,13 @@ def test_another_folder_finds_what_the_project_ships(tmp_path: Path) -> None:
 def test_results_of_another_study_file_are_refused(empty: Sandbox) -> None:
     empty.results.mkdir(parents=True)
     (empty.results / "study.json").write_text(json.dumps({"study_file": "config/mine.yaml"}))
-    done = empty.snakemake("--cores", 1)
+    done = empty.fork("--cores", 1)
     assert done.status == 1
     assert "was written by the study file config/mine.yaml, but this run reads tiny.yaml" in done.said
     assert [path.name for path in empty.results.iterdir()] == ["study.json"]
 
 
 def test_lint_is_clean(empty: Sandbox) -> None:
-    done = empty.snakemake("--lint")
+    done = empty.fork("--lint")
     assert done.status == 0, done.said
     assert "Congratulations, your workflow is in a good condition!" in done.said

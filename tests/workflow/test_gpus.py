@@ -39,12 +39,14 @@ def gpus(machine: Sandbox, classifier: str) -> list[str]:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_jobs_beside_each_other_have_gpus_of_their_own(machine: Sandbox) -> None:
     train(machine, {"default": {"gpus": 1, "device": "cpu"}}, JUDGE, CRITIC)
     assert sorted([*gpus(machine, "judge"), *gpus(machine, "critic")]) == ["3", "5"]
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_a_training_has_one_process_on_each(machine: Sandbox) -> None:
     train(machine, {"default": {"gpus": 0}, "classifier/judge": {"gpus": 2, "device": "cpu"}}, JUDGE)
     assert gpus(machine, "judge") == ["3", "5"]
@@ -54,15 +56,16 @@ def test_a_training_has_one_process_on_each(machine: Sandbox) -> None:
 def test_a_machine_with_fewer_gives_what_it_has(machine: Sandbox) -> None:
     """The study was written for nodes of eight GPUs; it runs here with the same batches."""
     machine.write_study(changed(tiny_document(), "resources", {"classifier": {"gpus": 8, "nodes": 2}}))
-    done = machine.snakemake("--cores", 2, "--dry-run", "--printshellcmds", JUDGE)
+    done = machine.dry_run("--cores", 2, "--printshellcmds", JUDGE)
     assert "titok launch --gpus 2 --nodes 2 --cpus 1 train classifier" in done.said
-    done = machine.snakemake("--cores", 2, "--dry-run", "--printshellcmds", JUDGE, "--resources", "gpus=1")
+    done = machine.dry_run("--cores", 2, "--printshellcmds", JUDGE, "--resources", "gpus=1")
     assert "titok launch --gpus 1 --nodes 2 --cpus 1 train classifier" in done.said
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_resources_rerun_nothing(machine: Sandbox) -> None:
     train(machine, {"default": {"gpus": 0}}, JUDGE)
     machine.write_study(changed(tiny_document(), "resources", {"default": {"gpus": 1, "memory_gb": 3, "cpus": 2}}))
-    done = machine.snakemake("--cores", 2, "--dry-run", JUDGE)
+    done = machine.dry_run("--cores", 2, JUDGE)
     assert "Nothing to be done" in done.said

@@ -33,7 +33,7 @@ def paper(request: pytest.FixtureRequest, empty: Sandbox) -> tuple[Sandbox, str]
 
 
 def planned(sandbox: Sandbox, study: str, target: str) -> Plan:
-    done = sandbox.snakemake("--dry-run", target, study=study)
+    done = sandbox.dry_run(target, study=study)
     assert done.status == 0, done.said[-3000:]
     return Plan(done.said)
 
@@ -42,8 +42,10 @@ def test_the_whole_paper_is_planned_without_data_in_seconds(paper: tuple[Sandbox
     """The aim is 5 s on a quiet machine; tests share theirs."""
     sandbox, study = paper
     started = time.monotonic()
-    plan = planned(sandbox, study, "paper")
+    done = sandbox.snakemake("--dry-run", "paper", study=study)
     assert time.monotonic() - started < 20
+    assert done.status == 0, done.said[-3000:]
+    plan = Plan(done.said)
     expected = {"imagenet256.yaml": (25, 3, 8, 28), "imagenet512.yaml": (2, 2, 0, 3)}[study]
     rules = ("train_stage1", "train_stage2", "train_single_stage", "train_generator")
     assert tuple(plan.rules[rule] for rule in rules) == expected
@@ -101,7 +103,7 @@ def test_snakemake_plans_the_same_by_name(empty: Sandbox) -> None:
 def test_table2_is_in_the_other_study(empty: Sandbox) -> None:
     for name in ("imagenet256.yaml", "imagenet512.yaml"):
         shutil.copyfile(ROOT / "config" / name, empty.folder / name)
-    refused = empty.snakemake("--dry-run", "table2", study="imagenet256.yaml")
+    refused = empty.dry_run("table2", study="imagenet256.yaml")
     assert refused.status == 1
     assert "the study 'imagenet256' has no table2: it is the paper's table at 512 pixels" in refused.said
     rules = planned(empty, "imagenet512.yaml", "table2").rules
@@ -111,7 +113,7 @@ def test_table2_is_in_the_other_study(empty: Sandbox) -> None:
 def test_the_small_studies_have_every_target_of_the_paper(empty: Sandbox) -> None:
     shutil.copyfile(ROOT / "config" / "digits.yaml", empty.folder / "digits.yaml")
     wanted = [*NEEDED.keys() - {"model_zoo", "rfid_against_gfid"}, "table2"]
-    done = empty.snakemake("--dry-run", *wanted, study="digits.yaml")
+    done = empty.dry_run(*wanted, study="digits.yaml")
     assert done.status == 0, done.said[-3000:]
     outputs = Counter(Path(path).stem for path in Plan(done.said).outputs if path.endswith((".tex", ".png")))
     assert set(outputs) == set(wanted)

@@ -82,5 +82,5 @@ def test_stage1_learns_from_what_two_jobs_extracted(empty: Sandbox) -> None:
     assert not store.path.with_suffix(".parts").exists()
     manifest = json.loads((empty.folder / STAGE1).with_name("manifest.json").read_text())
     assert manifest["provenance"]["inputs"]["codes"]["file"] == "train.json"
-    again = empty.snakemake("--dry-run", STAGE1)
+    again = empty.dry_run(STAGE1)
     assert "Nothing to be done" in again.said

@@ -113,7 +113,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 def test_the_shipped_study_plans_every_model_and_no_training(empty: Sandbox) -> None:
-    plan = empty.snakemake("--dry-run", "--configfile", "config/published.yaml", study="config/published.yaml")
+    plan = empty.dry_run("--configfile", "config/published.yaml", study="config/published.yaml")
     assert plan.status == 0, plan.said
     counts = dict(line.split() for line in plan.said.splitlines() if len(line.split()) == 2)
     assert counts["adopt_tokenizer"] == "9"
@@ -159,7 +159,7 @@ def test_another_sample_count_than_the_protocols_is_refused(finished: Sandbox) -
     before = finished.study_file.read_text()
     try:
         sandbox.write_study(document)
-        done = sandbox.snakemake("--dry-run")
+        done = sandbox.dry_run()
     finally:
         finished.study_file.write_text(before)
     assert done.status != 0

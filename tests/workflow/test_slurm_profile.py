@@ -30,7 +30,7 @@ def test_a_dry_run_needs_no_slurm_and_tells_what_jobs_ask_for(cluster: Sandbox) 
     wanted = {"default": {"gpus": 0}, "stage1": {"gpus": 8, "nodes": 2, "cpus": 64, "memory_gb": 400, "hours": 48}}
     document = changed(tiny_document(), "defaults.tokenizer.stage1.training.batch_size", 64)
     cluster.write_study(changed(document, "resources", wanted))
-    done = cluster.snakemake("--cores", "all", "--profile", "slurm", "--dry-run", STAGE1)
+    done = cluster.dry_run("--cores", "all", "--profile", "slurm", STAGE1)
     assert done.status == 0, done.said
     (block,) = re.findall(r"^rule train_stage1:\n((?:    .*\n)*)", done.said, re.MULTILINE)
     asked = {

@@ -203,6 +203,7 @@ def test_scores_say_how_many_images_were_looked_at_at_once(finished: Sandbox) ->
         assert json.loads(path.read_text())["provenance"]["batch_size"] == 50
 
 
+@pytest.mark.usefixtures("without_server")
 def test_jobs_run_as_the_study_says_now(copy: Sandbox) -> None:
     """The document of a job's settings may be older: nothing but how it runs has changed since."""
     copy.write_study(changed(tiny_document(), "evaluation.batch_size", 25))
@@ -227,14 +228,14 @@ def test_a_new_sampler_trains_nothing(edited: Sandbox) -> None:
 
 def test_another_study_file_of_the_same_name_is_refused(finished: Sandbox) -> None:
     shutil.copyfile(finished.study_file, finished.folder / "other.yaml")
-    done = finished.snakemake("--cores", 1, "--forceall", study="other.yaml")
+    done = finished.fork("--cores", 1, "--forceall", study="other.yaml")
     assert done.status == 1
     assert "was written by the study file tiny.yaml, but this run reads other.yaml; nothing was touched" in done.said
 
 
 def test_snakemakes_own_report(finished: Sandbox, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    done = finished.snakemake("--report", page)
+    done = finished.fork("--report", page)
     assert done.status == 0, done.said
     html = page.read_text()
     for word in ("Tables", "Figures", "Report"):
@@ -242,6 +243,7 @@ def test_snakemakes_own_report(finished: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_a_corrupted_model_is_told_and_made_again_from_its_state(copy: Sandbox) -> None:
     model = copy.results / "tokenizers/s2/seed0/stage1/model.safetensors"
     score = "results/tiny/scores/reconstruction/s2/stage1/seed0.json"
@@ -265,6 +267,7 @@ def test_a_corrupted_model_is_told_and_made_again_from_its_state(copy: Sandbox) 
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_a_truncated_shard_is_told_and_nothing_else_is_lost(copy: Sandbox) -> None:
     shard = copy.results / "data/test-000000.tar"
     with shard.open("r+b") as stream:
@@ -279,6 +282,7 @@ def test_a_truncated_shard_is_told_and_nothing_else_is_lost(copy: Sandbox) -> No
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_server")
 def test_a_truncated_checkpoint_is_told(copy: Sandbox) -> None:
     (checkpoint,) = (copy.results / "training/classifiers/judge").glob("*/step-*.pt")
     with checkpoint.open("r+b") as stream:

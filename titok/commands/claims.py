@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from titok.errors import OptionError
 from titok.reporting.claims import judge_claims, no_scores, write_claims
 from titok.reporting.claims_text import claims_markdown
 from titok.reporting.collect import read_scores
+from titok.reporting.copies import copies_said
 from titok.reporting.evidence import Evidence
 from titok.reporting.graders import FORMS
 from titok.reporting.paper import read_paper
@@ -89,6 +91,8 @@ def claims(options: argparse.Namespace) -> None:
         reporting=study.reporting if study else None,
         scope=scope_of(study) if study else None,
     )
+    if said := copies_said(evidence.scores.copies):
+        print(said, file=sys.stderr)
     ledger = load_ledger(options.claims)
     findings = judge_claims(ledger.claims, evidence)
     if options.format != "ledger":

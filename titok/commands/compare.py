@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from titok.evaluation.record import METRICS
 from titok.reporting.compare import compare_runs
 from titok.reporting.compare_page import write_page
 from titok.reporting.compare_text import difference_frame, summary_lines
@@ -15,12 +14,10 @@ from titok.reporting.numbers import Run, read_folder
 from titok.reporting.numbers_file import read_numbers, write_numbers
 from titok.runtime.files import sha256_file, write_text
 
-FOLLOWS = {name: metric.follows for name, metric in METRICS.items()}
-
 
 def numbers(options: argparse.Namespace) -> None:
     """Writes every number of a results folder, speeds left out."""
-    run = read_folder(options.results, FOLLOWS, with_sums=not options.scores_only)
+    run = read_folder(options.results, with_sums=not options.scores_only)
     write_numbers(options.output, run, sha256_file(options.lock) if options.lock.exists() else None)
     print(f"{options.output}: {len(run.numbers)} numbers of {options.results}")
 
@@ -28,7 +25,7 @@ def numbers(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """Says how two runs differ; ends with status 1 under ``--strict`` when they do."""
     a, b = (_read(path, with_sums=not options.scores_only) for path in (options.a, options.b))
-    differences = compare_runs(a, b, FOLLOWS)
+    differences = compare_runs(a, b)
     if options.csv is not None:
         write_text(options.csv, difference_frame(differences).to_csv(index=False, lineterminator="\n"))
     if options.output is not None:
@@ -42,7 +39,7 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def _read(path: Path, *, with_sums: bool) -> Run:
-    return read_numbers(path) if _is_file(path) else read_folder(path, FOLLOWS, with_sums=with_sums)
+    return read_numbers(path) if _is_file(path) else read_folder(path, with_sums=with_sums)
 
 
 def _is_file(path: Path) -> bool:

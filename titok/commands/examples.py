@@ -48,6 +48,9 @@ titok score probe --config results/digits/configs/probe/all.yaml --train results
 titok score codec --codec jpeg --quality 50 --config results/digits/configs/score/reconstructions.yaml \
     --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
     --output jpeg.json""",
+    ("score", "external"): r"""
+titok score external --config results/mine/configs/external/vae.yaml --data results/mine/data/test.index.npz \
+    --reconstructions vae-reconstructions --output vae.json --per-image vae.csv""",
     ("score", "generation"): r"""
 titok score generation --config results/digits/configs/score/samples.yaml --samples samples.npz \
     --data results/digits/data/train.index.npz --judge results/digits/classifiers/judge/model.safetensors \
@@ -56,7 +59,7 @@ titok score generation --config results/digits/configs/score/samples.yaml --samp
 titok score throughput --config results/digits/configs/throughput/four-steps.yaml \
     --generator results/digits/generators/l2-vit/seed0/model.safetensors \
     --tokenizer results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
-    --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0}' --output speed.json""",
+    --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0, "sitting": 0}' --output speed.json""",
     ("table",): r"""
 titok table table3b --study config/digits.yaml --output tables/table3b.md \
     --scores $(find results/digits/scores -name '*.json')""",
@@ -89,6 +92,7 @@ titok generate --class 207 360 --per-class 4 --generator generator_titok_l32 --t
 printf 'num_steps: 4\n' > four-steps.yaml
 titok generate --class 3 --generator results/digits/generators/l2-vit/seed0 \
     --tokenizer results/digits/tokenizers/l2/seed0/stage1 --sampler four-steps.yaml --output threes""",
+    ("encoders",): "titok encoders efficientnet-lite0 --weights efficientnet-lite0-57934424.pth",
     ("fetch",): "titok fetch inception --output weights",
     ("doctor",): "titok doctor --device cpu",
 }

@@ -66,6 +66,7 @@ def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
     generate.set_defaults(run=lazy("generate", "generate_images"))
     for parser in (tokenize, detokenize, reconstruct, generate):
         _add_compute(parser)
+    _add_encoders(verbs).set_defaults(run=lazy("encoders", "encoders"))
     _add_fetch(verbs).set_defaults(run=lazy("fetch", "fetch_weights"))
     doctor = _add_doctor(verbs)
     doctor.set_defaults(run=lazy("doctor", "doctor"))
@@ -97,6 +98,14 @@ def _add_generate(verbs: Verbs) -> argparse.ArgumentParser:
     )
     add_overwrite(generate, _archive)
     return generate
+
+
+def _add_encoders(verbs: Verbs) -> argparse.ArgumentParser:
+    encoders = verbs.add_parser("encoders", help="frozen networks known by name: tokens, cost, licence; checks weights")
+    encoders.add_argument("name", nargs="?", help="one of config/encoders.yaml (default: a table of all)")
+    encoders.add_argument("--weights", type=Path, help="a file that must be, and fit, the named one's weights")
+    encoders.add_argument("--records", type=Path, help="the list (default: the config/encoders.yaml of this checkout)")
+    return encoders
 
 
 def _add_fetch(verbs: Verbs) -> argparse.ArgumentParser:

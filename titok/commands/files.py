@@ -30,9 +30,12 @@ def tokenize(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = open_tokenizer(options.model, options.config, device)
     side = image_side(model, options.size)
-    codes_of = coder(options, model, device)
     codes = []
-    with inference(device, options.precision, model), progress(len(files), desc="tokenize", unit="image") as bar:
+    with (
+        coder(options, model, device) as codes_of,
+        inference(device, options.precision, model),
+        progress(len(files), desc="tokenize", unit="image") as bar,
+    ):
         for part in batches(len(files), options.batch_size):
             codes.append(codes_of(read_batch(files[part], side, files[part.stop :]).to(device)).to("cpu"))
             bar.update(len(codes[-1].values))

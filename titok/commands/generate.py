@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,9 +55,17 @@ def generate_images(options: argparse.Namespace) -> None:
     if output is not None:
         output.close(labels=labels, tokens=codes, **({} if lengths is None else {"lengths": lengths}))
         return
-    own = codes.tolist() if lengths is None else [code[:n].tolist() for code, n in zip(codes, lengths, strict=True)]
-    samples = [{"class": int(label), "tokens": code} for label, code in zip(labels, own, strict=True)]
+    samples = _samples(labels, codes, lengths)
     write_json(options.output, {"sampler": sampler.resolved(), "seed": options.seed, "samples": samples})
+
+
+def _samples(labels: np.ndarray, codes: np.ndarray, lengths: np.ndarray | None) -> list[dict[str, Any]]:
+    """The samples of a JSON file, each with its class and tokens; where lengths differ, with its own."""
+    if lengths is None:
+        pairs = zip(labels.tolist(), codes.tolist(), strict=True)
+        return [{"class": label, "tokens": code} for label, code in pairs]
+    triples = zip(labels.tolist(), lengths.tolist(), codes, strict=True)
+    return [{"class": label, "length": length, "tokens": code[:length].tolist()} for label, length, code in triples]
 
 
 def _generator(source: str, config: Path | None, device: torch.device) -> MaskGIT:

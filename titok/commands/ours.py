@@ -28,6 +28,8 @@ def score(options: argparse.Namespace, path: Path) -> bool:
         return _arrays(path).keys() == {"images", "row_labels"}
     if hasattr(options, "subject"):
         wanted = options.subject
+    elif hasattr(options, "reconstructions"):
+        wanted = {"stage": "external"}
     else:
         wanted = {"tokenizer": options.codec, "stage": f"q{options.quality}"}
     found = _document(path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -16,29 +18,46 @@ from titok.config.weight_files import WeightFile
 from titok.data.tokens import TokenError
 from titok.evaluation.length_criteria import criterion_of
 from titok.models.image_tokenizer import Ids, ImageTokenizer
-from titok.models.length_choice import Chosen, Criterion, choose_lengths, with_lengths
+from titok.models.length_choice import Chosen, Criterion, choose_lengths
 
 Coder = Callable[[Tensor], Ids]
 """Images to ids or, in their place, to the means (B, K, E) of continuous latents."""
 
 
-def coder(options: argparse.Namespace, model: ImageTokenizer, device: torch.device) -> Coder:
+@contextmanager
+def coder(options: argparse.Namespace, model: ImageTokenizer, device: torch.device) -> Iterator[Coder]:
     """The coder that ``options.quality`` asks for: each image gets the length it needs; without, the longest.
+
+    Says at the end, on standard error, how many images no length was good enough for.
 
     Raises:
         TokenError: the tokenizer has one length, or no codebook; or LPIPS is asked for without its weights.
     """
     if options.quality is not None:
-        return _coder_of_quality(options, model, device)
+        met: list[Tensor] = []
+        yield _coder_of_quality(options, model, device, met)
+        missed = sum(int((~batch).sum()) for batch in met)
+        if missed:
+            count = sum(map(len, met))
+            print(
+                f"{missed} of {count} images have no length with {options.quality.measure} as asked "
+                f"({options.quality.threshold:g}); they got the length that came nearest",
+                file=sys.stderr,
+            )
+        return
     if options.lpips is not None:
         raise TokenError("--lpips is given, but no --quality lpips=...; give both or neither")
-    return model.tokenize if model.facts.is_discrete else lambda images: Ids(model.posterior(images).mean)
+    yield model.tokenize if model.facts.is_discrete else lambda images: Ids(model.posterior(images).mean)
 
 
-def _coder_of_quality(options: argparse.Namespace, model: ImageTokenizer, device: torch.device) -> Coder:
+def _coder_of_quality(
+    options: argparse.Namespace, model: ImageTokenizer, device: torch.device, met: list[Tensor]
+) -> Coder:
+    """Adds to ``met`` whether each image's code is good enough."""
     measure, threshold = options.quality
     if not (model.facts.lengths and model.facts.is_discrete):
-        held = f"one length, {model.facts.most_tokens} tokens" if model.facts.is_discrete else "no codebook"
+        most = model.facts.most_tokens
+        held = f"one length{f', {most} tokens' if most else ''}" if model.facts.is_discrete else "no codebook"
         raise TokenError(
             f"--quality is {measure}={threshold:g}, but {options.model} has {held}; leave --quality out, or name a "
             f"tokenizer of several lengths: an ALIT, or a TiTok trained with tail_drop"
@@ -56,6 +75,7 @@ def _coder_of_quality(options: argparse.Namespace, model: ImageTokenizer, device
 
     def ids(images: Tensor) -> Ids:
         found = chosen(images)
+        met.append(found.met)
         return Ids(found.values, found.lengths)
 
     return ids
@@ -77,5 +97,5 @@ def token_rows(model: ImageTokenizer, rule: TokenLengths | None, device: torch.d
 
 
 def _chooser(model: ImageTokenizer, criterion: Criterion, rule: LengthRule) -> Callable[[Tensor], Chosen]:
-    several, lengths = with_lengths(model), rule.lengths or None
-    return lambda images: choose_lengths(several, images, criterion, lengths=lengths, otherwise=rule.otherwise)
+    lengths = rule.lengths or None
+    return lambda images: choose_lengths(model, images, criterion, lengths=lengths, otherwise=rule.otherwise)

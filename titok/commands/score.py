@@ -44,15 +44,20 @@ def reconstruction(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
     size, speed = model.facts.codebook_size, training_speed(options.model.parent / "manifest.json")
-    scores = _score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
-    if options.examples is not None:
-        stacked = np.stack([scores.originals, scores.reconstructions])
-        save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
+    scores = score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
+    save_examples(options, scores)
     metrics = {**scores.metrics, **tokenizer_parameters(model), **speed.metrics}
-    inputs = {"model": options.model, **_named(options)}
+    inputs = {"model": options.model, **named_inputs(options)}
     write_score(
         options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals, speed.protocols
     )
+
+
+def save_examples(options: argparse.Namespace, scores: ReconstructionScores) -> None:
+    """Some originals above their reconstructions, where they were asked for."""
+    if options.examples is not None:
+        stacked = np.stack([scores.originals, scores.reconstructions])
+        save_npz(options.examples, images=stacked, row_labels=np.array(["original", "reconstruction"]))
 
 
 def codec(options: argparse.Namespace) -> None:
@@ -60,14 +65,14 @@ def codec(options: argparse.Namespace) -> None:
     job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
     round_trip = CodecRoundTrip(options.codec, options.quality)
-    scores = _score_outputs(options, job, round_trip, device)
+    scores = score_outputs(options, job, round_trip, device)
     options.subject = {"tokenizer": options.codec, "stage": f"q{options.quality}", "seed": 0, "recipe": "codec"}
     metrics = {**scores.metrics, "bits_per_image": round_trip.bits_per_image}
-    inputs = _named(options)
+    inputs = named_inputs(options)
     write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)
 
 
-def _score_outputs(
+def score_outputs(
     options: argparse.Namespace,
     job: ScoreJob,
     reconstruct: Reconstruct,
@@ -98,7 +103,7 @@ def _score_outputs(
     return replace(scores, protocol=protocol)
 
 
-def _named(options: argparse.Namespace) -> dict[str, Path]:
+def named_inputs(options: argparse.Namespace) -> dict[str, Path]:
     """Images and judge among the inputs, where they are named."""
     paths = {name: getattr(options, name) for name in ("data", "judge")}
     return {name: path for name, path in paths.items() if path is not None}
@@ -125,7 +130,7 @@ def generation(options: argparse.Namespace) -> None:
     timed = made.protocols | speed.protocols
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
-    inputs = {"samples": samples, **_named(options)}
+    inputs = {"samples": samples, **named_inputs(options)}
     write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals, timed)
 
 
@@ -150,6 +155,7 @@ def _reference(
         extractor,
         max_features=settings.precision_recall_references,
         source=image_source(images, job.dataset),
+        scratch=options.output.parent,
         device=device,
     )
 

@@ -32,13 +32,15 @@ def open_encoders(settings: Evaluation, device: torch.device) -> dict[str, Featu
 
 def encoders_of_samples(options: argparse.Namespace, job: ScoreJob, device: torch.device) -> EncoderPass:
     """The encoders, each with its own look at the real images: the training images, or those of the reference file."""
-    settings, references = job.evaluation, {}
+    settings, references, scratch = job.evaluation, {}, options.output.parent
     encoders = open_encoders(settings, device)
     if encoders:
         batches, count, source = _real_images(options, job)
         most = settings.precision_recall_references
-        references = collect_references(batches, count, encoders, max_features=most, source=source, device=device)
-    return EncoderPass(encoders, settings, options.output.parent, device, references)
+        references = collect_references(
+            batches, count, encoders, max_features=most, source=source, scratch=scratch, device=device
+        )
+    return EncoderPass(encoders, settings, scratch, device, references)
 
 
 def _real_images(options: argparse.Namespace, job: ScoreJob) -> tuple[Iterable[Tensor], int, dict[str, Any]]:

@@ -31,7 +31,6 @@ from titok.evaluation.lengths import Choosing, LengthScores, length_protocol, le
 from titok.evaluation.per_image import read_per_image, write_per_image
 from titok.evaluation.reconstruction import PerceptualDistance
 from titok.metrics.bootstrap import Interval, bootstrap_intervals
-from titok.models.alit import Alit
 from titok.models.folder import load_classifier, load_image_tokenizer
 from titok.models.image_tokenizer import ImageTokenizer, Reconstruction
 from titok.models.length_choice import restored_at
@@ -108,7 +107,7 @@ def _choosing(
         raise ConfigError("adaptive_length.criterion is 'class'; give the judge's model file with --judge")
     classifier = load_classifier(judge, device) if rule.criterion == "class" and judge else None
     criteria = [criterion_of(rule.criterion, each, lpips, classifier) for each in rule.scored]
-    known = lengths_of(facts.lengths, rule.lengths, facts.most_tokens, has_own=isinstance(model, Alit))
+    known = lengths_of(facts, rule.lengths)
     if len(known) > 1:
         for length, threshold in _matched(rule.matched, others):
             criterion = criterion_of(rule.criterion, threshold, lpips, classifier)

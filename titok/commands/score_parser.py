@@ -14,15 +14,12 @@ if TYPE_CHECKING:
 
 
 def add_score(verbs: Verbs, lazy: Lazy) -> None:
-    """Adds ``score`` with its six kinds."""
+    """Adds ``score`` with its seven kinds."""
     score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
     kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
 
     reconstruction = kinds.add_parser("reconstruction", help="rFID, PSNR, SSIM, codebook use of a tokenizer")
     add_paths(reconstruction, data="index of the test shards", model="model file of the tokenizer or VQGAN")
-    reconstruction.add_argument(
-        "--examples", type=ending(".npz"), help="file (.npz) for some originals and reconstructions"
-    )
     reconstruction.set_defaults(run=lazy("score", "reconstruction"))
 
     lengths = kinds.add_parser("lengths", help="rFID, PSNR and more at every length, and which length each image needs")
@@ -50,6 +47,14 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_paths(codec, data="index of the test shards")
     codec.set_defaults(run=lazy("score", "codec"))
 
+    external = kinds.add_parser("external", help="the same of reconstructions that another program made")
+    add_paths(
+        external,
+        data="index of the test shards",
+        reconstructions="folder of pictures called like their images, or .npz (arr_0) in their order",
+    )
+    external.set_defaults(run=lazy("score_external", "external"))
+
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
     add_paths(generation, samples="sample file (.npz), or a folder of parts")
     generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
@@ -66,14 +71,17 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_device(throughput)
     throughput.set_defaults(run=lazy("score_throughput", "throughput"))
 
-    for kind in (reconstruction, lengths, probe, codec, generation):
+    for kind in (reconstruction, lengths, probe, codec, external, generation):
         add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         add_execution(kind)
         add_device(kind)
         add_workers(kind)
-    for kind in (reconstruction, lengths, codec):
+    for kind in (reconstruction, external):
+        kind.add_argument("--examples", type=ending(".npz"), help="file (.npz) for some originals and reconstructions")
+    for kind in (reconstruction, lengths, codec, external):
         kind.add_argument("--per-image", type=ending(".csv"), help="file (.csv) for the measures of every image")
-    add_overwrite(reconstruction, paths_of("output", "examples", "per_image"), ours="score")
+    for kind in (reconstruction, external):
+        add_overwrite(kind, paths_of("output", "examples", "per_image"), ours="score")
     add_overwrite(lengths, paths_of("output", "pictures", "per_image"), ours="score")
     add_overwrite(codec, paths_of("output", "per_image"), ours="score")
     add_overwrite(probe, output_and(), ours="score", folders=["state"])
@@ -81,5 +89,5 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     for kind in (reconstruction, lengths, probe):
         add_subject(kind, "tokenizer")
     add_subject(generation, "generator")
-    for kind in (reconstruction, lengths, codec, generation):
+    for kind in (reconstruction, lengths, codec, external, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")

@@ -22,7 +22,6 @@ from titok.data.view_rows import RowsOf, rows_of_views
 from titok.data.views import views_of
 from titok.evaluation.lengths import lengths_of
 from titok.evaluation.probe_features import FeatureReader, name_at, probe_accuracies
-from titok.models.alit import Alit
 from titok.models.folder import load_image_tokenizer
 from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.device import select_device
@@ -99,10 +98,9 @@ def linear_probe(options: argparse.Namespace) -> None:
 
 def _lengths(job: ProbeJob, model: ImageTokenizer) -> tuple[int, ...]:
     """At which the first reading is probed by name; none where the settings ask for the longest code alone."""
-    facts = model.facts
-    if job.lengths is None or facts.most_tokens is None:
+    if job.lengths is None or model.facts.most_tokens is None:
         return ()
-    return lengths_of(facts.lengths, job.lengths, facts.most_tokens, has_own=isinstance(model, Alit))
+    return lengths_of(model.facts, job.lengths)
 
 
 def _probes(job: ProbeJob, columns: dict[str, int], seed: int) -> dict[str, LinearProbe]:

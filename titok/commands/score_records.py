@@ -15,8 +15,8 @@ from titok.config.load import ConfigError
 from titok.config.measuring_jobs import ProbeJob, ScoreJob, ThroughputJob
 from titok.data.images import Images
 from titok.data.opening import open_images
-from titok.evaluation.record import Kind, score_record, write_record
 from titok.metrics.bootstrap import Interval
+from titok.records.record import Kind, score_record, write_record
 from titok.runtime.manifest import provenance
 
 

@@ -50,7 +50,7 @@ def throughput(options: argparse.Namespace) -> None:
     }
     protocol = {
         "timed": "labels on the host to 8-bit images on the host, de-tokenization included, batch by batch",
-        "throughput": settings.resolved(),
+        "throughput": settings.identity(),
         "device": describe_device(device),
     }
     if noise is not None:

@@ -134,8 +134,9 @@ class TokenFile:
 
     def _require_shape(self, model: ImageTokenizer, where: Path) -> None:
         """Generated tokens name no tokenizer; their number and kind must at least be those of ``model``."""
-        facts = model.facts
-        wanted = facts.most_tokens or self.codes.shape[1]
+        facts, width = model.facts, self.codes.shape[1]
+        # Of samples with lengths of their own, the longest one there is may be shorter; `ids` looks at each length.
+        wanted = width if self.lengths is not None and facts.lengths else facts.most_tokens or width
         if not facts.is_discrete or self.codes.ndim != 2 or self.codes.shape[1] != wanted:
             raise TokenError(
                 f"{where} has generated tokens of shape {self.codes.shape}; this {type(model).__name__} reads {wanted} "
@@ -147,13 +148,20 @@ def _of_json(document: dict[str, Any]) -> TokenFile:
     if "samples" in document:
         samples, seed = document["samples"], document["seed"]
         names = generated_names([sample["class"] for sample in samples], seed)
-        return TokenFile(np.array([sample["tokens"] for sample in samples]), names, None)
+        codes, lengths = _codes_of(samples, "tokens")
+        return TokenFile(codes, names, None, lengths)
     images = document["images"]
     names = tuple(str(image["name"]) for image in images)
-    if not any("length" in image for image in images):
-        return TokenFile(np.array([image["codes"] for image in images]), names, document["settings"])
-    codes, lengths = _filled_up([image["codes"] for image in images], [image["length"] for image in images])
+    codes, lengths = _codes_of(images, "codes")
     return TokenFile(codes, names, document["settings"], lengths)
+
+
+def _codes_of(entries: Sequence[dict[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The codes of all images, and their lengths where they have any; one that lacks its length is no such file."""
+    codes = [entry[key] for entry in entries]
+    if not any("length" in entry for entry in entries):
+        return np.array(codes), None
+    return _filled_up(codes, [entry["length"] for entry in entries])
 
 
 def _filled_up(codes: Sequence[list[int]], lengths: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +176,7 @@ def _filled_up(codes: Sequence[list[int]], lengths: Sequence[int]) -> tuple[np.n
 def _of_arrays(arrays: dict[str, np.ndarray]) -> TokenFile:
     names = tuple(str(name) for name in arrays["names"])
     if "tokens" in arrays and "codes" not in arrays:
-        return TokenFile(arrays["tokens"], names, None)
+        return TokenFile(arrays["tokens"], names, None, arrays.get("lengths"))
     return TokenFile(arrays["codes"], names, json.loads(str(arrays["settings"])), arrays.get("lengths"))
 
 

@@ -6,13 +6,14 @@ How each is read: `titok.data.sources`, where every kind has a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from titok.config.section import Neutral, NonNegativeInt, PositiveInt, Section
 
-DatasetKind = Literal["digits", "cifar10", "imagenet", "folder", "parquet"]
+DatasetKind = Literal["digits", "cifar10", "idx", "imagenet", "folder", "parquet"]
 Archive = Literal["train", "val", "devkit"]
 WordNetId = Annotated[str, StringConstraints(pattern=r"^n\d{8}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)]
@@ -71,6 +72,36 @@ class Cifar10Source(Source):
     def paths(self) -> tuple[str, ...]:
         """The archive."""
         return (self.archive,)
+
+
+class IdxSource(Source):
+    """IDX files, as MNIST has them: grey images and labels of each split, plain or gzipped."""
+
+    is_small = True
+
+    folder: str
+    """Path of the folder with the files."""
+    train: tuple[str, str] = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
+    """Names of the training split's images and labels."""
+    test: tuple[str, str] = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+    """The same of the evaluation split."""
+    class_names: tuple[str, ...] = ()
+    """In the order of the labels; none: the labels themselves."""
+    transposed: bool = False
+    """Whether images lie by columns, as EMNIST's do."""
+    unpacked_md5: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(default_factory=dict)
+    """File -> the MD5 that its content must have, unpacked: archives pack the same bytes differently."""
+
+    def files(self, split: str) -> tuple[Path, Path]:
+        """Paths of a split's images and labels."""
+        images, labels = self.train if split == "train" else self.test
+        folder = Path(self.folder).expanduser()
+        return folder / images, folder / labels
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All four."""
+        return tuple(str(path) for split in ("train", "test") for path in self.files(split))
 
 
 class ImageNetSource(Source):
@@ -161,6 +192,7 @@ class ParquetSource(Source):
 SOURCES: dict[str, type[Source]] = {
     "digits": DigitsSource,
     "cifar10": Cifar10Source,
+    "idx": IdxSource,
     "imagenet": ImageNetSource,
     "folder": FolderSource,
     "parquet": ParquetSource,
@@ -173,8 +205,9 @@ class DatasetIdentity(Section):
 
     kind: DatasetKind = "digits"
     """`digits`: the 1797 handwritten digits that ship inside scikit-learn, no download. `cifar10`: from its official
-    archive. `imagenet`: ILSVRC2012 from its official archives or Kaggle's layout. `folder`: `train/<class>/*` and
-    `test/<class>/*`. `parquet`: files of Hugging Face datasets. All but the first need the section of the same name."""
+    archive. `idx`: MNIST's form, so Fashion-MNIST. `imagenet`: ILSVRC2012 from its official archives or Kaggle's
+    layout. `folder`: `train/<class>/*` and `test/<class>/*`. `parquet`: files of Hugging Face datasets. All but the
+    first need the section of the same name."""
     num_classes: PositiveInt = 10
     test_images: PositiveInt = 500
     """For kind `digits`: images kept for evaluation, spread over the classes as in the whole set; the rest trains."""
@@ -200,6 +233,7 @@ class SourcedDataset(DatasetIdentity):
     """Which images, and where from: the section of the kind's name."""
 
     cifar10: Cifar10Source | None = None
+    idx: Annotated[IdxSource | None, Neutral(None)] = None
     imagenet: ImageNetSource | None = None
     folder: FolderSource | None = None
     parquet: ParquetSource | None = None

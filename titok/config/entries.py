@@ -167,6 +167,19 @@ class Tokenizer(TokenizerSettings):
             return (self.recipe,)
         return ("stage1", "stage2") if self.stage2 else ("stage1",)
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers of tokens that a choice of length can give an image, from few to K; empty: all have K."""
+        if self.alit is not None:
+            step = self.num_latent_tokens // self.alit.iterations
+            return tuple(range(step, self.num_latent_tokens + 1, step))
+        return () if self.tail_drop == "off" else tuple(range(1, self.num_latent_tokens + 1))
+
+    @property
+    def leaves_lengths_out(self) -> bool:
+        """Whether `adaptive_length.lengths` may name some of them: short codes are beginnings of long ones."""
+        return self.alit is None
+
     @model_validator(mode="after")
     def _recipe_complete(self) -> Self:
         is_released = self.recipe == "released"
@@ -203,6 +216,8 @@ class Tokenizer(TokenizerSettings):
             )
         if self.kind == "vae":
             raise ValueError("kind 'vae' is a TiTok's; latents without a codebook are alit.latents: continuous")
+        if self.fsq_levels:
+            raise ValueError("fsq_levels is a TiTok's, and recipe 'alit' learns a codebook; remove it")
 
 
 class Generator(Section):

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from titok.config.adaptive_length import AdaptiveLength
-from titok.config.entries import Tokenizer
 from titok.config.study import Study
-
-
-def has_lengths(tokenizer: Tokenizer) -> bool:
-    """Whether each image may have a number of tokens of its own."""
-    return tokenizer.recipe == "alit" or tokenizer.tail_drop != "off"
 
 
 def length_stages(study: Study) -> list[tuple[str, str]]:
     """(tokenizer, stage) of every one that has lengths, and of those of one length that stand beside them."""
     if study.adaptive_length is None:
         return []
-    several = [
-        (name, stage) for name, entry in study.tokenizers.items() if has_lengths(entry) for stage in entry.stages
-    ]
+    several = [(name, stage) for name, entry in study.tokenizers.items() if entry.lengths for stage in entry.stages]
     return [*several, *study.adaptive_length.beside.items()]
 
 
@@ -27,21 +19,15 @@ def length_seeds(study: Study, tokenizer: str) -> tuple[int, ...]:
     own = study.tokenizer_seeds(tokenizer)
     if study.adaptive_length is None or tokenizer not in study.adaptive_length.beside:
         return own
-    others = {s for name, entry in study.tokenizers.items() if has_lengths(entry) for s in study.tokenizer_seeds(name)}
+    others = {s for name, entry in study.tokenizers.items() if entry.lengths for s in study.tokenizer_seeds(name)}
     return tuple(seed for seed in own if seed in others)
 
 
 def scored_lengths(study: Study, tokenizer: str) -> tuple[int, ...]:
     """Which lengths of a tokenizer are scored, from few tokens to many."""
     entry = study.tokenizers[tokenizer]
-    most = entry.num_latent_tokens
-    if entry.alit is not None:
-        step = most // entry.alit.iterations
-        return tuple(range(step, most + 1, step))
-    if entry.tail_drop == "off":
-        return (most,)
-    chosen = study.adaptive_length.lengths if study.adaptive_length else ()
-    return chosen or tuple(range(1, most + 1))
+    chosen = study.adaptive_length.lengths if study.adaptive_length and entry.leaves_lengths_out else ()
+    return (entry.lengths and chosen) or entry.lengths or (entry.num_latent_tokens,)
 
 
 def check_lengths(study: Study) -> None:
@@ -54,7 +40,7 @@ def check_lengths(study: Study) -> None:
 
 
 def _check_section(study: Study, section: AdaptiveLength) -> None:
-    if not any(has_lengths(entry) for entry in study.tokenizers.values()):
+    if not any(entry.lengths for entry in study.tokenizers.values()):
         raise ValueError(
             "adaptive_length is given, but no tokenizer has lengths to choose from; add one of recipe alit or with "
             "tail_drop, or remove the section"
@@ -65,8 +51,8 @@ def _check_section(study: Study, section: AdaptiveLength) -> None:
                 f"adaptive_length.beside names {name!r}, which is no tokenizer; allowed: {', '.join(study.tokenizers)}"
             )
         entry = study.tokenizers[name]
-        if has_lengths(entry) or entry.kind == "vae":
-            has = "several lengths" if has_lengths(entry) else "no tokens"
+        if entry.lengths or entry.kind == "vae":
+            has = "several lengths" if entry.lengths else "no tokens"
             raise ValueError(f"adaptive_length.beside names {name!r}, which has {has}; name tokenizers of one length")
         if stage not in entry.stages:
             raise ValueError(
@@ -81,7 +67,7 @@ def _check_section(study: Study, section: AdaptiveLength) -> None:
 
 def _check_matched(study: Study, section: AdaptiveLength) -> None:
     """Each length of `as_good_as` is that of a tokenizer beside, which has all seeds that choose."""
-    seeds = {s for name, entry in study.tokenizers.items() if has_lengths(entry) for s in study.tokenizer_seeds(name)}
+    seeds = {s for name, entry in study.tokenizers.items() if entry.lengths for s in study.tokenizer_seeds(name)}
     for length in section.as_good_as:
         named = [name for name in section.beside if study.tokenizers[name].num_latent_tokens == length]
         if len(named) != 1:

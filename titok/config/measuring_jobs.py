@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Self
 from titok.config.adaptive_length import AdaptiveLength
 from titok.config.data import Dataset
 from titok.config.evaluation import Evaluation
+from titok.config.external import External
 from titok.config.job import ALL, Job
 from titok.config.probe import LinearProbe
 from titok.config.sampling import Sampler
-from titok.config.section import Neutral, Operational, PositiveInt
+from titok.config.section import Name, Neutral, Operational, PositiveInt
 from titok.config.study import Study
 from titok.config.throughput import Throughput
 
@@ -68,6 +69,33 @@ class ScoreJob(Job):
         whole = study.evaluation
         parts = {ALL: whole, "reconstructions": whole.of_reconstructions(), "samples": whole.of_samples()}
         return cls(study=study.study, dataset=study.dataset.seen(), evaluation=parts[name])
+
+
+class ExternalJob(ScoreJob):
+    """`titok score external`: how reconstructions that another program made are measured, and what is said of it."""
+
+    kind: ClassVar[str] = "external"
+    section: ClassVar[str] = "external"
+    wildcard: ClassVar[str] = "external"
+
+    name: Name
+    external: External
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every program's."""
+        return study.external
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """Measured as the study's own are."""
+        return cls(
+            study=study.study,
+            dataset=study.dataset.seen(),
+            evaluation=study.evaluation.of_reconstructions(),
+            name=name,
+            external=study.external[name],
+        )
 
 
 class LengthsJob(ScoreJob):

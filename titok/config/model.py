@@ -6,9 +6,10 @@ override them. Letters: B batch, K latent tokens, D width, E code size, V codebo
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from titok.config.section import Fraction, Neutral, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
@@ -114,9 +115,31 @@ class TokenizerSettings(Section):
     small codebooks from collapsing to one code."""
     reanchor_codes: bool = False
     """Move unused codes onto nearby features (CVQ-VAE), as the released single-stage recipes do."""
+    fsq_levels: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Neutral(())] = ()
+    """Finite scalar quantization in place of a learnt codebook: how many values each channel of a latent token has,
+    such as [8, 5, 5, 5]. `code_dim` is then their number, `codebook_size` their product, and nothing else of a codebook
+    (normalisation, commitment, first state, re-anchoring) has a meaning. Empty: a codebook."""
     tail_drop: Annotated[TailDrop, Neutral("off")] = "off"
     """`uniform`: training decodes the first k tokens of a batch's images, k drawn from 1 to K, each equally likely, as
     One-D-Piece does; then any number of first tokens can be decoded. The quantizer sees all."""
+
+    @model_validator(mode="after")
+    def _levels_make_the_codes(self) -> Self:
+        levels = self.fsq_levels
+        if not levels:
+            return self
+        if self.kind == "vae":
+            raise ValueError("fsq_levels quantises, and kind 'vae' does not; set kind: vq or fsq_levels: []")
+        if (self.code_dim, self.codebook_size) != (len(levels), math.prod(levels)):
+            raise ValueError(
+                f"fsq_levels is {list(levels)}, with code_dim {self.code_dim} and codebook_size {self.codebook_size}; "
+                f"its channels make {len(levels)} and {math.prod(levels)}: set these"
+            )
+        idle = {"reanchor_codes": False, "codebook_init": "published"}
+        for name, value in idle.items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, but fsq_levels leaves no codebook; remove it")
+        return self
 
 
 class TokenizerModel(TokenizerSettings):
@@ -146,7 +169,12 @@ class TokenizerModel(TokenizerSettings):
     @property
     def draws_codebook(self) -> bool:
         """Whether training begins with codes drawn from the data."""
-        return self.kind == "vq" and self.codebook_init == "data"
+        return self.has_codebook and self.codebook_init == "data"
+
+    @property
+    def has_codebook(self) -> bool:
+        """Whether the codes are learnt vectors; a vae has none, and scalar quantization needs none."""
+        return self.kind == "vq" and not self.fsq_levels
 
     @property
     def num_learned_latents(self) -> int:

@@ -14,6 +14,7 @@ from titok.config.adaptive_length import AdaptiveLength
 from titok.config.data import StudyDataset
 from titok.config.entries import Baseline, Classifier, Generator, ProxyTokenizer, Seeds, Tokenizer
 from titok.config.evaluation import Evaluation
+from titok.config.external import External
 from titok.config.model import TransformerSize
 from titok.config.probe import LinearProbe
 from titok.config.reporting import Reporting
@@ -47,6 +48,8 @@ class Study(Section):
     """Views whose proxy codes are stored before stage 1; null: codes of every batch are computed while training."""
     tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
     """TiToks; a file may also have its 2D VQGANs here, with `family: vqgan` (see `titok.config.families`)."""
+    external: Annotated[dict[Name, External], Neutral({})] = {}  # noqa: RUF012 (pydantic copies defaults)
+    """Reconstructions that other programs made of the test images: rows like any other."""
     token_views: ViewSet = ViewSet()
     """Windows of each image that become tokens for the generators."""
     generators: dict[Name, Generator] = Field(default_factory=dict)
@@ -63,7 +66,10 @@ class Study(Section):
     """What jobs take: `default`, a kind of job (`stage1`) or one job (`stage1/l32`), each key over the one before."""
 
     def tokenizer_seeds(self, tokenizer: str) -> tuple[int, ...]:
-        """Seeds a tokenizer or baseline is trained with; the study's one VQGAN serves all of them."""
+        """Seeds a tokenizer or baseline is trained with; the study's one VQGAN serves all of them, and of what others
+        made there is one."""
+        if tokenizer in self.external:
+            return (0,)
         if tokenizer == PROXY_TOKENIZER:
             return self.seeds
         return (self.baselines.get(tokenizer) or self.tokenizers[tokenizer]).seeds or self.seeds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from titok.config.alit import AlitModel
-from titok.config.length_stages import has_lengths
 from titok.config.model import GeneratorModel, TokenizerModel, TokenizerSettings, VQGANModel
 from titok.config.study import Study
 from titok.config.tokenizer_facts import tokenizer_facts
@@ -59,4 +58,4 @@ def generator_model(study: Study, name: str) -> GeneratorModel:
 def _learns_lengths(study: Study, tokenizer: str) -> bool:
     """Whether each training image's tokens have the length that it needs (`adaptive_length.tokens`)."""
     rule = study.adaptive_length.of_tokens if study.adaptive_length else None
-    return rule is not None and tokenizer in study.tokenizers and has_lengths(study.tokenizers[tokenizer])
+    return rule is not None and tokenizer in study.tokenizers and bool(study.tokenizers[tokenizer].lengths)

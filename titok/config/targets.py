@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from titok.config.external import EXTERNAL
 from titok.config.figure_inputs import FigureInputs, TableFigure
 from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
 from titok.config.job import ALL
 from titok.config.jobs import job
-from titok.config.length_stages import has_lengths, length_seeds, length_stages
+from titok.config.length_stages import length_seeds, length_stages
 from titok.config.measuring_jobs import LENGTHS
 from titok.config.model_files import ModelFiles
 from titok.config.reporting import PanelName, TableName
@@ -74,7 +75,7 @@ class Targets(ModelFiles):
     def probe_job(self, tokenizer: str) -> str:
         """Name of the job that probes a tokenizer: tokenizers of several lengths may have another."""
         entry = self.study.tokenizers.get(tokenizer)
-        at_lengths = entry is not None and has_lengths(entry) and self.study.reporting.tables.probes_lengths
+        at_lengths = entry is not None and entry.lengths and self.study.reporting.tables.probes_lengths
         return LENGTHS if at_lengths else ALL
 
     def probe_subject(self, tokenizer: str, seed: str | int) -> str:
@@ -101,11 +102,14 @@ class Targets(ModelFiles):
         return [f"{self.root}/scores/generation/{generator}/{sampler}/seed{seed}.json" for seed in seeds]
 
     def throughput_scores(self, generator: str, sampler: str) -> list[str]:
-        """Speed of a generator with a sampler, of its first seed; none where the study does not measure it apart."""
+        """Speeds of a generator with a sampler, of its first seed; none where the study does not measure them apart."""
         if self.study.throughput is None:
             return []
         seed = self.study.generator_seeds(generator)[0]
-        return [f"{self.root}/scores/throughput/{generator}/{sampler}/seed{seed}.json"]
+        sittings = range(self.study.throughput.sittings)
+        return [
+            f"{self.root}/scores/throughput/{generator}/{sampler}/seed{seed}-sitting{each}.json" for each in sittings
+        ]
 
     def vqgan_score(self) -> list[str]:
         """Reconstruction score of the 2D VQGAN, if the study trains one."""
@@ -121,6 +125,7 @@ class Targets(ModelFiles):
             *self.score_files(self._probe_stems()),
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
+            *(path for name in self.study.external for path in self.reconstruction_scores(name, EXTERNAL)),
         ]
 
     def codec_scores(self) -> list[str]:
@@ -150,6 +155,7 @@ class Targets(ModelFiles):
         stage: str | None = None,
         generator: str | None = None,
         sampler: str | None = None,
+        sitting: str | int | None = None,
     ) -> str:
         """What a score is about, as JSON: names and the settings that tables print beside the number."""
         facts: dict[str, object] = {"seed": int(seed)}
@@ -162,6 +168,8 @@ class Targets(ModelFiles):
             facts |= {"mask_schedule": settings.mask_schedule}
             if entry.source is not None:
                 facts["generator_recipe"] = "released"  # no seed of ours changes it
+        if sitting is not None:
+            facts["sitting"] = int(sitting)
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from titok.config.section import NonNegativeInt, PositiveInt, Section
+from titok.config.section import NonNegativeInt, Operational, PositiveInt, Section
 
 
 class Throughput(Section):
@@ -22,4 +22,8 @@ class Throughput(Section):
     warmup_batches: NonNegativeInt = 3
     """Batches before the clock starts."""
     batches: Annotated[int, Field(ge=2)] = 20
-    """Batches that are timed one by one; the score is their median, its interval holds the middle 80 % of them."""
+    """Batches that are timed one by one in each sitting; its speed is their median."""
+    sittings: Annotated[int, Field(ge=1), Operational()] = 3
+    """How often each speed is measured, every time by a process of its own, all speeds of the study in turn. Batches of
+    one sitting know nothing of what differs from one to the next (neighbours, clocks, where memory lies), so that
+    sittings are the repetitions that comparisons are judged by, from three on."""

@@ -57,7 +57,8 @@ class CodedImages:
         choice = _Choice(batch_size, len(images), len(views), seed, rank_slice(batch_size, rank, world_size))
         self._ahead: ReadAhead[_Seen] | None = None
         if isinstance(images, ImageSet):
-            self._at: Callable[[int], CodedBatch] = _Cutting(images, crop, views, codes, choice)
+            kind = _Cut if len(views) == 1 else _Cutting
+            self._at: Callable[[int], CodedBatch] = kind(images, crop, views, codes, choice)
         else:
             reading = _Reading(images, crop, views, codes)
             self._ahead = ReadAhead(reading, choice.requests, workers=images.workers, name=reading.name)
@@ -92,9 +93,12 @@ class _Choice(NamedTuple):
 
     def columns(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Images (B,) and views (B,)."""
-        samples = batch_indices(step, self.batch_size, self.num_images, self.seed)
         views = drawn_views(step, self.batch_size, self.num_views, self.seed)
-        return samples[self.share], views[self.share].numpy()
+        return self.samples(step), views[self.share].numpy()
+
+    def samples(self, step: int) -> np.ndarray:
+        """Images (B,)."""
+        return batch_indices(step, self.batch_size, self.num_images, self.seed)[self.share]
 
     def requests(self, step: int) -> list[_Seen]:
         """The same, image by image."""
@@ -119,6 +123,23 @@ class _Cutting:
         chosen = torch.from_numpy(samples)
         codes = torch.from_numpy(self.codes[samples, views].astype(np.int64))
         return CodedBatch(self.images.windows(chosen, top, left, flip, self.crop), self.images.labels[chosen], codes)
+
+
+class _Cut:
+    """Takes batches from images in memory whose only windows were cut before: of a small model's step, cutting them at
+    every step took a twentieth."""
+
+    def __init__(self, images: ImageSet, crop: int, views: Sequence[View], codes: np.ndarray, choice: _Choice) -> None:
+        everyone = np.arange(len(images))
+        where = views[0].crops_of(images.side, images.side, crop, everyone)
+        top, left, flip = (torch.from_numpy(column) for column in where)
+        windows = images.windows(torch.from_numpy(everyone), top, left, flip, crop)
+        self._columns = windows, images.labels, torch.from_numpy(codes[:, 0].astype(np.int64))
+        self._choice = choice
+
+    def __call__(self, step: int) -> CodedBatch:
+        samples = torch.from_numpy(self._choice.samples(step))
+        return CodedBatch(*(column.index_select(0, samples) for column in self._columns))
 
 
 @dataclass(frozen=True, eq=False)

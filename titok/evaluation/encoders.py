@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,13 +13,12 @@ from torch import Tensor
 from titok.config.evaluation import Evaluation
 from titok.errors import ScoreError
 from titok.evaluation.findings import Finding, rank_findings
+from titok.evaluation.looking import Look, Looking
 from titok.evaluation.neighbours import evenly_spaced
 from titok.evaluation.reference import Reference
 from titok.evaluation.uncertainty import Side, frechet_contributions
-from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.kid import kernel_distance
-from titok.metrics.moments import Moments
 
 
 class EncoderPass:
@@ -61,7 +60,7 @@ class EncoderPass:
             if self._settings.kid is not None:
                 kid = self._settings.kid
                 real = seen.references(self._settings.precision_recall_references)
-                fake = seen.made.store.rows(device=real.device)
+                fake = seen.made.features.rows(device=real.device)
                 found[f"kid_{name}"] = kernel_distance(fake, real, kid.subsets, kid.subset_size, kid.seed).value
         return found
 
@@ -76,56 +75,50 @@ class EncoderPass:
         return {"encoders": about} if about else {}
 
 
-class _Cloud:
-    """Moments and features of one set of images."""
-
-    def __init__(self, dim: int, scratch: Path | None, device: torch.device | str) -> None:
-        self.moments, self.store = Moments(dim, device), FeatureStore(scratch)
-
-    def update(self, features: Tensor) -> None:
-        self.moments.update(features)
-        self.store.append(features)
-
-    @property
-    def side(self) -> Side:
-        return Side(self.moments.mean, self.moments.covariance, self.store)
-
-
 class _Seen:
     """One encoder's two sets."""
 
     def __init__(
         self, encoder: FeatureExtractor, scratch: Path | None, device: torch.device | str, reference: Reference | None
     ) -> None:
-        self._encoder, self._device = encoder, device
-        self.made = _Cloud(encoder.feature_dim, scratch, device)
-        self._real = reference or _Cloud(encoder.feature_dim, scratch, device)
+        self._encoder, self._device, self._reference = encoder, device, reference
+        self._made = Looking(encoder, scratch=scratch, device=device)
+        self._originals = None if reference else Looking(encoder, scratch=scratch, device=device)
 
     def update(self, images: Tensor, originals: Tensor | None) -> None:
-        self.made.update(self._encoder(images).features)
-        if isinstance(self._real, _Cloud) and originals is not None:
-            self._real.update(self._encoder(originals).features)
+        self._made.update(images)
+        if self._originals is not None and originals is not None:
+            self._originals.update(originals)
 
     def findings(self, what: str) -> list[Finding]:
-        return rank_findings(self.made.moments.count, self._encoder.feature_dim, what)
+        return rank_findings(self._made.count, self._encoder.feature_dim, what)
+
+    @functools.cached_property
+    def made(self) -> Look:
+        """Read, like what follows, once all images have been looked at."""
+        return self._made.look()
+
+    @functools.cached_property
+    def real(self) -> Look | Reference:
+        """The originals of reconstructions, or what samples are compared with."""
+        return self._reference or cast(Looking, self._originals).look()
 
     @functools.cached_property
     def sides(self) -> tuple[Side, Side]:
-        """Read once all images have been looked at."""
-        if isinstance(self._real, _Cloud):
-            return self._real.side, self.made.side
-        mean, covariance = (part.to(self._device) for part in (self._real.mean, self._real.covariance))
-        return self.made.side, Side(mean, covariance)
+        if isinstance(self.real, Reference):
+            return self.made.side, self.real.sides(self._device)[0]
+        return self.real.side, self.made.side
 
     def references(self, wanted: int) -> Tensor:
         """(M, F) features of at most ``wanted`` real images, evenly spaced over them."""
-        if isinstance(self._real, _Cloud):
-            return self._real.store.rows(evenly_spaced(wanted, len(self._real.store)), self._device)
-        if self._real.features is None:
+        if isinstance(self.real, Look):
+            features = self.real.features
+            return features.rows(evenly_spaced(wanted, len(features)), self._device)
+        if self.real.features is None:
             raise ScoreError("KID needs features of real images, the reference has none; collect it anew")
-        return self._real.features.to(self._device)
+        return self.real.features.to(self._device)
 
     def about(self) -> dict[str, Any]:
-        if isinstance(self._real, _Cloud):
+        if self._reference is None:
             return dict(self._encoder.identity)
-        return self._encoder.identity | {"reference": self._real.source | {"num_images": self._real.count}}
+        return self._encoder.identity | {"reference": self._reference.source | {"num_images": self._reference.count}}

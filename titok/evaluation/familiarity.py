@@ -20,7 +20,7 @@ from titok.metrics.bootstrap import Interval, bootstrap_intervals
 from titok.models.length_choice import Criterion, shortest_sufficient
 
 SECOND = "second_"
-"""How keys of metrics of the other images begin."""
+"""How keys of metrics of the other images begin (`titok.records.metric`)."""
 KEPT = ("rfid", "psnr", "lpips", "mean_length", "met")
 """What is said of the other images, beside the criterion's own measure."""
 

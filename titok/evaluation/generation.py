@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,21 @@ from titok.config.evaluation import Evaluation, Uncertainty
 from titok.errors import ScoreError
 from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
+from titok.evaluation.looking import INCEPTION_PROTOCOL, Looking, distance_protocol
 from titok.evaluation.neighbours import compare_clouds, neighbour_protocol
 from titok.evaluation.reference import Reference
 from titok.evaluation.samples import Samples, inspect_samples
-from titok.evaluation.uncertainty import Side, Sides, contributions_of, distance_at_infinity, extrapolation_protocol
-from titok.metrics.bootstrap import Interval, bootstrap_intervals
+from titok.evaluation.uncertainty import (
+    Sides,
+    contributions_of,
+    distance_at_infinity,
+    extrapolation_protocol,
+    intervals_of,
+)
+from titok.metrics.bootstrap import Interval
 from titok.metrics.extrapolation import Extrapolation
-from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import FeatureExtractor
-from titok.metrics.frechet import frechet_distance
-from titok.metrics.inception_score import OFFICIAL_EPSILON, InceptionScore
-from titok.metrics.moments import Moments
-from titok.runtime.seed import generator
+from titok.metrics.inception_score import InceptionScore
 
 
 @dataclass(frozen=True)
@@ -114,60 +116,50 @@ class _Pass:
     ) -> None:
         self.encoders = encoders
         self.reference, self.extractor, self.settings, self.device = reference, extractor, settings, device
-        self.moments = Moments(extractor.feature_dim, device)
-        self.one_split = InceptionScore(extractor.num_logits, epsilon=OFFICIAL_EPSILON, device=device)
+        is_seen_again = settings.uncertainty is not None
+        keeps_features = is_seen_again or reference.features is not None
+        looking = Looking(extractor, features=keeps_features, logits=is_seen_again, scratch=scratch, device=device)
         split_size = settings.inception_score_split_size
         self.adm = InceptionScore(extractor.num_logits, split_size=split_size, device=device)
-        self.spatial = Moments(len(reference.spatial_mean), device) if reference.spatial_mean is not None else None
-        self.features, self.logits = FeatureStore(scratch), FeatureStore(scratch)
         labels = None if samples.labels is None else torch.from_numpy(samples.labels).to(device)
         self.classes = labels
         self.labels = labels if extractor.reads_classes else None
         self.agreeing: list[Tensor] = []
         with torch.inference_mode():
             for batch in samples.batches(settings.batch_size):
-                self._look(torch.from_numpy(batch).to(device, non_blocking=True).permute(0, 3, 1, 2))
+                self._update(looking, torch.from_numpy(batch).to(device, non_blocking=True).permute(0, 3, 1, 2))
+        self.seen = looking.look()
+        self.real, self.real_spatial = reference.sides(device)
 
-    def _look(self, images: Tensor) -> None:
-        seen = self.extractor(images)
+    def _update(self, looking: Looking, images: Tensor) -> None:
+        start, seen = looking.count, looking.update(images)
         self.encoders.update(images)
         if self.labels is not None:
-            wanted = self.labels[self.moments.count : self.moments.count + len(images)]
+            wanted = self.labels[start : start + len(images)]
             self.agreeing.append((seen.logits.argmax(dim=1) == wanted).double())
-        self.moments.update(seen.features)
-        if self.spatial is not None and seen.spatial is not None:
-            self.spatial.update(seen.spatial)
-        self.one_split.update(seen.logits)
         self.adm.update(seen.logits)
-        if self.reference.features is not None or self.settings.uncertainty is not None:
-            self.features.append(seen.features)
-        if self.settings.uncertainty is not None:
-            self.logits.append(seen.logits)
 
-    @functools.cached_property
+    @property
     def sides(self) -> Sides:
         """The samples, with features that can be looked at again, and the reference, which stays as it is."""
-        mean, covariance = (part.to(self.device) for part in (self.reference.mean, self.reference.covariance))
-        return Side(self.moments.mean, self.moments.covariance, self.features), Side(mean, covariance)
+        return self.seen.side, self.real
 
     def metrics(self, line: Extrapolation | None) -> dict[str, float]:
-        reference = self.reference
+        seen = self.seen
         metrics = {
-            "gfid": self.sides[0].distance(self.sides[1]),
-            "inception_score": self.one_split.compute(),
+            "gfid": seen.side.distance(self.real),
+            "inception_score": seen.inception.compute(),
             "inception_score_adm": self.adm.compute(),
         }
         if line is not None:
             metrics["gfid_infinity"] = line.value
-        if self.spatial is not None and reference.spatial_mean is not None and reference.spatial_covariance is not None:
-            metrics["sfid"] = frechet_distance(
-                self.spatial.mean, self.spatial.covariance, reference.spatial_mean, reference.spatial_covariance
-            ).value
+        if seen.spatial is not None and self.real_spatial is not None:
+            metrics["sfid"] = seen.spatial.distance(self.real_spatial)
         if self.agreeing:
             metrics["class_agreement"] = float(torch.cat(self.agreeing).mean())
-        if reference.features is not None:
-            samples = self.features.rows(device=self.device)
-            metrics |= compare_clouds(samples, reference.features.to(self.device), self.settings)
+        if self.reference.features is not None:
+            samples = seen.features.rows(device=self.device)
+            metrics |= compare_clouds(samples, self.reference.features.to(self.device), self.settings)
         return metrics | self.encoders.metrics()
 
     def intervals(self, metrics: dict[str, float], line: Extrapolation | None) -> dict[str, Interval]:
@@ -176,20 +168,13 @@ class _Pass:
             return {}
         contributions = {
             **contributions_of("gfid", self.sides, line),
-            "inception_score": self.one_split.influences(self.logits.chunks()),
-            "inception_score_adm": self.adm.influences(self.logits.chunks()),
+            "inception_score": self.seen.inception_influences(),
+            "inception_score_adm": self.adm.influences(self.seen.logits.chunks()),
         }
         contributions |= self.encoders.contributions()
         if self.agreeing:
             contributions["class_agreement"] = torch.cat(self.agreeing)
-        return bootstrap_intervals(
-            metrics,
-            contributions,
-            resamples=uncertainty.resamples,
-            coverage=uncertainty.coverage,
-            generator=generator(uncertainty.seed, "bootstrap"),
-            strata=self._strata(uncertainty),
-        )
+        return intervals_of(metrics, contributions, uncertainty, self._strata(uncertainty))
 
     def _strata(self, settings: Uncertainty) -> Tensor | None:
         if settings.within_classes and self.classes is None:
@@ -208,9 +193,8 @@ def _protocol(
         "num_images": settings.num_samples,
         "num_classes": num_classes,
         "reference": reference.source | {"num_images": reference.count},
-        "extractor": extractor.identity,
-        "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
-        "inception_score": {"splits": 1, "epsilon": OFFICIAL_EPSILON},
+        **distance_protocol(extractor),
+        **INCEPTION_PROTOCOL,
         "inception_score_adm": {"split_size": settings.inception_score_split_size, "order": "file"},
         **neighbour_protocol(settings, None if reference.features is None else len(reference.features)),
         "checks": settings.checks.resolved(),

@@ -20,13 +20,14 @@ from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.length_pictures import Extremes
+from titok.evaluation.looking import distance_protocol
 from titok.evaluation.reconstruction import PerceptualDistance
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.features import FeatureExtractor
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.moments import Moments
 from titok.metrics.pixel import psnr, ssim
-from titok.models.image_tokenizer import Reconstruction, bits_of
+from titok.models.image_tokenizer import Reconstruction, TokenFacts, bits_of
 from titok.models.length_choice import Criterion, shortest_sufficient
 
 RestoreAll = Callable[[Tensor], Iterator[Reconstruction]]
@@ -237,8 +238,7 @@ def length_protocol(
     return {
         "num_images": size,
         "rounding": settings.rounding,
-        "extractor": extractor.identity,
-        "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
+        **distance_protocol(extractor),
         "choice": {
             "criterion": choosing.criteria[0].name,
             "of": "reconstructions as they are" if choosing.criteria[0].name == "l1" else "8-bit images",
@@ -252,19 +252,19 @@ def length_protocol(
     }
 
 
-def lengths_of(known: Sequence[int], wanted: Sequence[int], most: int, *, has_own: bool) -> tuple[int, ...]:
-    """Which lengths are scored: those there are; of tail drop, those that the study names.
+def lengths_of(facts: TokenFacts, wanted: Sequence[int]) -> tuple[int, ...]:
+    """Which lengths are scored: those there are; of nested codes (tail drop), those ``wanted``, or all without any.
 
-    Args:
-        known: the tokenizer's; empty: one.
-        wanted: the study's `adaptive_length.lengths`; empty: all.
-        most: its longest code.
-        has_own: whether the study's choice does not concern it (ALIT).
+    Raises:
+        ScoreError: others are wanted, or nobody knows how many tokens there are.
     """
+    known = facts.lengths
+    if not known and facts.most_tokens is None:
+        raise ScoreError("how many tokens an image has depends on its size; lengths need a tokenizer of one size")
     if not known:
-        return (most,)
-    if has_own or not wanted:
-        return tuple(known)
+        return (facts.most_tokens or 0,)
+    if not facts.is_nested or not wanted:
+        return known
     if not set(wanted) <= set(known):
         raise ScoreError(
             f"adaptive_length.lengths is {list(wanted)}; this tokenizer has {known[0]} to {known[-1]}: name some "

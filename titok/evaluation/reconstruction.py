@@ -6,6 +6,8 @@ images: what the encoder was fed against what came back, clamped and rounded (sp
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,19 +22,22 @@ from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
 from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
+from titok.evaluation.looking import INCEPTION_PROTOCOL, Look, Looking, distance_protocol
 from titok.evaluation.neighbours import compare_clouds, evenly_spaced, neighbour_protocol
-from titok.evaluation.uncertainty import Side, Sides, contributions_of, distance_at_infinity, extrapolation_protocol
-from titok.metrics.bootstrap import Interval, bootstrap_intervals
+from titok.evaluation.uncertainty import (
+    Sides,
+    contributions_of,
+    distance_at_infinity,
+    extrapolation_protocol,
+    intervals_of,
+)
+from titok.metrics.bootstrap import Interval
+from titok.metrics.code_length import CodeLength
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.extrapolation import Extrapolation
-from titok.metrics.feature_store import FeatureStore
 from titok.metrics.features import FeatureExtractor
-from titok.metrics.frechet import frechet_distance
-from titok.metrics.inception_score import OFFICIAL_EPSILON, InceptionScore
-from titok.metrics.moments import Moments
 from titok.metrics.pixel import PSNR_CEILING, PixelSpread, psnr, ssim, ssim_window
 from titok.models.image_tokenizer import Reconstruction
-from titok.runtime.seed import generator
 
 Reconstruct = Callable[[Tensor], Reconstruction]
 """Images (B, 3, H, W) in [0, 1] -> reconstructions, not yet clamped, and tokens (B, K) or None."""
@@ -119,16 +124,15 @@ def score_reconstructions(
     too_few = rank_findings(running.count, extractor.feature_dim, "images") + looked.findings("images")
     refuse(too_few, settings.checks.allow)
     originals, reconstructions = running.examples()
-    sides = running.sides()
-    line = distance_at_infinity(*sides, settings.uncertainty) if settings.uncertainty else None
-    metrics = running.metrics(sides, line)
+    line = distance_at_infinity(*running.sides, settings.uncertainty) if settings.uncertainty else None
+    metrics = running.metrics(line)
     return ReconstructionScores(
         metrics=metrics,
         protocol=running.protocol(line) | {"allow": sorted(settings.checks.allow)},
         num_images=running.count,
         originals=originals,
         reconstructions=reconstructions,
-        intervals=running.intervals(metrics, sides, line),
+        intervals=running.intervals(metrics, line),
         per_image={name: torch.cat(values).cpu().numpy() for name, values in running.per_image.items()},
         tokens=torch.cat(kept).flatten(1).cpu().numpy() if kept else None,
     )
@@ -154,13 +158,10 @@ class _Running:
     """Metrics that are means over images: their values, (B,) float64 per batch."""
 
     def __post_init__(self) -> None:
-        dim, num_logits = self.extractor.feature_dim, self.extractor.num_logits
-        self.real, self.fake = Moments(dim, self.device), Moments(dim, self.device)
-        spatial = self.extractor.spatial_dim
-        self.spatial = (Moments(spatial, self.device), Moments(spatial, self.device)) if spatial else None
-        self.stored = {name: FeatureStore(self.scratch) for name in ("real", "fake", "logits")}
-        self.inception = InceptionScore(num_logits, epsilon=OFFICIAL_EPSILON, device=self.device)
+        looking = functools.partial(Looking, self.extractor, scratch=self.scratch, device=self.device)
+        self.real, self.fake = looking(), looking(logits=self.settings.uncertainty is not None)
         self.codebook = CodebookUse(self.codebook_size, self.device) if self.codebook_size else None
+        self.coded = CodeLength(self.codebook_size, self.device) if self.codebook_size else None
         self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
         self.spread = PixelSpread(self.device)
         self.real_read = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -174,7 +175,10 @@ class _Running:
         # Images are multiples of 1/255, so either rounding gives their 8-bit values back.
         originals = to_uint8(images, "round")
         restored = to_uint8(output.nan_to_num(), self.settings.rounding)
-        read_originals, verdicts = self._look(originals, restored)
+        read_originals, verdicts = (
+            looking.update(pixels).logits.argmax(dim=1)
+            for looking, pixels in ((self.real, originals), (self.fake, restored))
+        )
         self.encoders.update(restored, originals)
         self.spread.update(originals, restored)
         self._note("psnr", psnr(restored, originals, data_range=255))
@@ -184,6 +188,10 @@ class _Running:
             self._note("lpips", self.lpips.of(restored.float() / 255, originals.float() / 255))
         if self.codebook is not None and ids is not None:
             self.codebook.update(ids.counted())
+        if self.coded is not None and ids is not None and ids.lengths is None:
+            self.coded.update(ids.values)
+        if reconstruction.posterior is not None:
+            self._note("kl_bits_per_image", reconstruction.posterior.kl().double().sum(dim=1) / math.log(2))
         if self.labels is not None and self.extractor.reads_classes:
             wanted = self.labels[start : self.count].to(self.device, non_blocking=True)
             # Labels that run short are reported at the end, together with the number of images.
@@ -192,21 +200,6 @@ class _Running:
         if start < self.num_examples:
             room = self.num_examples - start
             self.kept.append((originals[:room], restored[:room]))
-
-    def _look(self, originals: Tensor, restored: Tensor) -> tuple[Tensor, Tensor]:
-        """Takes in what the extractor sees; returns the classes (B,) it reads from originals and reconstructions."""
-        real, fake = self.extractor(originals), self.extractor(restored)
-        self.real.update(real.features)
-        self.fake.update(fake.features)
-        self.inception.update(fake.logits)
-        if self.spatial is not None and real.spatial is not None and fake.spatial is not None:
-            self.spatial[0].update(real.spatial)
-            self.spatial[1].update(fake.spatial)
-        self.stored["real"].append(real.features)
-        self.stored["fake"].append(fake.features)
-        if self.settings.uncertainty is not None:
-            self.stored["logits"].append(fake.logits)
-        return real.logits.argmax(dim=1), fake.logits.argmax(dim=1)
 
     def _note(self, name: str, values: Tensor) -> None:
         self.per_image.setdefault(name, []).append(values.double())
@@ -224,33 +217,37 @@ class _Running:
                 f"arithmetic overflowed: look at its training log, or score in float32"
             )
 
-    def sides(self) -> Sides:
-        """Real images and reconstructions, with features that can be looked at again."""
-        return (
-            Side(self.real.mean, self.real.covariance, self.stored["real"]),
-            Side(self.fake.mean, self.fake.covariance, self.stored["fake"]),
-        )
+    @functools.cached_property
+    def looks(self) -> tuple[Look, Look]:
+        """Real images and reconstructions; read once all have been looked at."""
+        return self.real.look(), self.fake.look()
 
-    def metrics(self, sides: Sides, line: Extrapolation | None) -> dict[str, float]:
-        real, fake = sides
+    @functools.cached_property
+    def sides(self) -> Sides:
+        return self.looks[0].side, self.looks[1].side
+
+    def metrics(self, line: Extrapolation | None) -> dict[str, float]:
+        real, fake = self.looks
         metrics = {
-            "rfid": real.distance(fake),
-            "inception_score": self.inception.compute(),
+            "rfid": real.side.distance(fake.side),
+            "inception_score": fake.inception.compute(),
             **{name: float(torch.cat(values).mean()) for name, values in self.per_image.items()},
         }
         metrics |= self._baselines() | self.encoders.metrics()
         if line is not None:
             metrics["rfid_infinity"] = line.value
-        if self.spatial is not None:
-            first, second = self.spatial
-            metrics["sfid"] = frechet_distance(first.mean, first.covariance, second.mean, second.covariance).value
+        if real.spatial is not None and fake.spatial is not None:
+            metrics["sfid"] = real.spatial.distance(fake.spatial)
         wanted = evenly_spaced(self.settings.precision_recall_references, self.count)
-        references = self.stored["real"].rows(wanted, self.device)
-        metrics |= compare_clouds(self.stored["fake"].rows(device=self.device), references, self.settings)
+        references = real.features.rows(wanted, self.device)
+        metrics |= compare_clouds(fake.features.rows(device=self.device), references, self.settings)
         if self.codebook is not None:
             metrics["codebook_usage"] = self.codebook.usage
             metrics["codebook_entropy_bits"] = self.codebook.entropy_bits
             metrics["codebook_perplexity"] = self.codebook.perplexity
+        if self.coded is not None and not math.isnan(self.coded.static):
+            metrics["coded_bits_per_image"] = self.coded.static
+            metrics["coded_bits_per_image_by_position"] = self.coded.by_position
         return metrics
 
     def _baselines(self) -> dict[str, float]:
@@ -261,28 +258,21 @@ class _Running:
             found["chance_accuracy"] = float(self.labels.bincount().max()) / self.count
         return found
 
-    def intervals(self, metrics: dict[str, float], sides: Sides, line: Extrapolation | None) -> dict[str, Interval]:
+    def intervals(self, metrics: dict[str, float], line: Extrapolation | None) -> dict[str, Interval]:
         uncertainty = self.settings.uncertainty
         if uncertainty is None:
             return {}
         contributions = {name: torch.cat(values) for name, values in self.per_image.items()}
-        contributions |= self.encoders.contributions() | contributions_of("rfid", sides, line)
-        contributions["inception_score"] = self.inception.influences(self.stored["logits"].chunks(device=self.device))
-        return bootstrap_intervals(
-            metrics,
-            contributions,
-            resamples=uncertainty.resamples,
-            coverage=uncertainty.coverage,
-            generator=generator(uncertainty.seed, "bootstrap"),
-        )
+        contributions |= self.encoders.contributions() | contributions_of("rfid", self.sides, line)
+        contributions["inception_score"] = self.looks[1].inception_influences()
+        return intervals_of(metrics, contributions, uncertainty)
 
     def protocol(self, line: Extrapolation | None) -> dict[str, Any]:
         return {
             "num_images": self.count,
             "rounding": self.settings.rounding,
-            "extractor": self.extractor.identity,
-            "frechet": "float64, unbiased covariance, symmetric eigendecomposition",
-            "inception_score": {"splits": 1, "epsilon": OFFICIAL_EPSILON},
+            **distance_protocol(self.extractor),
+            **INCEPTION_PROTOCOL,
             **neighbour_protocol(self.settings, min(self.count, self.settings.precision_recall_references)),
             **extrapolation_protocol(line, self.settings.uncertainty),
             "psnr": {"of": "8-bit images", "data_range": 255, "mean_of": "images", "ceiling_db": PSNR_CEILING},

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
+from titok.evaluation.looking import Look, Looking
 from titok.evaluation.neighbours import evenly_spaced
 from titok.evaluation.samples import IMAGES, Samples
+from titok.evaluation.uncertainty import Side
 from titok.metrics.features import FeatureExtractor
-from titok.metrics.moments import Moments
 from titok.runtime.files import load_npz, save_npz, sha256_file
 
 
@@ -50,6 +51,26 @@ class Reference:
     source: dict[str, Any] = field(default_factory=dict)
     """Which images: dataset, split, hash, crop. Part of the protocol."""
 
+    @classmethod
+    def of(cls, seen: Look, **about: Any) -> Reference:
+        """Of what a network saw, with the features that were kept; ``about`` has the other fields."""
+        spatial = (None, None) if seen.spatial is None else (seen.spatial.mean, seen.spatial.covariance)
+        return cls(
+            mean=seen.side.mean,
+            covariance=seen.side.covariance,
+            features=seen.features.rows(device=seen.side.mean.device),
+            spatial_mean=spatial[0],
+            spatial_covariance=spatial[1],
+            **about,
+        )
+
+    def sides(self, device: torch.device | str) -> tuple[Side, Side | None]:
+        """Moments of the features and, where it has them, of the spatial ones; they are taken as they are."""
+        spatial = None
+        if self.spatial_mean is not None and self.spatial_covariance is not None:
+            spatial = Side(self.spatial_mean.to(device), self.spatial_covariance.to(device))
+        return Side(self.mean.to(device), self.covariance.to(device)), spatial
+
 
 def collect_reference(
     batches: Iterable[Tensor],
@@ -58,6 +79,7 @@ def collect_reference(
     *,
     max_features: int = 10_000,
     source: dict[str, Any] | None = None,
+    scratch: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Reference:
     """What one network sees of real images; see `collect_references`.
@@ -68,15 +90,16 @@ def collect_reference(
         extractor: the network, on ``device``.
         max_features: keep the features of at most this many images.
         source: what to say about the images in the protocol.
+        scratch: folder for those features while this runs; null: the system's.
         device: where to work.
 
     Raises:
         ScoreError: another number of images came.
     """
-    looked = collect_references(
-        batches, num_images, {"": extractor}, max_features=max_features, source=source, device=device
-    )
-    return looked[""]
+    one = {"": extractor}
+    return collect_references(
+        batches, num_images, one, max_features=max_features, source=source, scratch=scratch, device=device
+    )[""]
 
 
 def collect_references(
@@ -86,6 +109,7 @@ def collect_references(
     *,
     max_features: int = 10_000,
     source: dict[str, Any] | None = None,
+    scratch: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, Reference]:
     """One pass over real images, which are read once for all networks; by the networks' names.
@@ -94,7 +118,7 @@ def collect_references(
         ScoreError: another number of images came.
     """
     wanted = evenly_spaced(max_features, num_images)
-    looks = {name: _Look(extractor, wanted, device) for name, extractor in extractors.items()}
+    looks = {name: Looking(one, features=wanted, scratch=scratch, device=device) for name, one in extractors.items()}
     count, image_size = 0, None
     with torch.inference_mode():
         for batch in batches:
@@ -104,42 +128,8 @@ def collect_references(
                 look.update(images)
     if count != num_images:
         raise ScoreError(f"the reference set was announced with {num_images} images, but {count} came")
-    return {name: look.reference(image_size, source or {}) for name, look in looks.items()}
-
-
-class _Look:
-    """What one network has seen so far."""
-
-    def __init__(self, extractor: FeatureExtractor, wanted: np.ndarray, device: torch.device | str) -> None:
-        self._extractor, self._wanted, self._device = extractor, wanted, device
-        self._moments = Moments(extractor.feature_dim, device)
-        self._spatial = Moments(extractor.spatial_dim, device) if extractor.spatial_dim else None
-        self._kept: list[Tensor] = []
-
-    def update(self, images: Tensor) -> None:
-        """Looks at uint8 images (B, 3, H, W)."""
-        seen, count = self._extractor(images), self._moments.count
-        low, high = np.searchsorted(self._wanted, [count, count + len(images)])
-        rows = torch.from_numpy(self._wanted[low:high] - count).to(self._device, non_blocking=True)
-        self._kept.append(seen.features[rows].float())
-        self._moments.update(seen.features)
-        if self._spatial is not None and seen.spatial is not None:
-            self._spatial.update(seen.spatial)
-
-    def reference(self, image_size: tuple[int, int] | None, source: dict[str, Any]) -> Reference:
-        """Of all images."""
-        moments, spatial = self._moments, self._spatial
-        return Reference(
-            mean=moments.mean,
-            covariance=moments.covariance,
-            count=moments.count,
-            features=torch.cat(self._kept),
-            spatial_mean=None if spatial is None else spatial.mean,
-            spatial_covariance=None if spatial is None else spatial.covariance,
-            image_size=image_size,
-            extractor=self._extractor.identity,
-            source=source,
-        )
+    about = {"count": count, "image_size": image_size, "source": source or {}}
+    return {name: Reference.of(looks[name].look(), extractor=one.identity, **about) for name, one in extractors.items()}
 
 
 def save_reference(path: str | Path, reference: Reference) -> None:

@@ -12,8 +12,8 @@ from titok.config.model import GeneratorModel
 from titok.config.sampling import Sampler
 from titok.config.throughput import Throughput
 from titok.errors import ScoreError
+from titok.generation.per_step import guidance_scales
 from titok.generation.sample import SampleBatch
-from titok.generation.schedule import guidance_scales
 from titok.metrics.bootstrap import Interval
 from titok.models.flops import detokenize_flops, generator_flops
 from titok.models.image_tokenizer import ImageTokenizer
@@ -23,11 +23,11 @@ COVERAGE = 0.8
 
 
 class Speed(NamedTuple):
-    """Images per second."""
+    """Images per second, of one sitting."""
 
     median: float
     interval: Interval
-    """Of the batches, not of the median."""
+    """Of the batches, not of the median; other sittings may lie outside."""
 
 
 def measure_speed(batches: Iterable[SampleBatch], settings: Throughput) -> Speed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from titok.config.evaluation import Uncertainty
+from titok.metrics.bootstrap import Interval, bootstrap_intervals
 from titok.metrics.extrapolation import Extrapolation, ExtrapolationError, extrapolate, subset_sizes
 from titok.metrics.feature_store import FeatureStore
 from titok.metrics.frechet import Normal
@@ -57,6 +59,23 @@ def contributions_of(metric: str, sides: Sides, line: Extrapolation | None) -> d
     """Those of the distance ``metric``, and of the one at infinite N where there is a line."""
     found = {metric: frechet_contributions(*sides)}
     return found if line is None else found | {f"{metric}_infinity": line.contributions(found[metric])}
+
+
+def intervals_of(
+    metrics: Mapping[str, float],
+    contributions: Mapping[str, Tensor],
+    settings: Uncertainty,
+    strata: Tensor | None = None,
+) -> dict[str, Interval]:
+    """Of the metrics that have contributions (N,), one per image; ``strata``: what sets have equally many of."""
+    return bootstrap_intervals(
+        metrics,
+        contributions,
+        resamples=settings.resamples,
+        coverage=settings.coverage,
+        generator=generator(settings.seed, "bootstrap"),
+        strata=strata,
+    )
 
 
 def frechet_contributions(first: Side, second: Side) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from titok.config.protocols import PROTOCOLS
 from titok.evaluation.alterations import Alteration, jpeg, rounded_otherwise, swapped_channels, unaltered
-from titok.evaluation.looking import Look, as_sides, look
+from titok.evaluation.looking import Look, look
 from titok.evaluation.mistakes import Step
 from titok.evaluation.reference import Reference
 from titok.evaluation.samples import Samples
@@ -87,7 +87,7 @@ class Waterfall:
         self._samples_seen = functools.cache(self._look_at_samples)
         self._originals_seen = functools.cache(self._look_at_originals)
         self._measured = functools.cache(self._measure)
-        self._reference_sides = functools.cache(lambda name: as_sides(self.references[name], self.device))
+        self._reference_sides = functools.cache(lambda name: self.references[name].sides(self.device))
         self._other_rounding = rounded_otherwise(self.written)
 
     def rows(self, steps: Sequence[Step]) -> list[Row]:
@@ -121,12 +121,12 @@ class Waterfall:
         """How the official distance depends on the number of images; None if they are too few."""
         seen, real = self._samples_seen(unaltered, "tensorflow1"), self._real()[0]
         try:
-            sizes = subset_sizes(seen.count, len(seen.side.mean), LINE_POINTS)
+            sizes = subset_sizes(len(seen.features), len(seen.side.mean), LINE_POINTS)
         except ExtrapolationError as error:
             self.notes.append(f"size: {error}")
             return None
         distance_of = functools.partial(_subset_distance, seen.side, _beside(seen.side, real))
-        return extrapolate(distance_of, seen.count, sizes, generator(0, "line"))
+        return extrapolate(distance_of, len(seen.features), sizes, generator(0, "line"))
 
     def line_error(self, line: Extrapolation) -> float:
         """Standard error of that line's distance at infinite N."""
@@ -162,20 +162,20 @@ class Waterfall:
 
     def _sizes(self) -> Iterator[Row]:
         seen, real = self._samples_seen(unaltered, "tensorflow1"), self._real()[0]
+        count = len(seen.features)
         for size in SMALLER:
-            if size < seen.count:
-                drawn = torch.randperm(seen.count, generator=generator(0, "size", size))[:size].sort().values.numpy()
+            if size < count:
+                drawn = torch.randperm(count, generator=generator(0, "size", size))[:size].sort().values.numpy()
                 yield Row(f"too few images: {size}", "size", {"fid": _subset_distance(seen.side, real, drawn)})
 
     def _splits(self) -> Iterator[Row]:
-        seen = self._samples_seen(unaltered, "tensorflow1")
+        logits = self._samples_seen(unaltered, "tensorflow1").logits.rows(device=self.device)
         orders = {
-            "splits in file order (ADM)": np.arange(seen.count),
-            "shuffled splits": torch.randperm(seen.count, generator=generator(0, "splits")).numpy(),
+            "splits in file order (ADM)": np.arange(len(logits)),
+            "shuffled splits": torch.randperm(len(logits), generator=generator(0, "splits")).numpy(),
         }
         if self.samples.labels is not None:
             orders["splits sorted by class"] = np.argsort(self.samples.labels, kind="stable")
-        logits = seen.logits.rows(device=self.device)
         for name, order in orders.items():
             score = InceptionScore(logits.shape[1], split_size=self.split_size, device=self.device)
             score.update(logits[torch.from_numpy(order).to(logits.device)])
@@ -194,7 +194,7 @@ class Waterfall:
     def _measure(self, alteration: Alteration, rule: Rule, reference: str | None, network: Network) -> dict[str, float]:
         seen = self._samples_seen(alteration, network)
         real, spatial = self._real(rule, reference, network)
-        metrics = {"fid": seen.side.distance(real), "inception_score": seen.inception_score}
+        metrics = {"fid": seen.side.distance(real), "inception_score": seen.inception.compute()}
         if seen.spatial is not None and spatial is not None:
             metrics["sfid"] = seen.spatial.distance(spatial)
         return metrics

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from titok.config.sampling import Confidence, MaskSchedule, Sampler
+from titok.generation.per_step import choice_temperatures, guidance_scales, softmax_temperatures, token_temperatures
 from titok.runtime.elementwise import arccos, sqrt
 
 _MASK_RATIOS: dict[MaskSchedule, Callable[[Tensor], Tensor]] = {
@@ -80,35 +81,6 @@ def _maskgits_cosine(progress: Tensor) -> Tensor:
     The cosine itself is taken in float64 and rounded: libraries disagree about the last bit of float32's.
     """
     return torch.cos((progress.float() * (math.pi / 2)).double()).float()
-
-
-def guidance_scales(sampler: Sampler) -> list[float]:
-    """The scale s of logits = cond + s * (cond - uncond) at each step; 0 means that no second half is run."""
-    starts = [step / sampler.num_steps for step in range(sampler.num_steps)]
-    if sampler.guidance_schedule == "constant":
-        return [sampler.guidance_scale for _ in starts]
-    if sampler.guidance_schedule == "linear":
-        return [sampler.guidance_scale * start for start in starts]
-    return [sampler.guidance_scale * (1 - math.cos(math.pi * start**sampler.guidance_power)) / 2 for start in starts]
-
-
-def softmax_temperatures(sampler: Sampler) -> list[float]:
-    """What the logits are divided by at each step: 1, or 0.5 + 0.8 * (1 - r) with annealing."""
-    if not sampler.softmax_temperature_annealing:
-        return [1.0] * sampler.num_steps
-    return [0.5 + 0.8 * (1 - (step + 1) / sampler.num_steps) for step in range(sampler.num_steps)]
-
-
-def choice_temperatures(sampler: Sampler) -> list[float]:
-    """Scale of the Gumbel noise on confidences at each step: choice_temperature * (1 - r), so 0 at the last."""
-    return [sampler.choice_temperature * (1 - (step + 1) / sampler.num_steps) for step in range(sampler.num_steps)]
-
-
-def token_temperatures(sampler: Sampler) -> list[float]:
-    """Scale of the Gumbel noise on logits at each step; where it is that of confidences the last step is greedy."""
-    if sampler.token_temperature is None:
-        return choice_temperatures(sampler)
-    return [sampler.token_temperature] * sampler.num_steps
 
 
 def decoding_steps(num_tokens: int, sampler: Sampler) -> list[DecodingStep]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -10,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from titok.metrics.features import ImageFeatures
-from titok.runtime.files import existing_file, sha256_file
-from titok.runtime.weights import WeightsError, load_state, read_weights
-
-_MODES = ("bilinear", "bicubic")
+from titok.runtime.files import existing_file
+from titok.runtime.timm_network import build, in_order, preprocessing_of, verified_sum
+from titok.runtime.weights import load_state, read_weights
 
 
 class TimmEncoder:
@@ -46,15 +44,15 @@ class TimmEncoder:
         device: torch.device | str = "cpu",
         names: Literal["exact", "by_order"] = "exact",
     ) -> None:
-        digest = _verified_sum(model, existing_file(weights_path), sha256)
-        network = _build(model)
+        digest = verified_sum(model, existing_file(weights_path), sha256)
+        network = build(model)
         state, _ = read_weights(weights_path)
         if names == "by_order":
-            state = _in_order(state, network, weights_path)
+            state = in_order(state, network, weights_path)
         load_state(network, state, weights_path)
         self.network: Any = network.eval().requires_grad_(False).to(device)
         self.feature_dim = int(cast(int, network.head_hidden_size))
-        preprocessing = _preprocessing(network, model)
+        preprocessing = preprocessing_of(network, model)
         self._size, self._mode = preprocessing["size"], preprocessing["interpolation"]
         mean, std = (torch.tensor(preprocessing[name], device=device).view(1, 3, 1, 1) for name in ("mean", "std"))
         self._mean, self._std = mean, std
@@ -81,58 +79,3 @@ class TimmEncoder:
             scaled, size=self._size, mode=self._mode, antialias=True, align_corners=False
         )
         return resized.clamp(0, 1)
-
-
-def _verified_sum(model: str, path: Path, sha256: str | None) -> str:
-    digest = sha256_file(path)
-    if sha256 is not None and digest != sha256:
-        raise WeightsError(
-            f"weights of {model}, {path}, have SHA-256 {digest}, but {sha256} was expected; the file is damaged or "
-            f"another one: fetch it again, or correct the encoder's sha256"
-        )
-    return digest
-
-
-def _build(model: str) -> nn.Module:
-    import timm  # 2 s that scores without an encoder should not pay
-
-    if not timm.is_model(model):
-        close = get_close_matches(model.split(".")[0], timm.list_models(), n=3)
-        raise WeightsError(
-            f"timm {timm.__version__} has no network called {model!r}; give one of timm.list_models() as the encoder's "
-            f"model" + (f", such as {', '.join(close)}" if close else "")
-        )
-    try:
-        return cast(nn.Module, timm.create_model(model, pretrained=False))
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise WeightsError(f"timm {timm.__version__} cannot build {model!r}: {error}; correct its tag") from error
-
-
-def _in_order(state: dict[str, Tensor], network: nn.Module, path: str | Path) -> dict[str, Tensor]:
-    """The tensors under the network's names, first to first; `load_state` compares the shapes."""
-    wanted = list(network.state_dict())
-    if len(state) != len(wanted):
-        raise WeightsError(
-            f"{path} holds {len(state)} tensors, {type(network).__name__} has {len(wanted)}: they cannot be matched by "
-            f"their order; give weights with timm's names"
-        )
-    return dict(zip(wanted, state.values(), strict=True))
-
-
-def _preprocessing(network: nn.Module, model: str) -> dict[str, Any]:
-    from timm.data import resolve_data_config
-
-    stated = resolve_data_config({}, model=network)
-    if stated["interpolation"] not in _MODES or stated["input_size"][0] != 3:
-        raise WeightsError(
-            f"timm prepares images for {model!r} by {stated['interpolation']} to {stated['input_size']}; allowed here: "
-            f"{' or '.join(_MODES)}, to three channels"
-        )
-    return {
-        "size": list(stated["input_size"][1:]),
-        "interpolation": stated["interpolation"],
-        "antialias": True,
-        "crop": None,
-        "mean": list(stated["mean"]),
-        "std": list(stated["std"]),
-    }

@@ -6,7 +6,7 @@ iterations, n tokens that each adds, K tokens of a code: n, 2n, ..., T * n. Imag
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,16 @@ from torch import Tensor
 from titok.config.alit import AlitModel
 from titok.errors import ModelError
 from titok.models.halting import Halting, explained
-from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction, TokenFacts, bottleneck_at, require_side
+from titok.models.image_tokenizer import (
+    Coded,
+    Codes,
+    Ids,
+    ImageTokenizer,
+    Reconstruction,
+    TokenFacts,
+    bottleneck_at,
+    require_side,
+)
 from titok.models.quantizer import Quantized, VectorQuantizer
 from titok.models.recurrent import LengthDecoder, RecurrentEncoder, State
 from titok.models.vqgan import VQGAN
@@ -84,6 +93,16 @@ class Alit(ImageTokenizer):
                 halted = halting(state.iteration, explained(logits, base_codes))
             state = self.encoder.next(state, halted)
             yield state
+
+    def codes(self, images: Tensor, lengths: Sequence[int]) -> Codes:
+        """All lengths, one iteration each: none can be left out."""
+        state = self.start(images)
+        while True:
+            code = self.code(state)
+            kept = yield Coded(code.vectors, code.quantized.indices if code.quantized else None)
+            if state.iteration + 1 == self.config.iterations:
+                return
+            state = self.encoder.next(state.of(kept))
 
     def code(self, state: State) -> Code:
         """The latent tokens of a state through the bottleneck."""

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from titok.config.alit import AlitModel
 from titok.models.flops import (
-    Flops,
     abstractly,
     block_flops,
     of_part,
@@ -18,6 +17,7 @@ from titok.models.flops import (
     quantizer_flops,
     vqgan_encoder_flops,
 )
+from titok.models.operations import Flops
 from titok.models.recurrent import LengthDecoder, RecurrentEncoder
 
 

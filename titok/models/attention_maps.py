@@ -15,7 +15,7 @@ from torch import Tensor
 
 from titok.models.alit import Alit
 from titok.models.backbone import Backbone
-from titok.models.length_choice import WithLengths
+from titok.models.tokenizer import TiTok
 from titok.models.transformer import Block
 
 
@@ -29,7 +29,7 @@ class AttentionMaps(NamedTuple):
 
 
 @torch.no_grad()
-def attention_maps(model: WithLengths, images: Tensor) -> list[AttentionMaps]:
+def attention_maps(model: Alit | TiTok, images: Tensor) -> list[AttentionMaps]:
     """Of ``images`` (B, 3, H, W): of an ALIT one for each iteration, with its code; else one, of all tokens.
 
     Each encoder or decoder has P patches after its class token, and its latent tokens after these.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,30 +23,12 @@ from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
 from titok.models.generator import build_generator
 from titok.models.image_tokenizer import Ids, ImageTokenizer
+from titok.models.operations import Flops
 from titok.models.parameters import count_parameters
 from titok.models.quantizer import VectorQuantizer
 from titok.models.tokenizer import PixelCodebook
 from titok.models.transformer import Block
 from titok.models.vqgan import VQGANDecoder, VQGANEncoder, to_grid
-
-
-class Flops(NamedTuple):
-    """Operations of one part of a model, per image, and its size."""
-
-    forward: int
-    training: int
-    """Forward and backward, every parameter trained."""
-    parameters: int = 0
-
-    def __add__(self, other: object) -> Flops:
-        """Of two parts, one after the other."""
-        if not isinstance(other, Flops):
-            return NotImplemented
-        return Flops(*(a + b for a, b in zip(self, other, strict=True)))
-
-    def times(self, number: int) -> Flops:
-        """Of so many equal parts."""
-        return Flops(*(number * each for each in self))
 
 
 class _NoAutocast:
@@ -212,7 +194,7 @@ def tokenizer_parts(config: TokenizerModel) -> dict[str, Flops]:
     parts = {"encoder": encoder_flops(config)}
     if config.num_learned_latents:
         parts["latent_tokens"] = Flops(0, 0, config.num_learned_latents * config.encoder.width)
-    if config.kind == "vq":
+    if config.has_codebook:
         parts["quantizer"] = quantizer_flops(config.codebook_size, config.code_dim, config.num_latent_tokens)
     parts["decoder"] = decoder_flops(config)
     if config.head == "proxy_codes" and config.vqgan is not None:

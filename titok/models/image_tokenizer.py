@@ -7,9 +7,9 @@ size, E code size. Images are (B, 3, H, W) in [0, 1].
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator, Sequence
 from math import log2
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,19 @@ class Reconstruction(NamedTuple):
     """Of continuous latents."""
 
 
+class Coded(NamedTuple):
+    """Images at one of several lengths."""
+
+    vectors: Tensor
+    """(B, K, E): what `ImageTokenizer.decode` reads."""
+    ids: Tensor | None
+    """(B, K) int64; None where latents are continuous."""
+
+
+Codes: TypeAlias = Generator[Coded, Tensor, None]
+"""Images at growing lengths, each computed when it is asked for; sent which of the images (B,) bool stay."""
+
+
 def bits_of(num_ids: float, codebook_size: int, num_lengths: int) -> float:
     """Of so many ids and, where there are several lengths, of telling which one it is; without entropy coding."""
     return num_ids * log2(codebook_size) + log2(max(num_lengths, 1))
@@ -97,6 +110,8 @@ class TokenFacts(NamedTuple):
     """Of the standard normal noise of one image that `ImageTokenizer.reconstruct` can use; None: it uses none."""
     lengths: tuple[int, ...] = ()
     """Numbers of ids, from few to ``most_tokens``, that a choice of length can give an image; empty: there is none."""
+    is_nested: bool = False
+    """Whether a short code is the beginning of a long one, so that a choice may leave lengths out."""
 
     @property
     def is_discrete(self) -> bool:
@@ -160,6 +175,13 @@ class ImageTokenizer(nn.Module, ABC):
         """
         ids = self.tokenize(images)
         return Reconstruction(self.detokenize(ids), ids)
+
+    def codes(self, images: Tensor, lengths: Sequence[int]) -> Codes:
+        """Images at each of ``lengths``, from few to many, which are those of ``facts`` or, of nested codes, some.
+
+        Raises `ModelError` where there is one length.
+        """
+        raise ModelError(f"a {type(self).__name__} has codes of one length; an ALIT or a TiTok with tail drop has more")
 
     def posterior(self, images: Tensor) -> GaussianPosterior:
         """The distribution of continuous latents, each (B, K, E); `ModelError` where there are ids instead."""

@@ -5,29 +5,15 @@ No length is computed, and none is decoded, that is longer than the one an image
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from titok.config.adaptive_length import Otherwise
-from titok.errors import ModelError
-from titok.models.alit import Alit, Code
-from titok.models.image_tokenizer import Ids, ImageTokenizer, Reconstruction
-from titok.models.tokenizer import TiTok
-
-WithLengths: TypeAlias = Alit | TiTok
-
-
-def with_lengths(model: ImageTokenizer) -> WithLengths:
-    """``model``, of which lengths can be chosen; raises `ModelError` where it is of another class."""
-    if not isinstance(model, Alit | TiTok):
-        raise ModelError(
-            f"a {type(model).__name__} has codes of one length; an ALIT or a TiTok with tail drop has more"
-        )
-    return model
+from titok.models.image_tokenizer import Coded, Codes, Ids, ImageTokenizer, Reconstruction
 
 
 @dataclass(frozen=True)
@@ -75,39 +61,9 @@ class Chosen(NamedTuple):
     """(B,) int64: how many lengths were decoded for each image."""
 
 
-Codes = Generator[Code, Tensor, None]
-"""Codes of growing length of the images that are still looked at; it is sent which of them (B',) bool stay."""
-
-
-def recurrent_codes(model: Alit, images: Tensor) -> Codes:
-    """Each length of ALIT, computed when it is asked for."""
-    state = model.start(images)
-    while True:
-        kept = yield model.code(state)
-        if state.iteration + 1 == model.config.iterations:
-            return
-        state = model.encoder.next(state.of(kept))
-
-
-def prefix_codes(model: TiTok, images: Tensor, lengths: Sequence[int]) -> Codes:
-    """The first tokens of one and the same code, of a TiTok that was trained with tail drop."""
-    if model.config.tail_drop == "off" or not lengths or max(lengths) > model.config.num_latent_tokens:
-        raise ModelError(
-            f"lengths {list(lengths)} were asked for of a tokenizer of {model.config.num_latent_tokens} tokens with "
-            f"tail_drop {model.config.tail_drop!r}; only one trained with tail drop decodes fewer than all"
-        )
-    quantized = model.quantize(model.encode(images))
-    for length in sorted(lengths):
-        shorter = quantized._replace(
-            z_quantized=quantized.z_quantized[:, :length], indices=quantized.indices[:, :length]
-        )
-        kept = yield Code(shorter.z_quantized, shorter)
-        quantized = quantized._replace(z_quantized=quantized.z_quantized[kept], indices=quantized.indices[kept])
-
-
 @torch.no_grad()
 def choose_lengths(
-    model: WithLengths,
+    model: ImageTokenizer,
     images: Tensor,
     criterion: Criterion,
     *,
@@ -117,20 +73,16 @@ def choose_lengths(
 ) -> Chosen:
     """The shortest code of each of ``images`` (B, 3, H, W) that meets ``criterion``.
 
-    ``lengths``: which ones a TiTok may choose from; null: all from 1 to K. ALIT has its own. ``otherwise``: for images
-    that no length satisfies. ``per_image=False`` is the official rule: the whole batch has one length, by the mean of
-    its measures.
+    ``lengths``: which ones are chosen from, where codes are nested; null: all there are. ``otherwise``: for images that
+    no length satisfies. ``per_image=False`` is the official rule: the whole batch has one length, by the mean of its
+    measures.
     """
-    if isinstance(model, Alit):
-        codes, longest, dim = recurrent_codes(model, images), model.config.num_latent_tokens, model.config.latent_dim
-        last = model.config.num_latent_tokens
-    else:
-        longest, dim = model.config.num_latent_tokens, model.config.code_dim
-        lengths = tuple(range(1, longest + 1)) if lengths is None else lengths
-        codes, last = prefix_codes(model, images, lengths), max(lengths, default=0)
-    best = _Best(images, longest, dim)
+    facts = model.facts
+    allowed = lengths if lengths is not None and facts.is_nested else facts.lengths
+    codes, last = model.codes(images, allowed), max(allowed, default=0)
+    best = _Best(images, facts.most_tokens or last)
     rows = torch.arange(len(images), device=images.device)
-    code: Code | None = next(codes)
+    code: Coded | None = next(codes)
     while code is not None and len(rows):
         restored = model.decode(code.vectors)
         values = criterion.measure(images[rows], restored)
@@ -150,11 +102,10 @@ def restored_at(model: ImageTokenizer, images: Tensor, lengths: Sequence[int]) -
     if not model.facts.lengths:
         yield model.reconstruct(images)
         return
-    several, kept = with_lengths(model), torch.ones(len(images), dtype=torch.bool, device=images.device)
-    codes = recurrent_codes(several, images) if isinstance(several, Alit) else prefix_codes(several, images, lengths)
-    code: Code | None = next(codes)
+    kept, codes = torch.ones(len(images), dtype=torch.bool, device=images.device), model.codes(images, lengths)
+    code: Coded | None = next(codes)
     while code is not None:
-        yield Reconstruction(several.decode(code.vectors), Ids(code.quantized.indices) if code.quantized else None)
+        yield Reconstruction(model.decode(code.vectors), None if code.ids is None else Ids(code.ids))
         code = _following(codes, kept)
 
 
@@ -167,7 +118,7 @@ def shortest_sufficient(measured: Tensor, criterion: Criterion, otherwise: Other
     return torch.where(met.any(dim=1), met.float().argmax(dim=1), fallback), met.any(dim=1)
 
 
-def _following(codes: Codes, kept: Tensor) -> Code | None:
+def _following(codes: Codes, kept: Tensor) -> Coded | None:
     """The next longer code of the images that are kept; None after the longest, and where none is kept."""
     if not kept.any():
         return None
@@ -180,11 +131,11 @@ def _following(codes: Codes, kept: Tensor) -> Code | None:
 class _Best:
     """The code that each image would be given if nothing better came."""
 
-    def __init__(self, images: Tensor, longest: int, latent_dim: int) -> None:
+    def __init__(self, images: Tensor, longest: int) -> None:
         size, device = len(images), images.device
-        self.tokens = torch.zeros(size, longest, dtype=torch.int64, device=device)
-        self.vectors = torch.zeros(size, longest, latent_dim, device=device)
-        self._quantizes = True
+        self.longest = longest
+        self.values: Tensor | None = None
+        """Ids or latents; made when the first code shows what they are."""
         self.lengths = torch.zeros(size, dtype=torch.int64, device=device)
         self.images = torch.zeros_like(images)
         self.measured, self.judged = (torch.zeros(size, device=device) for _ in range(2))
@@ -192,17 +143,16 @@ class _Best:
         self.decoded = torch.zeros(size, dtype=torch.int64, device=device)
 
     def take(
-        self, rows: Tensor, takes: Tensor, code: Code, restored: Tensor, values: Tensor, judged: Tensor, met: Tensor
+        self, rows: Tensor, takes: Tensor, code: Coded, restored: Tensor, values: Tensor, judged: Tensor, met: Tensor
     ) -> None:
         """Remembers the code of those ``rows`` that ``takes`` names."""
         self.decoded[rows] += 1
         taken, length = rows[takes], code.vectors.shape[1]
-        self._quantizes = code.quantized is not None
-        if code.quantized is not None:
-            self.tokens[taken, :length] = code.quantized.indices[takes]
-        else:
-            self.vectors[taken] = 0
-            self.vectors[taken, :length] = code.vectors[takes].float()
+        found = code.vectors.float() if code.ids is None else code.ids
+        if self.values is None:
+            self.values = found.new_zeros(len(self.lengths), self.longest, *found.shape[2:])
+        self.values[taken] = 0
+        self.values[taken, :length] = found[takes]
         self.lengths[taken] = length
         self.images[taken] = restored[takes].to(self.images.dtype)
         self.measured[taken], self.judged[taken] = values[takes].float(), judged[takes].float()
@@ -210,6 +160,6 @@ class _Best:
 
     def chosen(self) -> Chosen:
         """Cut to the longest code that any image has."""
+        assert self.values is not None, "a generator of codes yields one at least"
         longest = int(self.lengths.max()) if len(self.lengths) else 0
-        values = self.tokens if self._quantizes else self.vectors
-        return Chosen(values[:, :longest], self.lengths, self.images, self.measured, self.met, self.decoded)
+        return Chosen(self.values[:, :longest], self.lengths, self.images, self.measured, self.met, self.decoded)

@@ -106,6 +106,8 @@ def config_to_published(config: TokenizerModel) -> dict[str, Any]:
             f"tail_drop is {config.tail_drop!r}, which the released settings cannot say; the released class decodes "
             f"codes of all tokens alone"
         )
+    if config.fsq_levels:
+        raise PublishedFormatError(f"fsq_levels is {list(config.fsq_levels)}; the released class knows a codebook only")
     legacy = config.head == "proxy_codes"
     model = {theirs: getattr(config, ours) for theirs, ours in _SETTINGS.items()}
     model |= {

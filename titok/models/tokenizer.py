@@ -6,7 +6,7 @@ E code size, V codebook size, P patches. Images are (B, 3, H, W) in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,10 @@ from titok.errors import ModelError
 from titok.models.backbone import scaled_normal
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
+from titok.models.finite_scalar import FiniteScalarQuantizer
 from titok.models.image_tokenizer import (
+    Coded,
+    Codes,
     Ids,
     ImageTokenizer,
     Reconstruction,
@@ -46,6 +49,18 @@ class PixelCodebook(nn.Module):
         return logits.softmax(dim=-1) @ self.embedding.weight
 
 
+def _quantizer(config: TokenizerModel) -> VectorQuantizer | FiniteScalarQuantizer:
+    if config.fsq_levels:
+        return FiniteScalarQuantizer(config.fsq_levels)
+    return VectorQuantizer(
+        config.codebook_size,
+        config.code_dim,
+        use_l2_norm=config.use_l2_norm,
+        commitment_weight=config.commitment_weight,
+        reanchor=config.reanchor_codes,
+    )
+
+
 class TiTok(ImageTokenizer):
     """Encoder, bottleneck and decoder; two-stage models also own the pixel decoder of their proxy VQGAN.
 
@@ -65,13 +80,7 @@ class TiTok(ImageTokenizer):
         if config.num_learned_latents:
             self.latent_tokens = scaled_normal(config.num_learned_latents, config.encoder.width)
         if config.kind == "vq":
-            self.quantize = VectorQuantizer(
-                config.codebook_size,
-                config.code_dim,
-                use_l2_norm=config.use_l2_norm,
-                commitment_weight=config.commitment_weight,
-                reanchor=config.reanchor_codes,
-            )
+            self.quantize = _quantizer(config)
         self.pixel_lookup = config.pixel_lookup
         if config.head == "proxy_codes" and config.vqgan is not None:
             self.pixel_quantize = PixelCodebook(config.vqgan.codebook_size, config.vqgan.code_dim)
@@ -86,6 +95,7 @@ class TiTok(ImageTokenizer):
             most_tokens=config.num_latent_tokens,
             codebook_size=None if is_vae else config.codebook_size,
             lengths=() if config.tail_drop == "off" else tuple(range(1, config.num_latent_tokens + 1)),
+            is_nested=config.tail_drop != "off",
             noise_shape=(config.num_latent_tokens, config.code_dim) if is_vae else None,
         )
 
@@ -148,6 +158,20 @@ class TiTok(ImageTokenizer):
             raise no_ids(self, "tokenize")
         return Ids(self.quantize(self.encode(images)).indices)
 
+    def codes(self, images: Tensor, lengths: Sequence[int]) -> Codes:
+        """The first tokens of one and the same code; only with tail drop."""
+        most, tail_drop = self.config.num_latent_tokens, self.config.tail_drop
+        if tail_drop == "off" or not lengths or max(lengths) > most:
+            raise ModelError(
+                f"lengths {list(lengths)} were asked for of a tokenizer of {most} tokens with tail_drop "
+                f"{tail_drop!r}; only one trained with tail drop decodes fewer than all"
+            )
+        quantized = self.quantize(self.encode(images))
+        vectors, ids = quantized.z_quantized, quantized.indices
+        for length in sorted(lengths):
+            kept = yield Coded(vectors[:, :length], ids[:, :length])
+            vectors, ids = vectors[kept], ids[kept]
+
     def detokenize(self, ids: Ids) -> Tensor:
         """Ids (B, K) to images (B, 3, H, W), not clamped; `ModelError` for a vae.
 
@@ -191,7 +215,7 @@ class TiTok(ImageTokenizer):
         if self.latent_tokens is not None:
             parts["latent_tokens"] = [self.latent_tokens]
         parts["decoder"] = list(self.decoder.parameters())
-        if self.config.kind == "vq":
+        if self.config.has_codebook:
             parts["codebook"] = list(self.quantize.parameters())
         if self.config.head == "proxy_codes":
             parts["pixel_decoder"] = [*self.pixel_quantize.parameters(), *self.pixel_decoder.parameters()]

@@ -12,7 +12,7 @@ from titok.planning.graph import PlanError
 from titok.planning.work import Work
 from titok.runtime.files import FileError, read_json
 from titok.runtime.system_names import is_hidden
-from titok.training.utilisation import PEAKS
+from titok.training.operations import PEAKS
 
 DEVICES = tuple(PEAKS)
 DEFAULT_DEVICE = "A100"

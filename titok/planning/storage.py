@@ -13,7 +13,7 @@ from titok.config.study import Study
 from titok.config.study_models import generator_model
 from titok.config.tokenizer_facts import tokenizer_facts
 from titok.config.training_jobs import VQGANJob
-from titok.models.flops import classifier_flops, generator_flops, vqgan_parts
+from titok.planning.counts import classifier_flops, generator_flops, vqgan_parts
 from titok.planning.graph import Job
 from titok.planning.work import TRAINING_RULES, num_images, parts_of
 

@@ -1,4 +1,4 @@
-"""How much arithmetic a job is: operations counted on the models that its settings describe.
+"""How much arithmetic a job is: operations counted on the models that its settings describe (`counts`).
 
 Jobs that read files and draw pictures count as nothing; preparing a dataset is work for CPUs and counts as nothing too.
 """
@@ -21,12 +21,18 @@ from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training import Compute, ReconstructionLosses
 from titok.config.training_jobs import TrainingJob
 from titok.config.training_rules import training_rules
-from titok.generation.schedule import guidance_scales
-from titok.models.alit_flops import alit_parts
-from titok.models.flops import Flops, classifier_flops, generator_flops, tokenizer_parts, vqgan_parts
+from titok.generation.per_step import guidance_scales
+from titok.models.operations import Flops
+from titok.planning.counts import (
+    alit_parts,
+    classifier_flops,
+    generator_flops,
+    step_of_job,
+    tokenizer_parts,
+    vqgan_parts,
+)
 from titok.planning.graph import Job, PlanError
-from titok.training.flops import step_of_job
-from titok.training.utilisation import arithmetic_of, by_arithmetic
+from titok.training.operations import arithmetic_of, by_arithmetic
 
 INCEPTION_FLOPS = 11_426_432_192
 """InceptionV3 at 299 x 299, the network of FID; a test counts it."""
@@ -212,6 +218,7 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "score_vqgan": _reconstructions,
     "score_lengths": _lengths,
     "score_codec": _codecs,
+    "score_external": _codecs,
     "score_generation": _generations,
     "score_probe": _probe,
     "score_throughput": _throughput,

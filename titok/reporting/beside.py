@@ -7,7 +7,7 @@ What another measurement of the same thing would give decides what the number is
  - released weights, reconstructing the paper's own images: the very same number. Nothing is repeated.
  - released weights, drawing samples: another set of samples. The record's interval over images is that of one set, and
    the paper's set is a second one.
- - speeds with a protocol of their own: another batch; seeds share a speed, which no weights change.
+ - speeds with a protocol of their own: another sitting, three at least; seeds share a speed, which no weights change.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from titok.reporting.collect import NotComparableError
-from titok.reporting.comparable import SAMPLING_SPEED, TRAINING_SPEED, require_as_in_the_paper
+from titok.reporting.comparable import TRAINING_SPEED, require_as_in_the_paper
 from titok.reporting.estimates import Estimate, Seeds, combine
 from titok.reporting.judgement import Judgement, Statement, judge
+from titok.reporting.speeds import are_apart
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from titok.reporting.collect import Kind, Scores
+    from titok.records.record import Kind
+    from titok.reporting.collect import Scores
     from titok.reporting.paper import Paper
 
 RELEASED = "released"
+EXTERNAL = "external"
+"""Recipes whose numbers no seed of ours changes."""
 PRINTED_EXACTLY = {"table4a/titok-l-32": "table3a/titok-l-32-base"}
 """Rows whose number the paper prints with a digit more in another table. It is judged by that one in either, for a page
 must not say two things of one model's number."""
@@ -42,26 +46,26 @@ def known_of(
         NotComparableError: its seeds were measured by several protocols.
     """
     first = records.iloc[0]
-    if metric == SAMPLING_SPEED and "speed_protocol_id" in records and isinstance(first["speed_protocol_id"], str):
-        return _with_interval(scores, first, metric, "batches")
+    if are_apart(records, metric):
+        return scores.sittings(str(first["generator"]), str(first["sampler"]))
     scores.require_one_protocol(records, metric)
     if kind == "generation" and first.get("generator_recipe") == RELEASED:
-        return _with_interval(scores, first, metric, "images")
+        return _with_interval(scores, first, metric)
     # The VQGAN is the one teacher that all of a study's tokenizers share; trained here, its record says how fast.
     is_teacher = first.get("tokenizer") == "vqgan"
     is_own = is_teacher and TRAINING_SPEED in records and records[TRAINING_SPEED].notna().any()
-    is_given = first.get("recipe") == RELEASED or (is_teacher and not (of_the_paper and is_own))
+    is_given = first.get("recipe") in (RELEASED, EXTERNAL) or (is_teacher and not (of_the_paper and is_own))
     if kind == "reconstruction" and is_given:
         return Estimate.exactly(float(first[metric]))
     return scores.by_seed(records, metric)
 
 
-def _with_interval(scores: Scores, record: pd.Series, metric: str, basis: str) -> Estimate:
+def _with_interval(scores: Scores, record: pd.Series, metric: str) -> Estimate:
     found = scores.intervals.get((str(record["file"]), metric))
     value = float(record[metric])
     if found is None:
-        return Estimate(value, float("nan"), float("inf"), 1, basis=basis)  # type: ignore[arg-type]
-    return Estimate.measured(value, found.low, found.high, found.coverage, basis)  # type: ignore[arg-type]
+        return Estimate(value, float("nan"), float("inf"), 1, basis="images")
+    return Estimate.measured(value, found.low, found.high, found.coverage, "images")
 
 
 def near(known: Seeds | Estimate, expected: float, tolerance: float) -> Judgement:

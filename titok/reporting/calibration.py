@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from titok.reporting.beside import near
-from titok.reporting.estimates import Estimate, Seeds, combine
+from titok.reporting.estimates import Estimate, Seeds, Sittings, combine
 from titok.reporting.judgement import Judgement, Statement, Word, all_of, judge
 from titok.reporting.quantity import Quantity, alike, ratio
 from titok.reporting.trends import falls
@@ -120,11 +120,10 @@ def _trend(random: np.random.Generator, truth: float, count: int) -> Judgement:
 
 
 def _speeds(random: np.random.Generator, truth: float, count: int) -> Judgement:
-    """The ratio of two speeds whose batches scatter by 2 %, beside the paper's of 2, which scatters, too."""
+    """The ratio of two speeds whose sittings scatter by 2 %, beside the paper's of 2, which scatters, too."""
 
-    def timed(speed: float) -> Estimate:
-        error = 0.02 * speed / math.sqrt(count)
-        return Estimate(speed + error * random.normal(), error, math.inf, count, basis="batches")
+    def timed(speed: float) -> Sittings:
+        return Sittings(enumerate((speed * (1 + 0.02 * random.normal(size=count))).tolist()))
 
     found = ratio(Quantity.of(timed(100 * (2 + truth * SPEED_TOLERANCE))), Quantity.of(timed(100.0)))
     paper = 2 * (1 + 0.02 * random.normal()) / (1 + 0.02 * random.normal())
@@ -143,7 +142,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("one lower than the other, released weights", IMAGES, _from_images, 0.0, 0.0, _TWO, 1),
     Kind("two of ours the same", "seeds", _alike, TOLERANCE, 0.0, ("no difference", 0.0), 5),
     Kind("falls with K, three sizes", "seeds", _trend, 0.0, 0.0, ("2 deviations per doubling", -2.0), 5),
-    Kind("a ratio of speeds beside the paper's", "timings", _speeds, 1.0, 0.0, _SAME, 1),
+    Kind("a ratio of speeds beside the paper's", "sittings", _speeds, 1.0, 0.0, _SAME, 3),
 )
 
 
@@ -186,5 +185,5 @@ def _needed(rates: Rates) -> str:
 
 def _counted(kind: Kind, count: int) -> str:
     """`1 set of images`, `5 seeds`."""
-    singular = {"seeds": "seed", IMAGES: "set of images", "timings": "timing"}[kind.repeated]
+    singular = {"seeds": "seed", IMAGES: "set of images", "sittings": "sitting"}[kind.repeated]
     return f"{count} {singular if count == 1 else kind.repeated}"

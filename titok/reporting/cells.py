@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from titok.reporting.collect import MetricLabel, Statistic
+from titok.records.metric import Metric, described
+from titok.reporting.collect import Statistic
 from titok.reporting.infinite_n import ENDING
 from titok.reporting.paper import PaperValue
 
@@ -17,71 +18,16 @@ if TYPE_CHECKING:
     from titok.config.reporting import Tables
 
 
-@dataclass(frozen=True)
-class Display:
-    """How a metric is written: decimals, a factor, and the name to use where no record gives one."""
-
-    name: str
-    decimals: int = 2
-    is_share: bool = False
-    """Fractions are written as percentages."""
-    better: str = ""
-
-
-READ_FROM = ("bottleneck", "width", "codes")
-POOLINGS = ("mean", "concatenate")
-"""What a linear probe may read, and how it puts tokens together; `linear_probe_top1_{of}_{pooling}`."""
-DISPLAYS: dict[str, Display] = {
-    "rfid": Display("rFID", better="lower"),
-    "gfid": Display("gFID", better="lower"),
-    "rfid_infinity": Display("rFID at infinite N", better="lower"),
-    "gfid_infinity": Display("gFID at infinite N", better="lower"),
-    "sfid": Display("sFID", better="lower"),
-    "kid": Display("KID", 5, better="lower"),
-    "mind": Display("MIND", better="lower"),
-    "lpips": Display("LPIPS", 3, better="lower"),
-    "inception_score": Display("IS", better="higher"),
-    "inception_score_adm": Display("IS (ADM splits)", better="higher"),
-    "bits_per_image": Display("bits per image", 0, better="lower"),
-    "psnr": Display("PSNR", better="higher"),
-    "ssim": Display("SSIM", 3, better="higher"),
-    "codebook_usage": Display("codebook usage", 1, True, "higher"),
-    "codebook_entropy_bits": Display("codebook entropy"),
-    "codebook_perplexity": Display("codebook perplexity", 1),
-    "classifier_accuracy": Display("classifier accuracy", 1, True, "higher"),
-    "class_agreement": Display("class agreement", 1, True, "higher"),
-    "precision": Display("precision", 3, better="higher"),
-    "recall": Display("recall", 3, better="higher"),
-    "density": Display("density", 3, better="higher"),
-    "coverage": Display("coverage", 3, better="higher"),
-    "linear_probe_top1": Display("linear probe top-1", 1, True, "higher"),
-    **{
-        f"linear_probe_top1_{of}_{pooling}": Display(f"linear probe top-1 ({of}, {pooling})", 1, True, "higher")
-        for of in READ_FROM
-        for pooling in POOLINGS
-    },
-    "l1": Display("mean absolute error", 4, better="lower"),
-    "mean_length": Display("tokens per image", better="lower"),
-    "needed_length": Display("tokens needed at least", better="lower"),
-    "met": Display("images that meet it", 1, True, "higher"),
-    "parameters": Display("parameters", 0),
-    "generator_parameters": Display("generator parameters", 0),
-    "sampling_images_per_second": Display("sampling speed", 1, better="higher"),
-    "sampling_gflop": Display("GFLOP per sample", 3, better="lower"),
-    "training_images_per_second": Display("training speed", 1, better="higher"),
-    "num_latent_tokens": Display("tokens K", 0),
-    "codebook_size": Display("codebook", 0),
-    "num_steps": Display("steps", 0),
-    "guidance_scale": Display("guidance", 1),
-    "samples_per_second_a100": Display("images/s on an A100", 1, better="higher"),
-    "train_samples_per_second_per_a100": Display("images/s per A100", 1, better="higher"),
-    "generator_params_m": Display("generator parameters", 0),
+_COLUMNS: dict[str, Metric] = {
+    "num_latent_tokens": Metric("tokens K", "neither", decimals=0),
+    "codebook_size": Metric("codebook", "neither", decimals=0),
+    "num_steps": Metric("steps", "neither", decimals=0),
+    "guidance_scale": Metric("guidance", "neither", decimals=1),
+    "samples_per_second_a100": Metric("images/s on an A100", "higher", decimals=1),
+    "train_samples_per_second_per_a100": Metric("images/s per A100", "higher", decimals=1),
+    "generator_params_m": Metric("generator parameters", "neither", decimals=0),
 }
-
-DISPLAYS |= {
-    f"second_{metric}": replace(DISPLAYS[metric], name=f"{DISPLAYS[metric].name} of the second images")
-    for metric in ("rfid", "psnr", "lpips", "l1", "needed_length", "met")
-}
+"""What tables show beside metrics: a study's settings, and the paper's numbers in units of its own."""
 
 ARROWS = {"lower": " ↓", "higher": " ↑"}
 
@@ -156,30 +102,27 @@ class Table:
         return [*self.notes, *([self.paper_note] if self.paper_note else [])]
 
 
-def heading(metric: str, label: MetricLabel | None = None) -> str:
+def heading(metric: str, label: Metric | None = None) -> str:
     """A column's head: the records' own name of the metric, its unit and the direction that is better."""
-    display = DISPLAYS.get(metric, Display(metric))
-    name = label.label if label and label.label != metric else display.name
-    unit = label.unit if label and label.unit else ""
-    unit = "%" if display.is_share else unit
-    better = (label.better if label else "") or display.better
-    return f"{name}{f' ({unit})' if unit else ''}{ARROWS.get(better, '')}"
+    shown = label or _COLUMNS.get(metric) or described(metric)
+    unit = "%" if shown.in_percent else label.unit if label else ""
+    return f"{shown.label}{f' ({unit})' if unit else ''}{ARROWS.get(shown.better, '')}"
 
 
 def number(metric: str, value: float) -> str:
     """A value as tables write it: fixed decimals, shares in percent, large counts as k and M."""
-    display = DISPLAYS.get(metric, Display(metric))
+    known = _COLUMNS.get(metric) or described(metric)
     if not math.isfinite(value):
         return "not finite"
     if value < 0 and metric.endswith(ENDING):
         return "below 0"  # no distance is; the line ends within its own error of none
     if metric in ("parameters", "generator_parameters"):
         return count(value)
-    scaled = value * 100 if display.is_share else value
-    if display.decimals == 0 and scaled != int(scaled):
+    scaled = value * 100 if known.in_percent else value
+    if known.decimals == 0 and scaled != int(scaled):
         return f"{scaled:,.1f}".replace(",", " ")  # a mean of whole numbers
     # Large values are known to fewer decimals than small ones.
-    decimals = min(display.decimals, 1) if abs(scaled) >= 100 else display.decimals
+    decimals = min(known.decimals, 1) if abs(scaled) >= 100 else known.decimals
     return f"{scaled:,.{decimals}f}".replace(",", " ")
 
 

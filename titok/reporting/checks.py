@@ -17,6 +17,7 @@ import pandas as pd
 
 from titok.errors import TitokError
 from titok.reporting.collect import FOLDERS, Scores
+from titok.reporting.copies import copies_said
 from titok.reporting.judgement import reaches
 
 if TYPE_CHECKING:
@@ -108,11 +109,13 @@ def _at_least(name: str, found: float | None, needed: float, said: str, files: I
 def _complete(scores: Scores, planned: Sequence[str] | None) -> Check:
     """Whether every planned record is among those given; none at all shows nothing."""
     given = {_place(file) for file in scores.frame["file"]} if len(scores.frame) else set()
+    given |= {_place(copy.file) for copy in scores.copies}
     missing = [place for place in dict.fromkeys(map(_place, planned or ())) if place not in given]
     if not given and not missing:
         missing = ["any score at all"]
     known = "The study plans" if planned is not None else "What the study plans is not known; there are"
     said = f"Every score that the study plans must be there. {_listed(missing) or f'{known} {len(given)}'}."
+    said = f"{said} {copies_said(scores.copies)}".rstrip()
     return Check("scores_complete", not missing, float(len(missing)), "= 0 missing", said, [])
 
 
@@ -140,9 +143,9 @@ def _listed(faults: Sequence[str]) -> str:
 
 
 def _reconstructions(scores: Scores) -> pd.DataFrame:
-    """Those by tokenizers; codecs are shown for reference, at qualities that may be as bad as one likes."""
+    """Those by tokenizers of the study; codecs and others' programs are shown as they are, which may be bad."""
     frame = scores.frame[scores.frame["kind"] == "reconstruction"] if len(scores.frame) else scores.frame
-    return frame[frame["recipe"] != "codec"] if "recipe" in frame else frame
+    return frame[~frame["recipe"].isin(["codec", "external"])] if "recipe" in frame else frame
 
 
 def _codebooks_in_use(records: pd.DataFrame, scores: Scores, checks: Checks) -> Iterator[Check]:

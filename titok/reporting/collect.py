@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from titok.errors import ScoreError, TitokError
+from titok.records.metric import Metric, described
+from titok.records.record import Kind, read_record
+from titok.reporting.copies import Copies, Copy
+from titok.reporting.estimates import BootstrapInterval, Sittings
 from titok.reporting.once import Once
-from titok.reporting.speeds import give_speeds, own_protocol, protocol_column
-from titok.runtime.files import read_json
+from titok.reporting.speeds import are_apart, give_speeds, own_protocol, protocol_column, sittings_of
 
-Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
-
-FOLDERS: dict[str, str] = {
+FOLDERS: dict[Kind, str] = {
     "reconstruction": "reconstruction",
     "lengths": "lengths",
     "linear_probe": "probe",
@@ -27,12 +28,12 @@ FOLDERS: dict[str, str] = {
 }
 """Kind of a record -> its folder below ``scores/``."""
 
-_NAMES: dict[str, tuple[str, ...]] = {
+_NAMES: dict[Kind, tuple[str, ...]] = {
     "reconstruction": ("tokenizer", "stage"),
     "lengths": ("tokenizer", "stage"),
     "linear_probe": ("tokenizer",),
     "generation": ("generator", "sampler"),
-    "throughput": ("generator", "sampler"),
+    "throughput": ("generator", "sampler", "sitting"),
 }
 """Kind of a record -> what tables find it by, beside its seed."""
 
@@ -51,24 +52,6 @@ class NotComparableError(ScoreError):
     def __init__(self, message: str, differing: str | None = None) -> None:
         super().__init__(message)
         self.differing = differing or message
-
-
-@dataclass(frozen=True)
-class MetricLabel:
-    """What a metric is called in its records, and which direction is good."""
-
-    label: str
-    better: str = ""
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class BootstrapInterval:
-    """Where a number would lie with other images of the same kind, `coverage` of the time."""
-
-    low: float
-    high: float
-    coverage: float
 
 
 @dataclass(frozen=True)
@@ -110,14 +93,16 @@ class Scores:
         protocols: protocol_id -> the protocol, flattened to dotted keys.
         provenance: file -> how it was made.
         non_finite: metrics that are NaN or infinite in their record.
+        copies: records of other seeds' bits; they are in no frame.
     """
 
     frame: pd.DataFrame
     intervals: Mapping[tuple[str, str], BootstrapInterval]
-    labels: Mapping[str, MetricLabel]
+    labels: Mapping[str, Metric]
     protocols: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Mapping[str, Any]]
     non_finite: Sequence[NonFinite]
+    copies: Sequence[Copy] = ()
 
     def select(self, kind: Kind, **subject: object) -> pd.DataFrame:
         """The records of one kind and subject, one per seed.
@@ -140,10 +125,16 @@ class Scores:
         """A metric over some of the records; None where none of them has it."""
         if metric not in records:
             return None
+        if are_apart(records, metric):  # seeds share it
+            records = records.iloc[:1]
         found = statistic(records[metric])
         if found is None or found.n > 1:
             return found
         return replace(found, interval=self.intervals.get((str(records["file"].iloc[0]), metric)))
+
+    def sittings(self, generator: str, sampler: str) -> Sittings:
+        """The speed of each sitting in which it was measured apart from samples."""
+        return sittings_of(self.select("throughput", generator=generator, sampler=sampler).to_dict("records"))
 
     def has(self, records: pd.DataFrame, metric: str) -> bool:
         """Whether one of the records states the metric, be it no number."""
@@ -158,9 +149,13 @@ class Scores:
             return {}
         return {int(seed): float(value) for seed, value in zip(records["seed"], records[metric], strict=True)}
 
-    def label(self, metric: str) -> MetricLabel:
-        """What a metric is called; its key where no record has it."""
-        return self.labels.get(metric, MetricLabel(metric))
+    def label(self, metric: str) -> Metric | None:
+        """What the records call a metric; None where none has it."""
+        return self.labels.get(metric)
+
+    def name(self, metric: str) -> str:
+        """The same in words, those of the table of metrics where no record has it."""
+        return (self.labels.get(metric) or described(metric)).label
 
     def require_one_protocol(self, records: pd.DataFrame, column: str, metric: str | None = None) -> None:
         """Refuses records measured in two ways; speeds have protocols of their own. ``metric``: if not the ``column``.
@@ -210,18 +205,17 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         ScoreError: sampling speeds were measured in two ways.
         ScoreError: two records are of the same thing.
     """
-    rows: list[dict[str, Any]] = []
+    rows, non_finite = list[dict[str, Any]](), list[NonFinite]()
     intervals: dict[tuple[str, str], BootstrapInterval] = {}
-    labels: dict[str, MetricLabel] = {}
-    protocols: dict[str, dict[str, Any]] = {}
-    provenance: dict[str, dict[str, Any]] = {}
-    non_finite: list[NonFinite] = []
-    once = Once()
+    labels: dict[str, Metric] = {}
+    protocols, provenance = dict[str, dict[str, Any]](), dict[str, dict[str, Any]]()
+    once, copies = Once(), Copies()
     for path in map(Path, paths):
-        record = read_score(path)
-        names = {name: record["subject"].get(name) for name in (*_NAMES[record["kind"]], "seed")}
-        about = ", ".join(f"{name} {value}" for name, value in names.items() if value is not None)
-        once.note((record["kind"], *map(str, names.values())), path, f"{record['kind']} records of {about}")
+        record = read_record(path)
+        named = [(name, record["subject"].get(name)) for name in (*_NAMES[record["kind"]], "seed")]
+        said = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+        once.note((record["kind"], *named), path, f"{record['kind']} records of {said}")
+        copies.note((record["kind"], *named[:-1], record["protocol_id"]), str(path), record)
         metrics = {name: _number(entry) for name, entry in record["metrics"].items()}
         non_finite += [NonFinite(str(path), name, value) for name, value in metrics.items() if not _finite(value)]
         intervals |= {(str(path), name): found for name, found in _intervals(record["metrics"]).items()}
@@ -234,19 +228,9 @@ def read_scores(paths: Iterable[str | Path]) -> Scores:
         ways = {own_protocol(name): entry["protocol_id"] for name, entry in timed.items()}
         rows.append({**record["subject"], **metrics, **identity, **ways})
     give_speeds(rows, intervals)
-    return Scores(pd.DataFrame(rows), intervals, labels, protocols, provenance, non_finite)
-
-
-def read_score(path: Path) -> dict[str, Any]:
-    """One score record as it stands; raises ``ScoreError`` when it lacks a part."""
-    record = read_json(path)
-    parts = ("kind", "subject", "metrics", "protocol", "protocol_id")
-    missing = [part for part in parts if not isinstance(record, dict) or part not in record]
-    if missing:
-        raise ScoreError(f"{path}: not a score record, it lacks {', '.join(missing)}; delete the file and score again")
-    if record["kind"] not in FOLDERS:
-        raise ScoreError(f"{path}: kind is {record['kind']!r}; allowed: {', '.join(FOLDERS)}")
-    return record
+    again = copies.found()
+    kept = pd.DataFrame([row for row in rows if row["file"] not in {copy.file for copy in again}])
+    return Scores(kept, intervals, labels, protocols, provenance, non_finite, again)
 
 
 def _intervals(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, BootstrapInterval]:
@@ -257,7 +241,8 @@ def _intervals(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, BootstrapI
             interval, unit = entry["interval"], {"unit": entry.get("unit")}
             low, high = (_number({"value": interval[end], **unit}) for end in ("low", "high"))
             if low is not None and high is not None:
-                found[name] = BootstrapInterval(low, high, interval["coverage"])
+                over: Literal["images", "batches"] = "batches" if name.endswith("per_second") else "images"
+                found[name] = BootstrapInterval(low, high, interval["coverage"], over)
     return found
 
 
@@ -271,12 +256,11 @@ def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _note_labels(labels: dict[str, MetricLabel], metrics: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+def _note_labels(labels: dict[str, Metric], metrics: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for name, entry in metrics.items():
         unit = str(entry.get("unit") or "")
-        label = MetricLabel(
-            str(entry.get("label") or name), str(entry.get("better") or ""), "" if unit in ("%", "fraction") else unit
-        )
+        stated = {key: entry[key] for key in ("label", "better") if entry.get(key)}
+        label = replace(described(name), unit="" if unit in ("%", "fraction") else unit, **stated)
         known = labels.setdefault(name, label)
         if known.label != label.label:
             raise ScoreError(

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from titok.reporting.collect import Kind, NotComparableError, Scores
+from titok.records.record import Kind
+from titok.reporting.collect import NotComparableError, Scores
 from titok.reporting.paper import Paper
 from titok.reporting.speeds import own_protocol
 

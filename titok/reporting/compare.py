@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from titok.errors import ScoreError
+from titok.records.metric import described
 from titok.reporting.noise import ENOUGH_SEEDS, difference_interval, strays
 from titok.reporting.numbers import SUMS, Number, Run, What
+from titok.reporting.run_copies import without_copies
 
 Verdict = Literal["differ", "not judged", "only in A", "only in B", "not comparable", "within noise", "equal"]
 VERDICTS: tuple[Verdict, ...] = (
@@ -94,16 +96,13 @@ def relative(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b)) if a != b else 0.0
 
 
-def compare_runs(a: Run, b: Run, follows: Mapping[str, str]) -> list[Difference]:
+def compare_runs(a: Run, b: Run) -> list[Difference]:
     """Every metric of everything measured in either run, most different first.
-
-    Args:
-        follows: metric -> what its values follow (``titok.evaluation.record.Metric``): counts have no noise.
 
     Raises:
         ScoreError: the runs share nothing.
     """
-    a, b = _without_lonely_sums(a, b)
+    a, b = _without_lonely_sums(without_copies(a), without_copies(b))
     sides = _sides(a), _sides(b)
     if not sides[0].keys() & sides[1].keys():
         raise ScoreError(
@@ -119,7 +118,7 @@ def compare_runs(a: Run, b: Run, follows: Mapping[str, str]) -> list[Difference]
         if one is None or other is None:
             found.append(replace(blank, verdict="only in B" if one is None else "only in A"))
         else:
-            judged = _judged(blank, one, other, (a, b), unlike, follows.get(metric, "training"))
+            judged = _judged(blank, one, other, (a, b), unlike, described(metric).follows)
             found.append(_repeated_elsewhere(judged, repeated.get(what, [])))
     return sorted(found, key=lambda one: (VERDICTS.index(one.verdict), -one.relative, one.what, one.metric))
 
@@ -198,6 +197,8 @@ def _judged(blank: Difference, a: Side, b: Side, runs: tuple[Run, Run], unlike: 
         found = replace(blank, verdict="not comparable", why=barred)
     elif shared and all(a.numbers[seed].value == b.numbers[seed].value for seed in shared):
         found = blank
+    elif not shared and _sorted(a) == _sorted(b):
+        found = replace(blank, why=f"the same at other seeds: {a.seeds} in A, {b.seeds} in B")
     elif blank.metric in SUMS:
         found = _judged_sums(blank, a, b, unlike)
     elif follows == "settings":
@@ -206,6 +207,11 @@ def _judged(blank: Difference, a: Side, b: Side, runs: tuple[Run, Run], unlike: 
     else:
         found = _judged_numbers(blank, a, b, unlike)
     return replace(found, why="; ".join(filter(None, (found.why, *remarks))))
+
+
+def _sorted(side: Side) -> list[float | str]:
+    """All values of a side, whichever seed gave them; a metric's are all numbers or all sums."""
+    return sorted((number.value for number in side.numbers.values()), key=lambda value: (str(type(value)), value))
 
 
 def protocols_differ(a: Side, b: Side, runs: tuple[Run, Run]) -> tuple[str, str]:

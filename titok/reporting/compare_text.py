@@ -10,6 +10,7 @@ import pandas as pd
 from titok.reporting.compare import GOOD, VERDICTS, Difference, Side, unlike_bits
 from titok.reporting.noise import COVERAGE
 from titok.reporting.numbers import SUMS, Run
+from titok.reporting.run_copies import copies_told
 
 _LISTED = 8
 """Of each verdict that is worth a look."""
@@ -54,6 +55,8 @@ def notes(a: Run, b: Run, differences: Sequence[Difference]) -> list[str]:
     if unlike := unlike_bits(a, b):
         found.append(f"the same bits cannot be expected: {unlike}")
     for name, run in (("A", a), ("B", b)):
+        if told := copies_told(run):
+            found.append(f"copies count as one repetition; in {name} {told}")
         if not any(key.metric in SUMS for key in run.numbers):
             found.append(f"{name} has no sums of weights, samples and tokens, so those were not compared")
     partly = sum(one.verdict in GOOD and not one.is_harmless for one in differences)

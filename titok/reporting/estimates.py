@@ -1,14 +1,14 @@
-"""Numbers that repetition would change, and by how much: over seeds, over sets of images, over timed batches.
+"""Numbers that repetition would change, and by how much: over seeds, over sets of images, over sittings of a clock.
 
 An estimate is a mean of repetitions. Held against a number that is itself one repetition (the paper's is one training,
 one set of samples), its error has both parts: the mean's own, and that of one more repetition. Intervals are Student's,
-95 %; of images and batches the spread is known from thousands of parts, and the interval is the normal one.
+95 %; of images the spread is known from thousands of parts, and the interval is the normal one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,12 +16,37 @@ from scipy.special import ndtri, stdtrit
 
 Seeds = Mapping[int, float]
 """Seed -> the number that it gave."""
-Basis = Literal["seeds", "images", "batches", "nothing"]
+Basis = Literal["seeds", "sittings", "images", "nothing"]
 """What is repeated; nothing where a repetition gives the very same number."""
 
+
+@dataclass(frozen=True)
+class BootstrapInterval:
+    """Where a number would lie with other images of the same kind, or a speed with other batches or sittings,
+    `coverage` of the time."""
+
+    low: float
+    high: float
+    coverage: float
+    over: Literal["images", "batches", "sittings"] = "images"
+
+
+class Sittings(dict[int, float]):
+    """Sitting -> the speed that it gave: repetitions as seeds are, of the measurement and not of the training."""
+
+
+def each(function: Callable[..., float], *groups: Seeds) -> Seeds:
+    """What a function of the groups' numbers is in every repetition that all of them have."""
+    shared = [place for place in groups[0] if all(place in group for group in groups[1:])]
+    found = {place: function(*(group[place] for group in groups)) for place in shared}
+    return Sittings(found) if all(isinstance(group, Sittings) for group in groups) else found
+
+
 COVERAGE = 0.95
+COUNTED: tuple[Basis, ...] = ("seeds", "sittings")
+"""Repetitions whose spread is known from their number alone."""
 MIN_SEEDS = 3
-"""Of two seeds, one pair in twelve shows less than a tenth of the true spread."""
+"""Of two seeds (or sittings), one pair in twelve shows less than a tenth of the true spread."""
 ROUNDING = 1e-9
 """Share of the numbers' size below which a difference is that of their last digits."""
 
@@ -61,7 +86,7 @@ class Estimate:
     @property
     def is_known(self) -> bool:
         """Whether there is an interval."""
-        enough = self.basis != "seeds" or self.repeats >= MIN_SEEDS
+        enough = self.basis not in COUNTED or self.repeats >= MIN_SEEDS
         return enough and math.isfinite(self.value) and math.isfinite(self.error)
 
     @property
@@ -110,10 +135,11 @@ def combine(groups: Sequence[Seeds | Estimate], weights: Sequence[float]) -> Est
 def paired(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
     """The combination seed by seed, of the seeds that all groups have; they have one at least."""
     common = sorted(set.intersection(*(set(group) for group in groups)))
-    each = [sum(w * group[seed] for group, w in zip(groups, weights, strict=True)) for seed in common]
-    value, variance = _moments(each)
-    error = math.sqrt(variance / len(each))
-    return Estimate(value, error, max(len(each) - 1, 1), len(each), _rounding(groups, weights))
+    sums = [sum(w * group[seed] for group, w in zip(groups, weights, strict=True)) for seed in common]
+    value, variance = _moments(sums)
+    error = math.sqrt(variance / len(sums))
+    basis = _basis(groups[0])
+    return Estimate(value, error, max(len(sums) - 1, 1), len(sums), _rounding(groups, weights), basis)
 
 
 def unpaired(groups: Sequence[Seeds], weights: Sequence[float]) -> Estimate:
@@ -143,7 +169,12 @@ def _estimate(group: Seeds | Estimate) -> Estimate:
         return Estimate(math.nan, math.nan, 1, 0)
     value, variance = _moments(list(group.values()))
     rounding = ROUNDING * max(map(abs, group.values()))
-    return Estimate(value, math.sqrt(variance / len(group)), max(len(group) - 1, 1), len(group), rounding)
+    error, basis = math.sqrt(variance / len(group)), _basis(group)
+    return Estimate(value, error, max(len(group) - 1, 1), len(group), rounding, basis)
+
+
+def _basis(group: Seeds) -> Basis:
+    return "sittings" if isinstance(group, Sittings) else "seeds"
 
 
 def _independent(parts: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
@@ -156,9 +187,9 @@ def _independent(parts: Sequence[Estimate], weights: Sequence[float]) -> Estimat
     lost = sum(share * share / part.freedom for share, part in zip(shares, parts, strict=True))
     fewest = min(part.repeats for part in uncertain)
     freedom = sum(shares) ** 2 / lost if lost > 0 else min(part.freedom for part in uncertain)
-    seeded = [part for part in uncertain if part.basis == "seeds"]
-    basis = "seeds" if seeded else uncertain[0].basis
-    repeats = min((part.repeats for part in seeded), default=fewest)
+    counted = [part for part in uncertain if part.basis in COUNTED]
+    basis = counted[0].basis if counted else uncertain[0].basis
+    repeats = min((part.repeats for part in counted), default=fewest)
     rounding = max(abs(weight) * part.rounding for part, weight in zip(parts, weights, strict=True))
     return Estimate(value, math.sqrt(sum(shares)), max(freedom, 1), repeats, rounding, basis)
 

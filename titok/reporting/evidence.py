@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from titok.errors import TitokError
+from titok.records.record import Kind
 from titok.reporting.beside import known_of
-from titok.reporting.collect import Kind, MissingScore, Scores
+from titok.reporting.collect import MissingScore, Scores
 from titok.reporting.comparable import SAMPLING_SPEED, require_as_in_the_paper
 from titok.reporting.layouts import LAYOUTS
 from titok.reporting.paper import Paper

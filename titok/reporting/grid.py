@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from titok.reporting.cells import DISPLAYS
-from titok.reporting.collect import Kind, NotComparableError, Scores, Statistic
+from titok.records.metric import METRICS
+from titok.records.record import Kind
+from titok.reporting.collect import NotComparableError, Scores, Statistic
 from titok.reporting.comparable import TRAINING_SPEED
 from titok.reporting.paper import Paper
 from titok.runtime.ranks import rank_correlations
@@ -29,7 +30,7 @@ PANELS: tuple[tuple[str, Kind, str, str], ...] = (
 RECONSTRUCTION_METRICS = ("classifier_accuracy", "codebook_usage", "codebook_perplexity", "psnr", "ssim")
 """Also gathered, for the figures beside Figure 4 and the checks."""
 
-PROBE_READINGS = tuple(metric for metric in DISPLAYS if metric.startswith("linear_probe_top1_"))
+PROBE_READINGS = tuple(metric for metric in METRICS if metric.startswith("linear_probe_top1_"))
 """The probe's readings by what they are of and how they are pooled, where a study takes several."""
 
 GRID_COLUMNS = ["size", "k", "metric", "n", "mean", "std", "min", "max", "low", "high"]

@@ -27,7 +27,7 @@ from typing import Literal
 
 from scipy.special import ndtri
 
-from titok.reporting.estimates import COVERAGE, MIN_SEEDS, ROUNDING, Estimate
+from titok.reporting.estimates import COUNTED, COVERAGE, MIN_SEEDS, ROUNDING, Basis, Estimate
 
 Word = Literal["agrees", "differs", "undecided", "not comparable", "not run"]
 DECIDED: frozenset[Word] = frozenset({"agrees", "differs"})
@@ -35,6 +35,12 @@ MOST_REPEATS = 1000
 """Nobody trains more; needs beyond are not told apart."""
 CERTAIN = 1e9
 """The clarity of what no repetition changes."""
+_NOUNS: dict[Basis, tuple[str, str]] = {
+    "seeds": ("seed", "seeds"),
+    "sittings": ("sitting", "sittings"),
+    "images": ("set of images", "sets of images"),
+    "nothing": ("measurement", "measurements"),
+}
 _RANK: dict[Word, int] = {"differs": 0, "not comparable": 1, "not run": 2, "undecided": 3, "agrees": 4}
 
 
@@ -134,17 +140,15 @@ def judge(statement: Statement, guards: Sequence[Statement] = (), family: int = 
 
 
 def _unknown(found: Estimate) -> str:
-    if found.basis == "seeds" and found.repeats < MIN_SEEDS:
-        return f"{found.repeats} seed{'s' * (found.repeats != 1)}; at least {MIN_SEEDS} are needed"
+    if found.basis in COUNTED and found.repeats < MIN_SEEDS:
+        return f"{found.repeats} {_NOUNS[found.basis][found.repeats != 1]}; at least {MIN_SEEDS} are needed"
     return "a number is not finite" if not math.isfinite(found.value) else "no interval is known"
 
 
 def _needed(statement: Statement) -> str:
     """How many repetitions would decide, if mean and spread stayed as they are."""
     found, distance = statement.estimate, abs(statement.margin)
-    singular, plural = {"seeds": ("seed", "seeds"), "images": ("set of images", "sets of images")}.get(
-        found.basis, ("timing", "timings")
-    )
+    singular, plural = _NOUNS[found.basis]
     have = f"{found.repeats} {singular if found.repeats == 1 else plural}"
     verb = "does" if found.repeats == 1 else "do"
     if distance <= found.rounding:

@@ -1,4 +1,4 @@
-"""Text beside points of a scatter plot, placed so that it covers neither points nor other text."""
+"""Text beside points of a scatter plot, placed so that it covers neither points, nor their bars, nor other text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.transforms import Bbox
 
 OFFSETS: tuple[tuple[float, float, str, str], ...] = tuple(
@@ -27,12 +28,14 @@ OFFSETS: tuple[tuple[float, float, str, str], ...] = tuple(
 )
 """Places to try around a point, in points: (x, y, horizontal and vertical alignment), nearest first."""
 
+BAR_MARGIN = 1.0
+"""On each side of an interval's line, in pixels."""
 POINT_RADIUS = 5.5
 """Half the side of the square that a marker covers, in points."""
 
 
 def place_labels(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str], size: float = 8) -> None:
-    """Annotates points: each label takes the first place free of markers, of other labels and of the axes' edge.
+    """Annotates points: each label takes the first place free of markers, bars, other labels and the axes' edge.
 
     Where no place is free, the one with the least overlap is taken. Needs final axis limits and figure size.
     """
@@ -42,6 +45,7 @@ def place_labels(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str]
     centres = axes.transData.transform(np.column_stack([x, y]))
     radius = POINT_RADIUS * axes.figure.dpi / 72
     taken = [Bbox([centre - radius, centre + radius]) for centre in centres]
+    taken += [bar.padded(BAR_MARGIN) for bar in bars_of(axes)]
     inside = axes.get_window_extent(renderer)
     for px, py, label in zip(x, y, labels, strict=True):
         best: tuple[float, tuple[float, float, str, str], Bbox] | None = None
@@ -62,6 +66,13 @@ def place_labels(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str]
                 label, (px, py), (dx, dy), textcoords="offset points", ha=horizontal, va=vertical, fontsize=size
             )
             taken.append(box)
+
+
+def bars_of(axes: Axes) -> list[Bbox]:
+    """Where `hlines` and `vlines` are drawn, in pixels."""
+    drawn = (one for one in axes.collections if isinstance(one, LineCollection))
+    ends = (axes.transData.transform(segment) for lines in drawn for segment in lines.get_segments())
+    return [Bbox([line.min(axis=0), line.max(axis=0)]) for line in ends]
 
 
 def _overlap(one: Bbox, other: Bbox) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from titok.reporting.collect import Kind
+from titok.records.record import Kind
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from titok.records.metric import Metric
 from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell
 from titok.reporting.collect import Scores
 from titok.reporting.judgement import shown
@@ -77,12 +79,12 @@ def _block(
     return Block(title, heads, rows)
 
 
-def _label(metric: str, lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Any:
+def _label(metric: str, lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Metric | None:
     """The records' name of a metric without the place that it was measured at."""
     for _, place in lines:
         label = scores.labels.get(f"{metric}@{place.tag}")
         if label is not None:
-            return type(label)(label.label.rpartition(", ")[0], label.better, label.unit)
+            return replace(label, label=label.label.rpartition(", ")[0])
     return None
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from titok.reporting.cells import count, number
 from titok.reporting.collect import Scores
+from titok.reporting.copies import copies_said
 from titok.reporting.grid import curve, grid_frame, size_name
 from titok.reporting.judgement import Judgement
 from titok.reporting.speeds import speed_note
@@ -59,7 +60,7 @@ def headline(reporting: Reporting, scores: Scores) -> list[str]:
 def _trend(grid: Grid, frame: pd.DataFrame, scores: Scores) -> str:
     ends = {size: curve(frame, "rfid", size)["mean"].iloc[[0, -1]].tolist() for size in grid.sizes}
     moves = "; ".join(f"{size_name(s)} {number('rfid', a)} → {number('rfid', b)}" for s, (a, b) in ends.items())
-    said = _falls(GridTrends(grid, scores).falls_with_tokens("rfid"), scores.label("rfid").label)
+    said = _falls(GridTrends(grid, scores).falls_with_tokens("rfid"), scores.name("rfid"))
     return f"From {grid.tokens[0]} to {grid.tokens[-1]} tokens per image, {said}: {moves}."
 
 
@@ -110,6 +111,8 @@ def facts(scores: Scores, manifests: pd.DataFrame) -> list[tuple[str, str]]:
             if column in manifests:
                 found.append((title, unit(float(manifests[column].sum()))))
     found.append(("Scores", f"{len(scores.frame)} records"))
+    if scores.copies:
+        found.append(("Copies", copies_said(scores.copies)))
     found += [(title, value) for title, value in _measured(scores) if value]
     return found
 
@@ -153,7 +156,7 @@ def duration(seconds: float) -> str:
 
 def protocol_notes(scores: Scores, own_notes: Sequence[str]) -> list[str]:
     """What the scores are and are not, in plain words; which of it applies is read from the records' labels."""
-    name = scores.label("rfid").label
+    name = scores.name("rfid")
     notes = [
         "rFID compares reconstructions with the images they were made from, gFID compares generated images with real "
         "ones. Both are the Fréchet distance between two clouds of features, each described by its mean and "

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from titok.errors import ScoreError
-from titok.reporting.collect import flatten, read_score
+from titok.records.metric import described
+from titok.records.record import read_record
+from titok.reporting.collect import flatten
 from titok.reporting.digests import SAMPLE_ARRAYS, TOKEN_ARRAYS, digest_arrays, digest_weights
 from titok.runtime.files import read_json
 
@@ -94,11 +96,10 @@ class Run:
         return self.labels.get(metric, metric.replace("_", " "))
 
 
-def read_folder(folder: Path, follows: Mapping[str, str], *, with_sums: bool = True) -> Run:
-    """The run of a results folder, for example ``results/digits``.
+def read_folder(folder: Path, *, with_sums: bool = True) -> Run:
+    """The run of a results folder, for example ``results/digits``; speeds, which follow the machine, are left out.
 
     Args:
-        follows: metric -> what its values follow; those that follow the machine are left out.
         with_sums: also weights, samples and tokens; reads every such file.
 
     Raises:
@@ -110,11 +111,11 @@ def read_folder(folder: Path, follows: Mapping[str, str], *, with_sums: bool = T
             f"{folder} has no scores (scores/**/*.json); name the results folder of a study that was run, for example "
             f"results/digits, or a file that `titok numbers` wrote (.csv)"
         )
-    records = {path: read_score(path) for path in paths}
+    records = {path: read_record(path) for path in paths}
     run = Run(str(folder), str(next(iter(records.values())).get("study", folder.name)), {}, {}, {}, {}, {})
     origins = [record.get("provenance") or {} for record in records.values()]
     for path, record in records.items():
-        _add(run, record, path, follows)
+        _add(run, record, path)
     if with_sums:
         for key, number, path in _sums(folder):
             run.numbers[key] = number
@@ -123,13 +124,13 @@ def read_folder(folder: Path, follows: Mapping[str, str], *, with_sums: bool = T
     return replace(run, environment=_environment(filter(None, origins)))
 
 
-def _add(run: Run, record: Mapping[str, Any], path: Path, follows: Mapping[str, str]) -> None:
+def _add(run: Run, record: Mapping[str, Any], path: Path) -> None:
     """Adds a record's numbers to a run that is being read."""
     what, seed = _what(record, path), int(record["subject"].get("seed", 0))
     run.facts[what] = {key: record["subject"][key] for key in _FACTS if key in record["subject"]}
     run.protocols[record["protocol_id"]] = flatten(record["protocol"])
     for metric, entry in record["metrics"].items():
-        if follows.get(metric) == "machine":
+        if described(metric).follows == "machine":
             continue
         key = Key(what, seed, metric)
         if key in run.numbers:

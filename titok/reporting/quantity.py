@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from titok.errors import ScoreError
-from titok.reporting.estimates import COVERAGE, ROUNDING, Basis, Estimate, Seeds, combine
+from titok.reporting.estimates import COVERAGE, ROUNDING, Basis, Estimate, Seeds, combine, each
 from titok.reporting.judgement import Judgement, Statement, all_of, any_of, judge, truth
 
 
@@ -225,14 +225,11 @@ def _by_seed(function: Callable[[float, float], float], left: Quantity, right: Q
         return None
     if any(side.seeds is None and not side.is_exact for side in (left, right)):
         return {}
-    one, other = left.seeds, right.seeds
-    seeds = other if one is None else one if other is None else [seed for seed in one if seed in other]
-    return {
-        seed: _applied(
-            function, left.value if one is None else one[seed], right.value if other is None else other[seed]
-        )
-        for seed in seeds or ()
-    }
+    if left.seeds is None:
+        return each(lambda other: _applied(function, left.value, other), right.seeds or {})
+    if right.seeds is None:
+        return each(lambda one: _applied(function, one, right.value), left.seeds)
+    return each(functools.partial(_applied, function), left.seeds, right.seeds)
 
 
 def _applied(function: Callable[[float, float], float], one: float, other: float) -> float:

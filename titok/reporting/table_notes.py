@@ -66,16 +66,20 @@ def reasons(judged: Iterable[tuple[str, str, Judgement | None]]) -> list[str]:
 
 
 def interval_note(filled: Sequence[Numbers]) -> list[str]:
-    """What brackets mean, where there are any: over images, or of speeds, over batches."""
-    found: dict[bool, set[float]] = {False: set(), True: set()}
+    """What brackets mean, where there are any: over images, or of speeds, over sittings or batches."""
+    notes = {
+        "images": "the interval of {} of bootstrap draws over images.",
+        "sittings": "of speeds, the {} interval of their mean over sittings.",
+        "batches": "of speeds, the middle {} of batches.",
+    }
+    found: dict[str, set[float]] = {over: set() for over in notes}
     for column in filled:
         if not column.column.is_fact:
-            of_speed = column.column.metric.endswith("per_second")
-            found[of_speed] |= {value.interval.coverage for value in column.ours if value and value.interval}
-    notes = {False: "the interval of {} of bootstrap draws over images.", True: "of speeds, the middle {} of batches."}
+            for interval in (value.interval for value in column.ours if value and value.interval):
+                found[interval.over].add(interval.coverage)
     return [
-        f"In brackets: {notes[of_speed].format(' and '.join(f'{coverage:.0%}' for coverage in sorted(shares)))}"
-        for of_speed, shares in found.items()
+        f"In brackets: {notes[over].format(' and '.join(f'{coverage:.0%}' for coverage in sorted(shares)))}"
+        for over, shares in found.items()
         if shares
     ]
 

@@ -7,12 +7,13 @@ are of the paper's kind, differences and verdicts follow. Table 4 is in ``titok.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from titok.records.record import Kind
 from titok.reporting.beside import beside_the_paper, known_of
 from titok.reporting.cells import (
     EMPTY,
@@ -26,7 +27,8 @@ from titok.reporting.cells import (
     paper_note,
     paper_prefix,
 )
-from titok.reporting.collect import Kind, MissingScore, Scores, Statistic, read_scores
+from titok.reporting.collect import MissingScore, Scores, Statistic, read_scores
+from titok.reporting.copies import copies_said
 from titok.reporting.estimates import Estimate, Seeds
 from titok.reporting.grid_table import build_grid_table
 from titok.reporting.infinite_n import is_sound
@@ -52,6 +54,12 @@ def build_table(name: TableName | PanelName, tables: Tables, scores: Scores, pap
         MissingScore: the study does not ask for this table, or a row's scores are not among those given.
         ScoreError: a column would hold numbers of two protocols.
     """
+    table = _built(name, tables, scores, paper)
+    said = copies_said(scores.copies)
+    return replace(table, notes=[*table.notes, said]) if said else table
+
+
+def _built(name: TableName | PanelName, tables: Tables, scores: Scores, paper: Paper) -> Table:
     if name not in tables.files:
         raise MissingScore(
             f"the study asks for no table {name!r}; it has: {', '.join(tables.files) or 'none'}; "

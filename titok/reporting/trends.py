@@ -1,7 +1,7 @@
 """What the paper says that numbers do: over the grid of Table 4, and from one stage to the next.
 
 Every trend is judged from what each seed gave (``titok.reporting.judgement``); speeds with a protocol of their own,
-from the timed batches. The page lists them, the headline and the claims' expressions ask for the same ones.
+from their sittings. The page lists them, the headline and the claims' expressions ask for the same ones.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from titok.records.metric import POOLINGS, READ_FROM
+from titok.records.record import Kind
 from titok.reporting.beside import known_of
-from titok.reporting.cells import POOLINGS, READ_FROM
-from titok.reporting.collect import Kind, MissingScore, NotComparableError, Scores
-from titok.reporting.estimates import Estimate, Seeds, combine, log2
+from titok.reporting.collect import MissingScore, NotComparableError, Scores
+from titok.reporting.estimates import Estimate, Seeds, combine, each, log2
 from titok.reporting.grid import PANELS, PROBE_READINGS, cell_records, size_name
 from titok.reporting.judgement import Judgement, Statement, all_of, judge
 from titok.reporting.quantity import Quantity, difference, geometric_mean, largest, ratio, smallest
@@ -274,4 +275,4 @@ def _flattens(name: str, curve: Curve, sizes: int) -> Judgement:
 
 def _log2(known: Known) -> Known:
     """NaN where there is none."""
-    return known.logarithm() if isinstance(known, Estimate) else {seed: log2(value) for seed, value in known.items()}
+    return known.logarithm() if isinstance(known, Estimate) else each(log2, known)

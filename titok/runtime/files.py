@@ -163,8 +163,8 @@ def existing_file(path: str | Path) -> Path:
     if path.is_file():
         require_content(path)
         return path
-    if path.is_dir():
-        raise FileError(f"{path} is a folder, a file is needed")
+    if path.exists():
+        raise FileError(f"{path} is a {'folder' if path.is_dir() else 'pipe or a device'}, a file is needed")
     where = (
         "its folder is there but empty of it" if path.parent.is_dir() else f"its folder {path.parent} is missing too"
     )

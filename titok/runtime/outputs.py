@@ -17,6 +17,8 @@ READ_IN_FOLDERS = ("config.json", "*.safetensors", "*.bin", "*.index.json", "ind
 SHOWN = 4
 _LONGEST_NAME = 255
 """Bytes."""
+_STREAMS = frozenset({"/dev/stdin", "/dev/stdout", "/dev/stderr"})
+"""Links to what a process was given, be it a file: a result would take the place of the link itself."""
 
 
 class OutputError(TitokError):
@@ -44,8 +46,7 @@ def require_places(
     outputs = list(outputs)
     _require_different(outputs)
     for output in outputs:
-        if os.path.isdir(output):
-            raise OutputError(f"{output} is a folder; name a file in it")
+        _require_file(output)
     longest = {output.parent: output for output in sorted(outputs, key=lambda output: len(output.name))}
     for folder, output in longest.items():
         _try(folder, output)
@@ -95,6 +96,18 @@ def _try(folder: Path, output: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror or error}; name another place") from error
+
+
+def _require_file(output: Path) -> None:
+    """Refuses what is there and no file: a result is moved to where it is, and reading a pipe before may never end."""
+    if os.path.isdir(output):
+        raise OutputError(f"{output} is a folder; name a file in it")
+    is_other = os.path.exists(output) and not os.path.isfile(output)
+    if is_other or os.path.abspath(output) in _STREAMS:
+        raise OutputError(
+            f"{output} is a pipe or a device, and a result would take its place; name a file (what a verb can print, "
+            f"it prints without --output)"
+        )
 
 
 def _require_different(outputs: Sequence[Path]) -> None:

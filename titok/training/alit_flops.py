@@ -13,7 +13,8 @@ from titok.models.alit_flops import (
     length_encoder_flops,
     recurrent_encoder_flops,
 )
-from titok.models.flops import Flops, abstractly, count, pixel_decoder_flops, vqgan_encoder_flops, vqgan_parts
+from titok.models.flops import abstractly, count, pixel_decoder_flops, vqgan_encoder_flops, vqgan_parts
+from titok.models.operations import Flops
 from titok.models.patchgan import PatchGAN
 
 

@@ -7,7 +7,7 @@ two turns once it plays. Optimiser and averages are element-wise and left out.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 
@@ -28,6 +28,7 @@ from titok.losses.perceptual import (
 )
 from titok.models.classifier import Classifier
 from titok.models.flops import (
+    Flops,
     abstractly,
     classifier_flops,
     count,
@@ -41,28 +42,7 @@ from titok.models.flops import (
     vqgan_parts,
 )
 from titok.training.alit_flops import Stage2Operations, stage1_operations
-
-
-class StepFlops(NamedTuple):
-    """Operations of a training step, per image."""
-
-    frozen: int
-    """Networks that only look: the proxy VQGAN's encoder in stage 1, TiTok's own in stage 2."""
-    model: int
-    """What is trained, forward and backward."""
-    perceptual: int = 0
-    adversary: int = 0
-    """From its start step on: judging the reconstructions, and learning."""
-    start_step: int = 0
-
-    @property
-    def late(self) -> int:
-        """With everything at work."""
-        return self.frozen + self.model + self.perceptual + self.adversary
-
-    def total(self, steps: int) -> int:
-        """Of a whole run, per image of a batch: multiply by the batch size."""
-        return steps * (self.frozen + self.model + self.perceptual) + max(0, steps - self.start_step) * self.adversary
+from titok.training.operations import StepFlops
 
 
 def step_of_job(job: Section, classifier: ClassifierModel | None = None) -> StepFlops:
@@ -96,7 +76,9 @@ def stage1_step(model: TokenizerModel, vqgan: VQGANModel, *, codes_stored: bool 
     """Proxy codes (unless they are stored), then TiTok without its pixel decoder."""
     parts = vqgan_parts(vqgan, model.image_size)
     frozen = 0 if codes_stored else parts["encoder"].forward + parts["quantizer"].forward
-    return StepFlops(frozen, encoder_flops(model).training + _bottleneck(model) + decoder_flops(model).training)
+    return StepFlops(
+        frozen, encoder_flops(model).training + _bottleneck(model).training + decoder_flops(model).training
+    )
 
 
 def alit_stage1_step(model: AlitModel, losses: LengthProxyLosses) -> StepFlops:
@@ -119,8 +101,7 @@ def stage2_step(
     """Frozen tokens; decoder and pixel decoder learn. ``classifier``: the perceptual network of kind `classifier`."""
     if model.vqgan is None:
         raise ValueError("stage 2 needs a tokenizer with head 'proxy_codes', which has a vqgan; this one has none")
-    quantizer = quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens)
-    frozen = encoder_flops(model).forward + quantizer.forward
+    frozen = encoder_flops(model).forward + _bottleneck(model).forward
     num_codes = (model.grid_size * model.codes_per_patch) ** 2
     trained = decoder_flops(model, trained_before=False) + pixel_decoder_flops(model.vqgan, num_codes)
     return StepFlops(frozen, trained.training, *_losses(losses, model.decoded_size, classifier))
@@ -130,7 +111,7 @@ def single_stage_step(
     model: TokenizerModel, losses: ReconstructionLosses, classifier: ClassifierModel | None = None
 ) -> StepFlops:
     """Everything from pixels to pixels learns."""
-    trained = encoder_flops(model).training + _bottleneck(model) + decoder_flops(model).training
+    trained = encoder_flops(model).training + _bottleneck(model).training + decoder_flops(model).training
     return StepFlops(0, trained, *_losses(losses, model.image_size, classifier))
 
 
@@ -154,11 +135,11 @@ def classifier_step(model: ClassifierModel, image_size: int) -> StepFlops:
     return StepFlops(0, classifier_flops(model, image_size).training)
 
 
-def _bottleneck(model: TokenizerModel) -> int:
-    """Operations of a learning quantizer; a posterior has none that count."""
-    if model.kind == "vae":
-        return 0
-    return quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens).training
+def _bottleneck(model: TokenizerModel) -> Flops:
+    """Operations of distances to a codebook; a posterior and scalar quantization have none that count."""
+    if not model.has_codebook:
+        return Flops(0, 0, 0)
+    return quantizer_flops(model.codebook_size, model.code_dim, model.num_latent_tokens)
 
 
 def _losses(losses: ReconstructionLosses, image_size: int, classifier: ClassifierModel | None) -> tuple[int, int, int]:

@@ -92,6 +92,7 @@ wildcard_constraints:
     classifier="[a-z0-9][a-z0-9_-]*",
     stage=one_of(STAGES),
     seed=r"\d+",
+    sitting=r"\d+",
     kind="[a-z0-9_]+",
     name="[a-z0-9][a-z0-9_-]*",
 

@@ -116,6 +116,40 @@ rule score_codec:
         " --data {input.data:q} {params.judge} --workers {resources.workers} --output {output.score:q} > {log} 2>&1"
 
 
+rule score_external:
+    """What another program made of the test images, by the protocol of all others."""
+    input:
+        config="results/{study}/configs/external/{external}.yaml",
+        data="results/{study}/data/test.index.npz",
+        reconstructions=lambda wildcards: study.external[
+            wildcards.external
+        ].reconstructions,
+        judge=judge(),
+    output:
+        score="results/{study}/scores/reconstruction/{external}/external/seed0.json",
+        examples="results/{study}/examples/{external}/external/seed0.npz",
+    log:
+        "logs/{study}/score_external/{external}.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_external/{external}.tsv"
+    wildcard_constraints:
+        external=one_of(study.external),
+    conda:
+        "../../environment.yml"
+    threads: takes("external")["cpus_per_task"]
+    resources:
+        **takes("external"),
+    params:
+        judge=option("judge"),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " score external"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --reconstructions {input.reconstructions:q}"
+        " {params.judge} --examples {output.examples:q} --workers {resources.workers}"
+        " --output {output.score:q} > {log} 2>&1"
+
+
 rule score_probe:
     """Linear probe on the frozen encoder's latents (paper Figure 4b)."""
     input:

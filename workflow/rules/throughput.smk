@@ -1,15 +1,17 @@
 rule score_throughput:
-    """Sampling speed of one device with nothing else on it, and the operations of one image."""
+    """Sampling speed of one device with nothing else on it, in one sitting of several, and the operations of one image."""
     input:
         config="results/{study}/configs/throughput/{sampler}.yaml",
         generator="results/{study}/generators/{generator}/seed{seed}/model.safetensors",
         tokenizer=tokenizer_of,
     output:
-        score="results/{study}/scores/throughput/{generator}/{sampler}/seed{seed}.json",
+        score="results/{study}/scores/throughput/{generator}/{sampler}/seed{seed}-sitting{sitting}.json",
     log:
-        "logs/{study}/score_throughput/{generator}-{sampler}-seed{seed}.log",
+        "logs/{study}/score_throughput/{generator}-{sampler}-seed{seed}-sitting{sitting}.log",
     benchmark:
-        "logs/{study}/benchmarks/score_throughput/{generator}-{sampler}-seed{seed}.tsv"
+        "logs/{study}/benchmarks/score_throughput/{generator}-{sampler}-seed{seed}-sitting{sitting}.tsv"
+    # Every speed once, then every speed again: what changes on a machine with time shall not lie between two models.
+    priority: lambda wildcards: -int(wildcards.sitting)
     conda:
         "../../environment.yml"
     # More than any machine has, which Snakemake makes all of them: no other job of this workflow may run beside it.
@@ -21,6 +23,7 @@ rule score_throughput:
             generator=wildcards.generator,
             sampler=wildcards.sampler,
             seed=wildcards.seed,
+            sitting=wildcards.sitting,
         ),
     shell:
         "python -m titok launch {resources.launch}"

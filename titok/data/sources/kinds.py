@@ -8,12 +8,14 @@ from titok.config.data_sources import SourcedDataset
 from titok.data.plan import Plan
 from titok.data.sources.cifar10 import Cifar10
 from titok.data.sources.folder import Folder
+from titok.data.sources.idx import Idx
 from titok.data.sources.imagenet import ImageNet
 from titok.data.sources.parquet import Parquet
 from titok.data.sources.source import ImageSource, SourceImages
 
 SOURCES: dict[str, type[ImageSource[Any]]] = {
     "cifar10": Cifar10,
+    "idx": Idx,
     "imagenet": ImageNet,
     "folder": Folder,
     "parquet": Parquet,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from titok.reporting.cells import DISPLAYS
+from titok.records.metric import METRICS
 from titok.reporting.collect import Scores
 from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.figures.over_k import TOKENS_AXIS, axis_label, lines_over_k
@@ -27,7 +27,7 @@ def codebook(grid: Grid, frame: pd.DataFrame, scores: Scores) -> Drawing:
     for panel, metric in zip(axes, ("codebook_usage", "codebook_perplexity"), strict=True):
         lines_over_k(panel, grid, frame, metric)
         panel.set_ylim(bottom=0)
-        finish(panel, DISPLAYS[metric].name.capitalize(), TOKENS_AXIS, axis_label(metric, scores))
+        finish(panel, METRICS[metric].label.capitalize(), TOKENS_AXIS, axis_label(metric, scores))
     outside_legend(figure, axes[0], len(grid.sizes))
     data = frame[frame["metric"].isin(["codebook_usage", "codebook_perplexity"])]
     return Drawing(figure, data.reset_index(drop=True))

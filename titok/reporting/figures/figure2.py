@@ -26,14 +26,12 @@ def _draw(rows: Sequence[Row], sources: Sources) -> Drawing:
 def figure2(rows: Sequence[Row], scores: Scores) -> Drawing:
     """The paper's Figure 2: gFID against sampling speed, labels beside their points."""
     records = [scores.select("generation", generator=row.generator, sampler=row.sampler) for row in rows]
-    scores.require_one_protocol(pd.concat(records), scores.label("gfid").label, "gfid")
+    scores.require_one_protocol(pd.concat(records), scores.name("gfid"), "gfid")
     scores.require_one_protocol(pd.concat(records), "sampling speed", "sampling_images_per_second")
     points = []
     for row, found in zip(rows, records, strict=True):
         quality = scores.statistic(found, "gfid")
-        # Seeds share a speed that was measured apart from their samples, and its interval.
-        apart = "speed_protocol_id" in found and found["speed_protocol_id"].notna().all()
-        speed = scores.statistic(found.iloc[:1] if apart else found, "sampling_images_per_second")
+        speed = scores.statistic(found, "sampling_images_per_second")
         if quality is None or speed is None:
             raise MissingScore(
                 f"{found['file'].iloc[0]}: figure2 needs gfid and sampling_images_per_second; score it again"
@@ -70,7 +68,8 @@ FIGURE2 = Figure(
     "figure2",
     "Quality against speed",
     "Generation quality over sampling speed, decoding to pixels included, after the paper's Figure 2. Bars: the "
-    "middle 80 % of the timed batches, and the span of seeds or a single seed's interval.",
+    "interval (95 %) over sittings or the middle 80 % of the timed batches, and the span of seeds or a single seed's "
+    "interval.",
     "Scatter plot of generation FID over images per second, one labelled point per system; see Table 1.",
     _draw,
 )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.axes import Axes
 
-from titok.reporting.cells import DISPLAYS, heading
+from titok.records.metric import described
+from titok.reporting.cells import heading
 from titok.reporting.collect import Scores
 from titok.reporting.grid import curve, size_name
 from titok.reporting.style import look
@@ -22,7 +23,7 @@ TOKENS_AXIS = "latent tokens K"
 
 def lines_over_k(axes: Axes, grid: Grid, frame: pd.DataFrame, metric: str) -> None:
     """One line per size over K on a log2 axis; the band is the seeds' span or a single seed's interval."""
-    scale = 100 if DISPLAYS[metric].is_share else 1
+    scale = 100 if described(metric).in_percent else 1
     for index, size in enumerate(grid.sizes):
         values = curve(frame, metric, size)
         style = look(index)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from titok.reporting.cells import DISPLAYS, heading
+from titok.records.metric import described
+from titok.reporting.cells import heading
 from titok.reporting.collect import Scores
 from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.lengths import PROBE, RowLengths, lengths_of_rows
@@ -38,7 +40,7 @@ def quality_against_tokens(wanted: LengthTable, scores: Scores) -> Drawing:
     data = pd.DataFrame([line for one in found for metric in metrics for line in _points(one, metric, scores)])
     figure, axes = new_axes(len(metrics), 3.0 * len(metrics), 3.2)
     for panel, metric in zip(axes, metrics, strict=True):
-        scale = 100 if metric in DISPLAYS and DISPLAYS[metric].is_share else 1
+        scale = 100 if described(metric).in_percent else 1
         _draw(panel, data[data["metric"] == metric], scale)
         finish(panel, "", TOKENS, _axis(metric, found, scores))
     outside_legend(figure, axes[0], 3)
@@ -81,9 +83,9 @@ def _draw(axes: Axes, data: pd.DataFrame, scale: int) -> None:
 
 
 def _axis(metric: str, found: Sequence[RowLengths], scores: Scores) -> str:
-    named = (scores.labels.get(f"{metric}@{place.tag}") for one in found for place in one.places(chosen=False))
+    named = (scores.label(f"{metric}@{place.tag}") for one in found for place in one.places(chosen=False))
     label = next((each for each in named if each is not None), None)
-    own = label and type(label)(label.label.rpartition(", ")[0], label.better, label.unit)
+    own = replace(label, label=label.label.rpartition(", ")[0]) if label else None
     return heading(metric, own).rstrip(" ↓↑")
 
 

@@ -7,125 +7,27 @@ of the Inception network carry the bare names FID and IS.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from titok.config.section import fingerprint
 from titok.errors import ScoreError
-from titok.runtime.files import write_json
+from titok.records.metric import METRICS, Metric, metric_of
+from titok.runtime.files import read_json, sha256_json, write_json
 
 if TYPE_CHECKING:
     from titok.metrics.bootstrap import Interval
 
 Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
 PROTOCOL_ID_DIGITS = 12
-_KEYS = {"kind", "study", "subject", "metrics", "protocol", "protocol_id", "provenance"}
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a number is called, which way is better, and in what unit it is."""
-
-    label: str
-    better: Literal["lower", "higher", "neither"]
-    unit: str = ""
-    of_features: bool = False
-    """Its size depends on the extractor, so that its label says whose it is."""
-    encoder: str | None = None
-    """The study's name of the network that it is made with, where that is none of the extractor."""
-    follows: Literal["training", "settings", "machine"] = "training"
-    """What another value comes from: another training (so seeds spread it), other settings alone (an exact count), or
-    another machine or moment (a speed), whose numbers nobody gets again."""
-
-
-METRICS: dict[str, Metric] = {
-    "rfid": Metric("rFID", "lower", of_features=True),
-    "gfid": Metric("gFID", "lower", of_features=True),
-    "sfid": Metric("sFID", "lower", of_features=True),
-    "rfid_infinity": Metric("rFID at infinite N", "lower", of_features=True),
-    "gfid_infinity": Metric("gFID at infinite N", "lower", of_features=True),
-    "kid": Metric("KID", "lower", of_features=True),
-    "mind": Metric("MIND", "lower", of_features=True),
-    "inception_score": Metric("IS", "higher", of_features=True),
-    "inception_score_adm": Metric("IS (ADM splits)", "higher", of_features=True),
-    "precision": Metric("precision", "higher", "fraction", of_features=True),
-    "recall": Metric("recall", "higher", "fraction", of_features=True),
-    "density": Metric("density", "higher", of_features=True),
-    "coverage": Metric("coverage", "higher", "fraction", of_features=True),
-    "psnr": Metric("PSNR", "higher", "dB"),
-    "ssim": Metric("SSIM", "higher"),
-    "lpips": Metric("LPIPS (VGG16)", "lower"),
-    "codebook_usage": Metric("codebook usage", "higher", "fraction"),
-    "codebook_entropy_bits": Metric("codebook entropy", "higher", "bits"),
-    "codebook_perplexity": Metric("codebook perplexity", "higher", "codes"),
-    "classifier_accuracy": Metric("read as their label", "higher", "fraction"),
-    "judge_accuracy": Metric("real images read as their label", "higher", "fraction"),
-    "chance_accuracy": Metric("real images of the most frequent class", "neither", "fraction"),
-    "explained_variance": Metric("explained variance of the pixels", "higher"),
-    "class_agreement": Metric("read as the class asked for", "higher", "fraction"),
-    "duplicate_fraction": Metric("duplicate samples", "lower", "fraction"),
-    "constant_fraction": Metric("constant samples", "lower", "fraction"),
-    "linear_probe_top1": Metric("linear probe top-1", "higher", "fraction"),
-    "bits_per_image": Metric("bits per image", "lower", follows="settings"),
-    "parameters": Metric("parameters", "neither", follows="settings"),
-    "encoder_parameters": Metric("encoder parameters", "neither", follows="settings"),
-    "decoder_parameters": Metric("decoder parameters", "neither", follows="settings"),
-    "generator_parameters": Metric("generator parameters", "neither", follows="settings"),
-    "sampling_images_per_second": Metric("sampling speed", "higher", "images/s", follows="machine"),
-    "sampling_gflop": Metric("operations per sample", "lower", "GFLOP", follows="settings"),
-    "training_images_per_second": Metric("training speed", "higher", "images/s per device", follows="machine"),
-}
-METRICS |= {
-    f"linear_probe_top1_{of}_{pooling}": Metric(f"linear probe top-1 ({of}, {pooling})", "higher", "fraction")
-    for of in ("bottleneck", "width", "codes")
-    for pooling in ("mean", "concatenate")
-}
-"""Every metric a record may hold, beside those of a study's own encoders (`metric_of`)."""
-_ENCODERS = re.compile(r"(fd|kid)_([a-z0-9][a-z0-9_-]*)")
-LENGTH_METRICS: dict[str, Metric] = {
-    "l1": Metric("mean absolute error", "lower"),
-    "class": Metric("read as the image", "higher", "fraction"),
-    "threshold": Metric("threshold", "neither"),
-    "met": Metric("images that meet it", "higher", "fraction"),
-    "mean_length": Metric("tokens per image", "lower"),
-    "gain": Metric("gain over one length", "higher"),
-    "met_gain": Metric("gain in images that meet it", "higher", "fraction"),
-    "gain_over_fixed": Metric("gain over tokenizers of one length", "higher"),
-    "needed_length": Metric("tokens needed at least", "lower"),
-    "familiarity_gap": Metric("tokens more that the second images need", "neither"),
-    "rank_with_jpeg_size": Metric("Spearman of length and JPEG size", "neither"),
-    "rank_with_complexity": Metric("Spearman of length and complexity", "neither"),
-}
-"""Of lengths alone, each with an ending."""
-_AT = re.compile(r"(?P<name>\w+)@(?:(?P<length>\d+)|(?P<rule>[a-z][a-z0-9]*(?:[<>](?:K=)?[0-9.e+-]+)?))")
-_SHARE = re.compile(r"share_of_(\d+)")
-
-
-def metric_of(key: str) -> Metric | None:
-    """What a key of a record means; null: nothing. ``fd_NAME`` and ``kid_NAME`` are of the study's encoder NAME.
-
-    ``NAME@8``: where all images have 8 tokens. ``NAME@l1<0.05``: where each has the fewest with that;
-    ``NAME@l1<K=16``: with the mean of a tokenizer of 16.
-    ``second_NAME@8``: of images of another kind.
-    """
-    if at := _AT.fullmatch(key):
-        name = at["name"].removeprefix("second_")
-        share = _SHARE.fullmatch(name)
-        of_share = Metric(f"images of {share[1]} tokens", "neither", "fraction") if share else None
-        metric = LENGTH_METRICS.get(name) or METRICS.get(name) or of_share
-        whose = "" if name == at["name"] else " of the second images"
-        where = f"K = {at['length']}" if at["length"] else at["rule"]
-        return replace(metric, label=f"{metric.label}{whose}, {where}") if metric else None
-    found = _ENCODERS.fullmatch(key)
-    return METRICS.get(key) or (Metric(found[1].upper(), "lower", encoder=found[2]) if found else None)
+_READ = ("kind", "subject", "metrics", "protocol", "protocol_id")
+_KEYS = {*_READ, "study", "provenance"}
 
 
 def protocol_id(protocol: Mapping[str, Any]) -> str:
     """First digits of the SHA-256 of the protocol: equal protocols have equal ids."""
-    return fingerprint(dict(protocol))[:PROTOCOL_ID_DIGITS]
+    return sha256_json(dict(protocol))[:PROTOCOL_ID_DIGITS]
 
 
 def score_record(
@@ -250,6 +152,21 @@ def write_record(path: str | Path, record: Mapping[str, Any]) -> None:
     """Checks a record and writes it atomically as JSON."""
     check_record(record, str(path))
     write_json(path, dict(record))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record as it stands, be it of an earlier version or with numbers that are none.
+
+    Raises:
+        ScoreError: it lacks a part that tables need.
+    """
+    record = read_json(path)
+    missing = [part for part in _READ if not isinstance(record, dict) or part not in record]
+    if missing:
+        raise ScoreError(f"{path}: not a score record, it lacks {', '.join(missing)}; delete the file and score again")
+    if record["kind"] not in get_args(Kind):
+        raise ScoreError(f"{path}: kind is {record['kind']!r}; allowed: {', '.join(get_args(Kind))}")
+    return dict(record)
 
 
 def _described(key: str, where: str = "score record") -> Metric:

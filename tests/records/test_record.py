@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from titok.errors import ScoreError
-from titok.evaluation.record import METRICS, check_record, protocol_id, score_record, write_record
 from titok.metrics.bootstrap import Interval
+from titok.records.metric import METRICS
+from titok.records.record import check_record, protocol_id, score_record, write_record
 from titok.runtime.files import read_json
 
 PROTOCOL = {"num_images": 500, "rounding": "round", "extractor": {"kind": "classifier", "name": "judge"}}

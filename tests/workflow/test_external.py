@@ -1,0 +1,80 @@
+"""What other programs made stands in a study as rows like any other; other pictures are scored anew.
+
+Run: pytest tests/workflow/test_external.py
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from config.studies import changed, study_of, tiny_document
+from workflow.sandbox import Sandbox
+
+from titok.config.targets import Targets
+
+pytestmark = pytest.mark.workflow
+
+ENTRY = {"reconstructions": "made/jpeg", "bits_per_image": 900, "source": "Pillow", "licence": "HPND"}
+ROW = {"label": "JPEG, another program", "tokenizer": "jpeg10", "stage": "external"}
+
+
+def with_external(**changes: Any) -> dict[str, Any]:
+    document = changed(tiny_document(), "external", {"jpeg10": {**ENTRY, **changes}})
+    rows = document["reporting"]["tables"]["table3c"]["rows"]
+    return changed(document, "reporting.tables.table3c.rows", [*rows, ROW])
+
+
+def test_a_row_of_a_table_asks_for_its_score(empty: Sandbox) -> None:
+    (empty.folder / "made" / "jpeg").mkdir(parents=True)
+    empty.write_study(with_external())
+    score = "results/tiny/scores/reconstruction/jpeg10/external/seed0.json"
+    plan = empty.plan("results/tiny/tables/table3c.md")
+    assert score in plan.jobs("score_external")
+    assert not {"train_generator", "sample_generator"} & set(plan.rules)
+    assert score in empty.plan().jobs("score_external"), "every table and figure"
+
+
+def test_other_pictures_in_the_folder_are_another_job(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"one")
+
+    def told() -> str:
+        return Targets(study_of(with_external(reconstructions=str(tmp_path)))).settings("external", "jpeg10")
+
+    first = told()
+    assert told() == first
+    picture.write_bytes(b"two")
+    os.utime(picture, ns=(1, 1))
+    second = told()
+    assert second != first
+    (tmp_path / "b.png").write_bytes(b"")
+    assert told() not in (first, second)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"codebook_size": 16}, "codebook_size is 16, but num_latent_tokens is null"),
+        ({"licence": ""}, "licence"),
+        ({"pairing": "chance"}, "pairing"),
+    ],
+)
+def test_entries_that_say_too_little_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        study_of(with_external(**changes))
+
+
+def test_names_and_stages_are_those_that_there_are() -> None:
+    taken = changed(tiny_document(), "external", {"vqgan": ENTRY})
+    with pytest.raises(ValueError, match=r"external\.vqgan: a name that a tokenizer, a codec or the VQGAN has"):
+        study_of(taken)
+    document = with_external()
+    document["reporting"]["tables"]["table3c"]["rows"][-1] = {**ROW, "stage": "stage2"}
+    with pytest.raises(ValueError, match=r"stage.*'external'|external"):
+        study_of(document)
+    learned = changed(with_external(), "generators.b2-vit.tokenizer", "jpeg10")
+    with pytest.raises(ValueError, match="of which there are reconstructions and no tokens"):
+        study_of(learned)

@@ -1,0 +1,1 @@
+raise ImportError("the workflow must not import timm: dry runs would wait for it")

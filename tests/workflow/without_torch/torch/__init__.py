@@ -1,0 +1,1 @@
+raise ImportError("the workflow must not import torch: dry runs would wait for it")

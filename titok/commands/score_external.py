@@ -1,0 +1,31 @@
+"""``titok score external``: what another tokenizer made of the test images, by the protocol of ours."""
+
+from __future__ import annotations
+
+import argparse
+
+from titok.commands.score import NUM_EXAMPLES, named_inputs, save_examples, score_outputs
+from titok.commands.score_records import write_score
+from titok.config.external import EXTERNAL
+from titok.config.load import load_job
+from titok.config.measuring_jobs import ExternalJob
+from titok.data.opening import open_images
+from titok.evaluation.foreign import ForeignReconstructions
+from titok.runtime.device import select_device
+
+
+def external(options: argparse.Namespace) -> None:
+    """Pairs the reconstructions with the test images, and scores them."""
+    job = load_job(options.config, ExternalJob, options.execution)
+    entry, side = job.external, job.dataset.image_size
+    device = select_device(options.device)
+    keys = open_images(options.data, job.dataset, workers=options.workers).keys.tolist()
+    opened = ForeignReconstructions.open(options.reconstructions, keys, side, entry.pairing)
+    scores = score_outputs(options, job, opened, device, num_examples=NUM_EXAMPLES)
+    save_examples(options, scores)
+    metrics = scores.metrics if entry.bits is None else {**scores.metrics, "bits_per_image": entry.bits}
+    told = entry.model_dump(include={"num_latent_tokens", "codebook_size", "source", "licence"}, exclude_none=True)
+    named = {"tokenizer": job.name, "stage": EXTERNAL, "seed": 0, "recipe": EXTERNAL}
+    options.subject = {**named, **told, "pixels_sha256": opened.sha256}
+    inputs = named_inputs(options)
+    write_score(options, job, "reconstruction", metrics, scores.protocol, inputs, device, scores.intervals)

@@ -1,0 +1,55 @@
+"""Reconstructions that other programs made: any tokenizer as a row of the tables, by the protocol of all others."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from titok.config.section import KnownBy, PositiveFloat, PositiveInt, Section
+
+EXTERNAL = "external"
+"""Stage and recipe of such a row."""
+Text = Annotated[str, Field(min_length=1)]
+Pairing = Literal["names", "order"]
+
+
+class External(Section):
+    """What another tokenizer made of the test images, one reconstruction for each."""
+
+    reconstructions: Annotated[Text, KnownBy("sha256")]
+    """A folder of pictures, or a `.npz` with `arr_0` uint8 (N, H, W, 3) in the order of the test images."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of the file; of a folder, of its files' names, sizes and times. Null: made when the workflow is planned, so that
+    other reconstructions are scored again."""
+    pairing: Pairing = "names"
+    """How pictures of a folder find their originals: by their names, or as many as there are, in order of names."""
+    num_latent_tokens: PositiveInt | None = None
+    """Tokens per image; null where there are none."""
+    codebook_size: PositiveInt | None = None
+    """Different values of a token; null for soft tokens."""
+    bits_per_image: PositiveFloat | None = None
+    """What an image takes, all side information included; null: tokens x log2 of the codebook's size."""
+    source: Text
+    """Whose model it is and how the reconstructions were made: an address, a commit, a command."""
+    licence: Text
+    """Of the model's weights."""
+
+    @property
+    def bits(self) -> float | None:
+        """Of an image; None where nobody said."""
+        if self.bits_per_image is not None:
+            return self.bits_per_image
+        if self.num_latent_tokens is None or self.codebook_size is None:
+            return None
+        return self.num_latent_tokens * math.log2(self.codebook_size)
+
+    @model_validator(mode="after")
+    def _a_codebook_is_of_tokens(self) -> Self:
+        if self.codebook_size is not None and self.num_latent_tokens is None:
+            raise ValueError(
+                f"codebook_size is {self.codebook_size}, but num_latent_tokens is null; say how many tokens an image "
+                f"has"
+            )
+        return self
