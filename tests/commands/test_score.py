@@ -16,8 +16,10 @@ from commands.workbench import Workbench, record
 from golden.loss_inputs import heads_state, vgg16_state
 from metrics.encoder_weights import made_up
 
+import titok
 from titok.commands.score import reconstruct_with
 from titok.config.model import TokenizerModel, TransformerSize
+from titok.models.folder import load_image_tokenizer
 from titok.models.tokenizer import TiTok
 from titok.runtime.files import load_npz, save_npz, sha256_file
 from titok.runtime.seed import generator
@@ -268,6 +270,31 @@ def test_a_probe_reads_all_that_it_is_asked_to_from_one_pass(bench: Workbench, t
     readings = [f"bottleneck_{first}", "width_mean", "codes_concatenate"]
     assert found["protocol"]["readings"] == readings, "nothing of the model, so that all K share a column"
     assert found["metrics"]["linear_probe_top1_width_mean"]["label"] == "linear probe top-1 (width, mean)"
+
+
+def test_a_probe_of_lengths_says_the_accuracy_at_each(bench: Workbench, tmp_path: Path) -> None:
+    """Of a tokenizer of one length, that one, by the classifier that there is anyway."""
+    settings = yaml.safe_load(bench.config("probe").read_text()) | {"lengths": [1, 2]}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    paths = {"train": bench.train_data, "test": bench.test_data}
+    whole = record(bench.root / "scores" / "probe.json")["metrics"]["linear_probe_top1"]["value"]
+    model = load_image_tokenizer(bench.model("stage1"), torch.device("cpu"))
+    assert isinstance(model, TiTok)
+    prefixes = TiTok(model.config.model_copy(update={"tail_drop": "uniform"}))
+    prefixes.load_state_dict(model.state_dict())
+    titok.save(prefixes, tmp_path / "tail", layout="own")
+    for name, file, lengths in (
+        ("one", bench.model("stage1"), [2]),
+        ("all", tmp_path / "tail/model.safetensors", [1, 2]),
+    ):
+        subject = bench.targets.subject(tokenizer="two", stage="encoder", seed=0)
+        output, state = tmp_path / f"{name}.json", tmp_path / name
+        bench.run("score", "probe", config=config, model=file, **paths, subject=subject, state=state, output=output)
+        found = record(output)["metrics"]
+        assert {name for name in found if "@" in name} == {f"linear_probe_top1@{length}" for length in lengths}
+        assert found["linear_probe_top1@2"]["value"] == found["linear_probe_top1"]["value"] == whole
+    assert found["linear_probe_top1@1"]["label"] == "linear probe top-1, K = 1"
 
 
 def test_a_probe_sees_maes_crops_where_it_is_asked_to(bench: Workbench, tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ import pytest
 import torch
 from data.test_streamed import SIZES, photograph
 from PIL import Image
+from torchvision.transforms import RandomResizedCrop
 
+from titok.config.training import ImageTraining
 from titok.data.images import ImageSet
+from titok.data.opening import training_images
 from titok.data.order import batch_indices
-from titok.data.resized_crops import AREA, RATIO, ResizedCrops, draw_box
+from titok.data.resized_crops import AREA, RATIO, ResizedCrops, draw_box, torchvisions
 from titok.data.shards import ShardWriter
 from titok.data.streamed import StreamedSet
 from titok.runtime.seed import generator
@@ -93,3 +96,56 @@ def test_streamed_images_are_cut_from_their_originals_by_any_number_of_workers(t
     expected = image.crop((left, top, left + width, top + height)).resize((32, 32), Image.Resampling.BICUBIC)
     found = batch.images[0].permute(1, 2, 0).numpy()
     np.testing.assert_array_equal(found[:, ::-1] if flip else found, np.asarray(expected))
+
+
+ALITS = torchvisions((0.8, 1.0), flips=True)
+
+
+def test_alits_windows_are_torchvisions() -> None:
+    """The same distributions, by its own draws: quantiles of area, of shape and of place."""
+    theirs = RandomResizedCrop(16, scale=(0.8, 1.0))
+    torch.manual_seed(0)
+    whole = torch.zeros(3, 300, 400)
+    expected = np.array([theirs.get_params(whole, theirs.scale, theirs.ratio) for _ in range(4000)])
+    draws = torch.Generator().manual_seed(0)
+    found = np.array([draw_box(400, 300, draws, ALITS)[:4] for _ in range(4000)])
+    for statistic in (
+        lambda box: box[:, 2] * box[:, 3] / (300 * 400), lambda box: box[:, 3] / box[:, 2],
+        lambda box: box[:, 0] / 300, lambda box: box[:, 1] / 400,
+    ):  # fmt: skip
+        levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+        np.testing.assert_allclose(
+            np.quantile(statistic(found), levels), np.quantile(statistic(expected), levels), atol=0.02
+        )
+
+
+@pytest.mark.parametrize("size", [(10, 200), (300, 20), (40, 35), (33, 33)])
+def test_what_no_draw_fits_into_is_the_centre_as_torchvision_has_it(size: tuple[int, int]) -> None:
+    width, height = size
+    never = ALITS._replace(area=(4.0, 4.0))
+    found = draw_box(width, height, torch.Generator().manual_seed(0), never)
+    expected = RandomResizedCrop.get_params(torch.zeros(3, height, width), [4.0, 4.0], [3 / 4, 4 / 3])
+    assert found[:4] == tuple(expected)
+
+
+def test_processes_share_the_windows_of_one_batch() -> None:
+    whole = ResizedCrops(image_set(), 16, 4, seed=5, windows=ALITS).batch(7).images
+    parts = [ResizedCrops(image_set(), 16, 4, 5, ALITS, rank=rank, world_size=2).batch(7).images for rank in (0, 1)]
+    assert torch.equal(torch.cat(parts), whole)
+    assert not torch.equal(whole, ResizedCrops(image_set(), 16, 4, seed=5).batch(7).images)
+
+
+def test_a_training_with_an_area_draws_such_windows() -> None:
+    training = ImageTraining(batch_size=4, window_area=(0.8, 1.0), random_flip=False)
+    found = training_images(image_set(), 16, training, seed=5).batch(7).images
+    expected = ResizedCrops(image_set(), 16, 4, 5, torchvisions((0.8, 1.0), flips=False)).batch(7).images
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"window_area": (1.0, 0.8)}, {"window_area": (0.8, 1.2)}, {"window_area": (0.8, 1.0), "random_crop": False}],
+)
+def test_areas_that_mean_nothing_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="window_area is"):
+        ImageTraining.model_validate({"batch_size": 4, **settings})

@@ -10,6 +10,8 @@ import torch
 from data.official_transform import train_transform
 from golden.rule import HERE, load_golden
 from PIL import Image
+from torchvision.transforms import CenterCrop
+from torchvision.transforms.functional import pil_to_tensor
 
 from titok.data import pictures
 from titok.data.pictures import is_strip
@@ -23,6 +25,7 @@ from titok.data.transforms import (
     from_uint8,
     pixels,
     resize_shorter_edge,
+    resized,
     resized_size,
     to_uint8,
 )
@@ -128,7 +131,19 @@ def test_by_adms_rule_crops_are_windows_of_a_square(size):
     np.testing.assert_array_equal(crop_pixels(picture(*size), 40, 40, rule="adm"), square.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("rule", ["official", "bilinear", "adm"])
+@pytest.mark.parametrize("size", [*SIZES, (31, 300), (40, 33), (7, 9)])
+def test_without_a_resize_the_centre_is_torchvisions(size):
+    """Black around images that are smaller, as its CenterCrop pads them; of all others their own pixels."""
+    image = picture(*size)
+    expected = pil_to_tensor(CenterCrop(32)(image))
+    assert torch.equal(crop_pixels(image, 32, 32, rule="none"), expected)
+    assert resized_size(*size, 32, "none") == (max(size[0], 32), max(size[1], 32))
+    whole = resized(image, 32, "none")
+    assert whole.size == resized_size(*size, 32, "none")
+    assert torch.equal(crop_pixels(image, 32, 8, Crop(20, 3, True), "none"), pixels(whole)[:, 20:28, 3:11].flip(-1))
+
+
+@pytest.mark.parametrize("rule", ["official", "bilinear", "adm", "none"])
 @pytest.mark.parametrize("size", [(2000, 15), (15, 2000), (3, 400), (400, 3), (7000, 60), (60, 7000)])
 def test_windows_of_strips_are_those_of_the_whole_image_resized(size, rule, monkeypatch):
     draws, image = seeded(size[0]), picture(*size)

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from titok.config.adaptive_length import LengthRule
 from titok.config.evaluation import Evaluation, Extractor, SampleChecks
+from titok.config.model import VQGANModel
 from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
 from titok.evaluation.codecs import CodecRoundTrip
 from titok.evaluation.length_criteria import criterion_of, psnr_above
 from titok.evaluation.length_gains import Choice, OneLength, gain_of
-from titok.evaluation.length_pictures import Extremes
+from titok.evaluation.length_pictures import Extremes, attention_arrays, shown_tokens
 from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexity
 from titok.evaluation.lengths import Choosing, LengthScores, lengths_of, score_lengths, tag_of
 from titok.metrics.features import ClassifierExtractor
@@ -29,6 +30,7 @@ from titok.metrics.frechet import frechet_distance
 from titok.metrics.pixel import psnr
 from titok.models.image_tokenizer import Ids, Reconstruction, TokenFacts
 from titok.models.length_choice import Criterion, choose_lengths, mean_absolute_error, restored_at
+from titok.models.vqgan import VQGAN
 from titok.records.metric import metric_of
 
 COUNT = 40
@@ -152,11 +154,11 @@ def test_a_tokenizer_of_one_length_has_that_one(images: Tensor, judge: Classifie
 
 
 def test_which_lengths_are_scored() -> None:
-    rule = LengthRule(lengths=(1, 4))
+    rule = (1, 4)
     assert lengths_of(TokenFacts(16, 8, 16), rule) == (8,)
     assert lengths_of(TokenFacts(16, 4, 16, lengths=(1, 2, 3, 4), is_nested=True), rule) == (1, 4)
     assert lengths_of(TokenFacts(16, 4, 16, lengths=(2, 4)), rule) == (2, 4), "an ALIT's cannot be left out"
-    assert lengths_of(TokenFacts(16, 2, 16, lengths=(1, 2), is_nested=True), LengthRule()) == (1, 2)
+    assert lengths_of(TokenFacts(16, 2, 16, lengths=(1, 2), is_nested=True), ()) == (1, 2)
     with pytest.raises(ScoreError, match=r"adaptive_length.lengths is \[1, 4\]; this tokenizer has 1 to 3"):
         lengths_of(TokenFacts(16, 3, 16, lengths=(1, 2, 3), is_nested=True), rule)
     with pytest.raises(ScoreError, match="need a tokenizer of one size"):
@@ -263,6 +265,9 @@ def test_people_s_scores_are_found_by_key(tmp_path: Path) -> None:
         ("image,score\na,1\n", "has no column complexity"),
         ("", "has no column image, complexity"),
         ("image,complexity\na,much\n", "line 2: complexity is 'much', which is no number"),
+        ("image,complexity\na,nan\n", "line 2: complexity is 'nan', which is no number"),
+        ("image,complexity\na\n", "line 2: complexity is None, which is no number"),
+        ("image,complexity\na,1\na,2\n", "line 3: image 'a' stands there twice"),
         ("image,complexity\nz,1\n", "has scores of 1 images and none of the 1 that are scored, such as 'a'"),
     ],
 )
@@ -271,3 +276,34 @@ def test_tables_of_complexity_that_say_nothing(tmp_path: Path, content: str, sai
     table.write_text(content)
     with pytest.raises(ScoreError, match=said):
         read_complexity(table, ["a"])
+
+
+def test_a_spreadsheet_is_no_table_of_complexity(tmp_path: Path) -> None:
+    table = tmp_path / "complexity.xlsx"
+    table.write_bytes(b"PK\x03\x04\x14\x00\xff\xfe\x00")
+    with pytest.raises(ScoreError, match=r"is no CSV in UTF-8; save the spreadsheet as one, not as \.xlsx"):
+        read_complexity(table, ["a"])
+
+
+def test_attention_is_kept_of_tokens_spread_over_the_longest_code(images: Tensor) -> None:
+    originals = to_uint8(images[:3], "round").permute(0, 2, 3, 1).numpy()
+    arrays = attention_arrays(MODEL, originals)
+    side = MODEL.config.grid_size
+    assert arrays["attention_lengths"].tolist() == list(LENGTHS)
+    assert arrays["attention_tokens"].tolist() == list(range(LENGTHS[-1])), "eight at most, here all"
+    for name in ("encoder", "decoder"):
+        maps = arrays[f"attention_{name}"]
+        assert maps.shape == (len(LENGTHS), 3, LENGTHS[-1], side, side)
+        for place, length in enumerate(LENGTHS):
+            assert np.isfinite(maps[place, :, :length]).all()
+            assert np.isnan(maps[place, :, length:]).all()
+        sums = np.nansum(maps, axis=(-1, -2) if name == "encoder" else 2)
+        assert (sums <= 1 + 1e-5).all(), "what goes to the class token and the other tokens is not in the maps"
+    vqgan = VQGANModel(channels=4, channel_multipliers=(1, 2), num_res_blocks=1, code_dim=4, norm_groups=2)
+    assert attention_arrays(VQGAN(vqgan), originals) == {}, "a grid of codes has no latent tokens"
+
+
+def test_of_many_tokens_eight_are_shown() -> None:
+    assert shown_tokens(256).tolist() == [0, 32, 64, 96, 128, 160, 192, 224], "the first of each of eight iterations"
+    assert shown_tokens(3).tolist() == [0, 1, 2]
+    assert shown_tokens(12).tolist() == [0, 2, 4, 6, 8, 10]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from models.alit_toys import alit, alit_images
 
 from titok.config.model import TokenizerModel, TransformerSize, VQGANModel
 from titok.config.probe import Reading
@@ -87,6 +88,43 @@ def test_all_readings_take_one_pass_and_lie_side_by_side() -> None:
     assert calls == ["pass"]
     assert torch.equal(features, torch.cat(list(reader.by_name(IMAGES).values()), dim=1))
     assert list(reader.by_name(IMAGES)) == [reading.name for reading in ALL]
+
+
+def test_every_length_is_read_in_the_same_pass() -> None:
+    model, calls = titok(tail_drop="uniform"), []
+    model.encoder.norm_post.register_forward_hook(lambda *call: calls.append("pass"))
+    reader = FeatureReader(model, [MEAN], CPU, (1, 2))
+    found = reader.by_name(IMAGES)
+    assert calls == ["pass"]
+    assert list(found) == ["bottleneck_mean", "at_1", "at_2"]
+    latents = model.encode(IMAGES).detach()
+    torch.testing.assert_close(found["at_1"], latents[:, 0])
+    torch.testing.assert_close(found["at_2"], latents[:, :2].mean(dim=1))
+    torch.testing.assert_close(found["bottleneck_mean"], latents.mean(dim=1))
+
+
+def test_every_length_of_an_alit_is_of_its_own_iteration() -> None:
+    model, images = alit(), alit_images(3)
+    passes: list[str] = []
+    model.encoder.blocks[0].register_forward_hook(lambda *call: passes.append("iteration"))
+    whole = Reading(of="bottleneck", pooling="concatenate")
+    found = FeatureReader(model, [whole], CPU, model.config.lengths[:-1]).by_name(images)
+    assert len(passes) == model.config.iterations, "one rollout for all lengths"
+    for length in model.config.lengths:
+        name = "bottleneck_concatenate" if length == model.config.num_latent_tokens else f"at_{length}"
+        torch.testing.assert_close(found[name], model.encode(images, length).detach().flatten(1))
+
+
+def test_an_alit_has_what_a_titok_has() -> None:
+    model, images = alit(), alit_images(3)
+    found = FeatureReader(model, ALL, CPU).by_name(images)
+    *_, last = model.rollout(images)
+    codes = model.quantize.lookup(model.tokenize(images).values).detach()
+    torch.testing.assert_close(found["codes_concatenate"], codes.flatten(1))
+    width = model.encoder.features(last).detach()
+    assert width.shape[2] == model.config.transformer.width
+    torch.testing.assert_close(found["width_mean"], width.mean(dim=1))
+    torch.testing.assert_close(model.encoder.to_latent(width), model.encode(images))
 
 
 def test_accuracies_over_batches() -> None:

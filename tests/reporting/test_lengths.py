@@ -12,23 +12,25 @@ import pandas as pd
 import pytest
 from reporting.conftest import PAPER
 
-from titok.config.figures import Figures, ImagesByLength
+from titok.config.figures import Figures, ImagesByLength, TokenAttention
 from titok.config.reporting import Reporting, Tables
-from titok.config.rows import Row, Table
+from titok.config.rows import LengthTable, Row
 from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore
 from titok.reporting.figures.figure import Sources
 from titok.reporting.figures.gallery import make_figure
 from titok.reporting.figures.images_by_length import images_by_length
+from titok.reporting.figures.token_attention import token_attention
 from titok.reporting.style import save
 from titok.reporting.tables import make_table
+from titok.runtime.files import read_json
 
 ROWS = (
     Row(label="ALIT", tokenizer="alit", stage="alit_stage1"),
     Row(label="TiTok", tokenizer="s2", stage="stage1"),
     Row(label="TiTok", tokenizer="s4", stage="stage1"),
 )
-WANTED = Tables(adaptive_length=Table(rows=ROWS))
+WANTED = Tables(adaptive_length=LengthTable(rows=ROWS))
 
 
 def write(tree, seeds=(0, 1, 2), gain=0.02, protocol=None) -> None:
@@ -46,8 +48,8 @@ def write(tree, seeds=(0, 1, 2), gain=0.02, protocol=None) -> None:
             tree.score(f"lengths/s{k}/stage1/seed{seed}", "lengths", subject, {f"l1@{k}": 0.3 / k, f"rfid@{k}": 9.0})
 
 
-def table(tree, tmp_path: Path) -> tuple[pd.DataFrame, str]:
-    csv, markdown, _ = make_table("adaptive_length", WANTED, tree.scores, PAPER, tmp_path / "adaptive_length")
+def table(tree, tmp_path: Path, wanted: Tables = WANTED) -> tuple[pd.DataFrame, str]:
+    csv, markdown, _ = make_table("adaptive_length", wanted, tree.scores, PAPER, tmp_path / "adaptive_length")
     return pd.read_csv(csv), markdown.read_text()
 
 
@@ -65,6 +67,29 @@ def test_the_table_has_lengths_choices_histograms_and_gains(tree, tmp_path: Path
         assert title in text
     assert "75.0" in text
     assert "better" in text
+
+
+def test_probes_stand_beside_what_was_probed(tree, tmp_path: Path) -> None:
+    """Of ALIT those of its own stage alone, whose encoder is no other's; of one length, by its number of tokens."""
+    write(tree)
+    for seed in (0, 1, 2):
+        for name, stage, metrics in (
+            ("alit", "alit_stage1", {f"linear_probe_top1@{k}": 0.41 + k / 10 for k in (2, 4)}),
+            ("s2", "encoder", {}),
+            ("s4", "alit_stage2", {}),
+        ):
+            subject = {"tokenizer": name, "stage": stage, "seed": seed, "num_latent_tokens": 2}
+            tree.score(f"probe/{name}/seed{seed}", "linear_probe", subject, {"linear_probe_top1": 0.9, **metrics})
+    wanted = Tables(adaptive_length=LengthTable(rows=ROWS, linear_probe=True))
+    data, text = table(tree, tmp_path, wanted)
+    probes = data[data["metric"] == "linear_probe_top1"].set_index(["tokenizer", "at"])
+    assert probes["mean"].to_dict() == pytest.approx({("alit", "2"): 0.61, ("alit", "4"): 0.81, ("s2", "2"): 0.9})
+    assert set(probes["n"]) == {3}
+    assert "81.0" in text, "in percent"
+    reporting = Reporting(tables=wanted, figures=Figures(quality_against_tokens=True), figure_dpi=60)
+    _, _, csv = make_figure("quality_against_tokens", reporting, tmp_path / "figure", Sources(tree.scores))
+    assert "linear_probe_top1" in set(pd.read_csv(csv)["metric"])
+    assert "81.0" not in table(tree, tmp_path)[1], "not where nobody asked"
 
 
 @pytest.mark.parametrize(("gain", "word"), [(-0.02, "worse"), (-0.001, "undecided")])
@@ -132,3 +157,59 @@ def test_other_pictures_are_refused(tmp_path: Path) -> None:
         images_by_length(wanted, pictures(tmp_path / "a.npz", tokens=None))
     with pytest.raises(ScoreError, match="tokens of each image"):
         images_by_length(wanted, pictures(tmp_path / "b.npz", tokens=np.array([2])))
+
+
+def test_images_of_another_kind_have_blocks_of_their_own(tree, tmp_path: Path) -> None:
+    write(tree)
+    for path in (tree.root / "scores/lengths/alit").rglob("*.json"):
+        score = read_json(path)
+        seed = score["subject"]["seed"]
+        about = {"second": {"label": "digits on their side", "altered": "quarter_turn"}}
+        values = {"second_l1@2": 0.2, "second_l1@4": 0.15, "second_rfid@4": 9.0, "second_needed_length@l1<0.08": 3.5}
+        metrics = {name: entry["value"] for name, entry in score["metrics"].items()} | values
+        metrics["familiarity_gap@l1<0.08"] = 1.0 + 0.01 * seed
+        where = f"lengths/alit/alit_stage1/seed{seed}"
+        tree.score(where, "lengths", score["subject"], metrics, protocol={**score["protocol"], **about})
+    for path in (tree.root / "scores/lengths").rglob("s?/*/*.json"):
+        path.unlink()
+    only = Tables(adaptive_length=LengthTable(rows=ROWS[:1]))
+    data, text = table(tree, tmp_path, only)
+    assert "Second images (digits on their side): all have K tokens" in text
+    gap = data[data["metric"] == "familiarity_gap"].iloc[0]
+    assert (gap["verdict"], gap["mean"]) == ("more", pytest.approx(1.01))
+    assert "0.1500" in text
+    assert "9.00" in text
+
+
+def attention(path: Path, **changes) -> Path:
+    """Six images of two lengths; tokens of the short code look at the upper left, of the long at the lower right."""
+    maps = np.full((2, 6, 4, 2, 2), 0.1, np.float32)
+    maps[0, :, :, 0, 0], maps[1, :, :, 1, 1] = 0.5, 0.5
+    maps[0, :, 2:] = np.nan
+    more = {"attention_encoder": maps, "attention_lengths": np.array([2, 4]), "attention_tokens": np.arange(4)}
+    return pictures(path, **{**more, **changes})
+
+
+def test_attention_is_brightest_where_it_is_highest_and_white_where_there_is_none(tmp_path: Path) -> None:
+    wanted = TokenAttention(row=ROWS[0], num_images=3)
+    drawing = token_attention(wanted, attention(tmp_path / "some.npz"))
+    svg, _, csv = save(drawing, tmp_path / "attention", 160)
+    data = pd.read_csv(csv)
+    labels = [f"image {image}, K = {k}" for image in (1, 6, 2) for k in (2, 4)]
+    assert list(dict.fromkeys(data["label"])) == labels, "from both ends"
+    assert len(data) == 3 * (2 + 4), "no line for a token that a code has not"
+    assert data["share"].tolist() == pytest.approx([0.8] * len(data))
+    assert "then tokens 1, 2, 3, 4" in svg.read_text()
+    canvas = np.asarray(drawing.figure.axes[0].images[0].get_array())
+    pitch = canvas.shape[0] // 6
+    tiles = canvas.reshape(6, pitch, 5, pitch, 3).mean(axis=-1)[:, :-2, :, :-2]
+    assert (tiles[0, :, 3:] == 255).all()
+    half = (pitch - 2) // 2
+    short, long = tiles[0, :, 1], tiles[1, :, 1]
+    assert short[:half, :half].mean() > short[half:, half:].mean()
+    assert long[:half, :half].mean() < long[half:, half:].mean()
+
+
+def test_pictures_without_attention_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match="has no attention_decoder: this tokenizer has no latent tokens, or"):
+        token_attention(TokenAttention(row=ROWS[0], of="decoder"), attention(tmp_path / "a.npz"))

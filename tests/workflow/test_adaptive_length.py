@@ -62,7 +62,9 @@ def adaptive_document(tokens: float | None = 0.2) -> dict[str, Any]:
         "alit-vit": {"tokenizer": "alit", "stage": "alit_stage1", "samplers": ["two-steps"]},
         "tail-uvit": {"tokenizer": "tail", "model": {"kind": "uvit", "dropout": 0.0}, "samplers": ["two-steps"]},
     }
-    document["adaptive_length"] = {"thresholds": [0.1, 0.2], "beside": {"fixed": "stage1"}, "tokens": tokens}
+    second = {"label": "mirrored digits", "altered": "mirrored"}
+    given = {"thresholds": [0.1, 0.2], "beside": {"fixed": "stage1"}, "tokens": tokens, "second": second}
+    document["adaptive_length"] = given
     rows = [
         {"label": "ALIT", "tokenizer": "alit", "stage": "alit_stage1"},
         {"label": "ALIT, pixels", "tokenizer": "alit", "stage": "alit_stage2"},
@@ -70,8 +72,9 @@ def adaptive_document(tokens: float | None = 0.2) -> dict[str, Any]:
     ]
     shown = [*rows, {"label": "TiTok", "tokenizer": "fixed", "stage": "stage1"}]
     figures = {"quality_against_tokens": True, "images_by_length": {"row": rows[0], "num_images": 6}}
+    figures["token_attention"] = {"row": rows[1], "of": "decoder"}
     generated = {**rows[0], "label": "ALIT, generated", "generator": "alit-vit", "sampler": "two-steps"}
-    tables = {"table1": {"rows": [*rows, generated]}, "adaptive_length": {"rows": shown}}
+    tables = {"table1": {"rows": [*rows, generated]}, "adaptive_length": {"rows": shown, "linear_probe": True}}
     document["reporting"] = {"tables": tables, "figures": figures, "checks": {"enabled": False}}
     return document
 
@@ -192,13 +195,23 @@ def test_every_length_of_both_is_scored_and_each_images_own(trained: Sandbox) ->
     assert 2 <= metrics["mean_length@l1<0.2"] <= metrics["mean_length@l1<0.1"] <= 4
     assert metrics["share_of_2@l1<0.1"] + metrics["share_of_4@l1<0.1"] == pytest.approx(1)
     assert "interval" in score["metrics"]["gain@l1<0.1"]
+    assert metrics["second_l1@2"] > 0
+    gap = metrics["second_needed_length@l1<0.1"] - metrics["needed_length@l1<0.1"]
+    assert metrics["familiarity_gap@l1<0.1"] == pytest.approx(gap)
+    assert "interval" in score["metrics"]["familiarity_gap@l1<0.1"]
+    probe = json.loads((trained.results / "scores/probe/alit/seed0.json").read_text())
+    assert {"linear_probe_top1@2", "linear_probe_top1@4"} <= probe["metrics"].keys()
+    assert probe["subject"]["stage"] == "alit_stage2", "each stage of an ALIT has an encoder of its own"
     table = (trained.results / "tables/adaptive_length.csv").read_text()
+    assert '"ALIT, pixels",alit,alit_stage2,4,linear_probe_top1,' in table
+    assert "ALIT,alit,alit_stage1,4,linear_probe_top1," not in table
+    assert "TiTok,fixed,stage1,2,linear_probe_top1," in table
     assert "ALIT,alit,alit_stage1,2,rfid," in table
     assert "TiTok,fixed,stage1,2,l1," in table
     own = (trained.results / "lengths/tail/stage1/seed0.csv").read_text().splitlines()
     assert own[0] == "image,key,label,l1@1,l1@2,l1@3,length@l1<0.1,length@l1<0.2,tokens"
     assert len(own) == 501
-    for figure in ("quality_against_tokens", "images_by_length"):
+    for figure in ("quality_against_tokens", "images_by_length", "token_attention"):
         assert (trained.results / f"figures/{figure}.svg").stat().st_size > 1000
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from torch import Tensor
 from titok.commands.lpips_score import open_lpips
 from titok.commands.score import LATENTS, open_extractor
 from titok.commands.score_records import image_source, pixels_of, write_score
+from titok.commands.score_second import score_second
 from titok.config.evaluation import Uncertainty
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import LengthsJob
@@ -21,6 +25,7 @@ from titok.data.opening import open_images
 from titok.errors import ScoreError
 from titok.evaluation.length_criteria import criterion_of
 from titok.evaluation.length_gains import Choice, Gain, OneLength, gain_of
+from titok.evaluation.length_pictures import attention_arrays
 from titok.evaluation.length_ranks import JpegSizes, length_ranks, read_complexity
 from titok.evaluation.lengths import Choosing, LengthScores, length_protocol, lengths_of, score_lengths
 from titok.evaluation.per_image import read_per_image, write_per_image
@@ -44,44 +49,54 @@ def lengths(options: argparse.Namespace) -> None:
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
     lpips = open_lpips(job.evaluation.lpips, device)
-    choosing = _choosing(job, model, lpips, options.judge, device)
-    extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     images = open_images(options.data, job.dataset, workers=options.workers)
+    others = _of_one_length(options.beside, job.lengths.criterion, images.keys)
+    choosing = _choosing(job, model, others, lpips, options.judge, device)
+    extractor = open_extractor(job.evaluation.extractor, options.judge, device)
 
     def restore(batch: Tensor) -> Iterator[Reconstruction]:
         return restored_at(model, batch, choosing.lengths)
 
-    sizes = JpegSizes(job.lengths.jpeg_quality)
-    scores = score_lengths(
+    score = functools.partial(
+        score_lengths,
         restore,
-        sizes.passing(pixels_of(images, job.dataset, job.evaluation.batch_size)),
-        extractor,
-        job.evaluation,
-        choosing,
+        extractor=extractor,
+        settings=job.evaluation,
+        choosing=choosing,
         lpips=lpips,
-        num_pictures=NUM_PICTURES if options.pictures else 0,
         device=device,
     )
+    sizes = JpegSizes(job.lengths.jpeg_quality)
+    seen = sizes.passing(pixels_of(images, job.dataset, job.evaluation.batch_size))
+    scores = score(seen, num_pictures=NUM_PICTURES if options.pictures else 0)
+    second = score_second(job, images, scores, score, options.workers)
     if options.per_image is not None:
         write_per_image(options.per_image, scores, images.keys, images.labels)
     if options.pictures is not None:
-        save_npz(options.pictures, **scores.pictures)
-    gains = _gains(scores, images, options.beside)
+        save_npz(options.pictures, **scores.pictures, **attention_arrays(model, scores.pictures["images"][0]))
+    gains = _gains(scores, others)
     protocol = length_protocol(job.evaluation, extractor, choosing, lpips, scores.num_images)
     protocol |= {**LATENTS, "reference": image_source(images, job.dataset), "jpeg_quality": sizes.quality}
+    protocol |= second.protocol
     inputs = {name: path for name in ("model", "data", "judge") if (path := getattr(options, name)) is not None}
     inputs |= {f"beside_{place}": path for place, path in enumerate(options.beside)}
     metrics = {
         **scores.metrics,
         **{name: gain.value for name, gain in gains.items()},
         **_ranks(job, scores, images, sizes),
+        **second.metrics,
     }
-    intervals = _intervals(job, gains)
+    intervals = {**_intervals(job, gains), **second.intervals}
     write_score(options, job, "lengths", metrics, protocol, inputs, device, intervals)
 
 
 def _choosing(
-    job: LengthsJob, model: ImageTokenizer, lpips: PerceptualDistance | None, judge: Path | None, device: torch.device
+    job: LengthsJob,
+    model: ImageTokenizer,
+    others: OneLength | None,
+    lpips: PerceptualDistance | None,
+    judge: Path | None,
+    device: torch.device,
 ) -> Choosing:
     facts, rule = model.facts, job.lengths
     if facts.codebook_size is None or facts.most_tokens is None:
@@ -92,15 +107,32 @@ def _choosing(
     if rule.criterion == "class" and judge is None:
         raise ConfigError("adaptive_length.criterion is 'class'; give the judge's model file with --judge")
     classifier = load_classifier(judge, device) if rule.criterion == "class" and judge else None
-    criteria = tuple(criterion_of(rule.criterion, each, lpips, classifier) for each in rule.scored)
-    known = lengths_of(facts, rule)
-    return Choosing(known, criteria, rule, facts.codebook_size)
+    criteria = [criterion_of(rule.criterion, each, lpips, classifier) for each in rule.scored]
+    known = lengths_of(facts, rule.lengths)
+    if len(known) > 1:
+        for length, threshold in _matched(rule.matched, others):
+            criterion = criterion_of(rule.criterion, threshold, lpips, classifier)
+            criteria.append(dataclasses.replace(criterion, said=f"K={length}"))
+    elif not criteria:  # one length, which is measured and not chosen
+        criteria.append(criterion_of(rule.criterion, math.inf, lpips, classifier))
+    return Choosing(known, tuple(criteria), rule, facts.codebook_size)
 
 
-def _gains(scores: LengthScores, images: Images, beside: Sequence[Path]) -> dict[str, Gain]:
+def _matched(lengths: Sequence[int], others: OneLength | None) -> Iterator[tuple[int, float]]:
+    """Lengths of tokenizers beside, and the mean of the criterion by each, which is to be met."""
+    there = list(others.lengths) if others is not None else []
+    for length in lengths:
+        if others is None or length not in there:
+            raise ScoreError(
+                f"adaptive_length.as_good_as names {length} tokens, but the tables given with --beside are of "
+                f"{', '.join(map(str, there)) or 'none'}; give that of a tokenizer of {length}"
+            )
+        yield length, float(others.measured[:, there.index(length)].mean())
+
+
+def _gains(scores: LengthScores, others: OneLength | None) -> dict[str, Gain]:
     """The choice beside one length of the same tokenizer, and beside tokenizers that were trained for one length."""
     choosing, found = scores.choosing, dict[str, Gain | None]()
-    others = _of_one_length(beside, choosing.criteria[0].name, images.keys)
     own = OneLength(choosing.lengths, scores.measured)
     for criterion, (tag, places) in zip(choosing.criteria, scores.chosen.items(), strict=True):
         if len(choosing.lengths) == 1:
@@ -143,7 +175,8 @@ def _ranks(job: LengthsJob, scores: LengthScores, images: Images, sizes: JpegSiz
         return {}
     others = {"jpeg_size": np.array(sizes.sizes, dtype=float)}
     if job.lengths.complexity is not None:
-        others["complexity"] = read_complexity(Path(job.lengths.complexity.path), list(map(str, images.keys)))
+        table = job.lengths.complexity
+        others["complexity"] = read_complexity(Path(table.path), list(map(str, images.keys)), table.sha256)
     return length_ranks(dict(scores.chosen), others)
 
 

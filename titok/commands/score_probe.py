@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +20,10 @@ from titok.data.resized_crops import ResizedCrops
 from titok.data.streamed import StreamedSet
 from titok.data.view_rows import RowsOf, rows_of_views
 from titok.data.views import views_of
-from titok.evaluation.probe_features import FeatureReader, probe_accuracies
+from titok.evaluation.lengths import lengths_of
+from titok.evaluation.probe_features import FeatureReader, name_at, probe_accuracies
 from titok.models.folder import load_image_tokenizer
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
 from titok.runtime.seed import seed_everything
@@ -41,7 +45,9 @@ def linear_probe(options: argparse.Namespace) -> None:
     job = load_job(options.config, ProbeJob, options.execution)
     device = select_device(options.device)
     model = load_image_tokenizer(options.model, device)
-    features_of = FeatureReader(model, [job.probe.first, *job.probe.readings], device)
+    lengths = _lengths(job, model)
+    shorter = [length for length in lengths if length != model.facts.most_tokens]
+    features_of = FeatureReader(model, job.probe.all_readings, device, shorter)
     training_set, test_set = (
         open_images(path, job.dataset, workers=options.workers) for path in (options.train, options.test)
     )
@@ -51,9 +57,10 @@ def linear_probe(options: argparse.Namespace) -> None:
     if job.probe.views is None:
         batches = _fresh(job, training_set, features_of, seed)
     else:
-        batches = _stored(job, training_set, features_of, seed, options.state, model_sum)
+        batches = _stored(job, training_set, features_of, seed, options.state, {"model": model_sum, "lengths": shorter})
     probes = _probes(job, columns, seed)
-    probe = (LinearProbes(probes) if job.probe.readings else probes[job.probe.first.name]).to(device)
+    several = len(probes) > 1
+    probe = (LinearProbes(probes) if several else probes[job.probe.first.name]).to(device)
     inputs = {"model": options.model, "train": options.train, "test": options.test}
     # Other settings, seeds, models or images start afresh beside it, as trainings do.
     about = {"model": model_sum, "seed": seed, "config": job.identity(), "images": training_set.fingerprint}
@@ -69,11 +76,13 @@ def linear_probe(options: argparse.Namespace) -> None:
         inputs=inputs,
     )
     tested = ((features_of(batch.images), batch.labels) for batch in test_set.crops(crop, job.batch_size))
-    by_name = probe.eval() if job.probe.readings else lambda features: {job.probe.first.name: probe(features)}
+    by_name = probe.eval() if several else lambda features: {job.probe.first.name: probe(features)}
     accuracies = probe_accuracies(by_name, tested, device)
     metrics = {TOP1: accuracies[job.probe.first.name]}
     if job.probe.readings:
-        metrics |= {f"{TOP1}_{name}": accuracy for name, accuracy in accuracies.items()}
+        metrics |= {f"{TOP1}_{reading.name}": accuracies[reading.name] for reading in job.probe.all_readings}
+    for length in lengths:
+        metrics[f"{TOP1}@{length}"] = accuracies[name_at(length) if length in shorter else job.probe.first.name]
     protocol = {
         "features": job.probe.features,
         "of": "latents before quantisation",
@@ -82,9 +91,16 @@ def linear_probe(options: argparse.Namespace) -> None:
         "train": image_source(training_set, job.dataset),
         "test": image_source(test_set, job.dataset),
         # By name and not by width, which K and the model's size decide: a table's column holds all of them.
-        **({"readings": list(columns)} if job.probe.readings else {}),
+        **({"readings": [reading.name for reading in job.probe.all_readings]} if job.probe.readings else {}),
     }
     write_score(options, job, "linear_probe", metrics, protocol, inputs, device)
+
+
+def _lengths(job: ProbeJob, model: ImageTokenizer) -> tuple[int, ...]:
+    """At which the first reading is probed by name; none where the settings ask for the longest code alone."""
+    if job.lengths is None or model.facts.most_tokens is None:
+        return ()
+    return lengths_of(model.facts, job.lengths)
 
 
 def _probes(job: ProbeJob, columns: dict[str, int], seed: int) -> dict[str, LinearProbe]:
@@ -97,14 +113,14 @@ def _probes(job: ProbeJob, columns: dict[str, int], seed: int) -> dict[str, Line
 
 
 def _stored(
-    job: ProbeJob, images: Images, features_of: RowsOf, seed: int, state: Path, model_sum: str
+    job: ProbeJob, images: Images, features_of: RowsOf, seed: int, state: Path, of: Mapping[str, Any]
 ) -> TrainingFeatures:
-    """Batches of features that are computed once."""
+    """Batches of features that are computed once; ``of`` says what else than settings and images decides them."""
     if job.probe.views is None:
         raise ValueError("the settings store no features")
     views = views_of(job.probe.views)
     identity = {
-        "model": model_sum,
+        **{name: value for name, value in of.items() if value},
         "features": job.probe.features,
         **({"readings": [reading.name for reading in job.probe.readings]} if job.probe.readings else {}),
         "views": [view.spec() for view in views],

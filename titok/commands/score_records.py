@@ -38,7 +38,8 @@ def pixels_of(images: Images, dataset: Dataset, batch_size: int) -> Iterator[Ten
 def image_source(images: Images, dataset: Dataset) -> dict[str, Any]:
     """Which images a number is about, for its protocol."""
     crop = {"resize": dataset.resize, "resize_rule": dataset.resize_rule, "crop": dataset.image_size}
-    view = {**crop, "filter": "bilinear" if dataset.resize_rule == "bilinear" else "bicubic", "position": "centre"}
+    filters = {"bilinear": "bilinear", "none": "none"}
+    view = {**crop, "filter": filters.get(dataset.resize_rule, "bicubic"), "position": "centre"}
     return {"dataset": dataset.kind, "split": images.split, "images": len(images), "sha256": images.fingerprint, **view}
 
 

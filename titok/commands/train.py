@@ -31,7 +31,7 @@ from titok.config.training_jobs import (
 from titok.config.views import StoredCodes, ViewSet
 from titok.data.code_store import CodeStore
 from titok.data.coded_images import CodedImages, centre_codes
-from titok.data.images import ImageSet, TrainingImages
+from titok.data.images import ImageSet
 from titok.data.opening import open_images, training_images
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.tokens import TrainingTokens, load_tokens
@@ -241,7 +241,7 @@ def _open(options: argparse.Namespace, job: Any) -> ImageSet | StreamedSet:
     return open_images(_needed(options, "data"), job.dataset, workers=options.workers, stage_to=options.stage_to)
 
 
-def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> TrainingImages | StreamedTraining:
+def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> Batches:
     return training_images(_open(options, job), job.dataset.image_size, training, options.seed, **_place())
 
 

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from titok.config.data_sources import SOURCES, DatasetIdentity, SourcedDataset
 from titok.config.section import NonNegativeInt, PositiveInt, Section
 
-ResizeRule = Literal["official", "adm", "bilinear"]
+ResizeRule = Literal["official", "adm", "bilinear", "none"]
 
 
 class Dataset(DatasetIdentity):
@@ -26,7 +26,8 @@ class Dataset(DatasetIdentity):
     resize_rule: ResizeRule = "official"
     """`official`: bicubic, the longer edge follows (truncated) and crops are windows of it. `adm`: ADM's central square
     of `resize` x `resize` pixels (box halvings, then bicubic), of which crops are windows. `bilinear`: as `official`
-    with another filter, as MaskBit does."""
+    with another filter, as MaskBit does. `none`: the photograph as it is, with black around it where an edge is shorter
+    than `resize`; as ALIT is measured officially, with `resize` and `image_size` 256."""
     in_memory: bool = True
     """True: a split is decoded and resized once and kept as one array, which needs images that are square after
     resizing and memory for all of them (number x resize x resize x 3 bytes). False: images are decoded from the shards

@@ -6,12 +6,12 @@ How they are drawn: `titok.reporting.figures`, where every figure has a file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from titok.config.figure_inputs import FigureInputs, GridFigure, TableFigure
-from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, Quality, Row, Table
+from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, LengthTable, Quality, Row
 from titok.config.section import Name, Neutral, NonNegativeInt, PositiveInt, Section
 
 FEWEST_PLACES = 4
@@ -59,6 +59,18 @@ class ImagesByLength(Section):
     seed: NonNegativeInt = 0
 
 
+class TokenAttention(Section):
+    """What latent tokens look at in some images."""
+
+    row: Row
+    num_images: Annotated[int, Field(ge=1, le=8)] = 3
+    """Of those that were given the fewest tokens and the most, taken in turn."""
+    seed: NonNegativeInt = 0
+    of: Literal["encoder", "decoder"] = "encoder"
+    """`encoder`: how much each token looks at each patch, in the last block. `decoder`: how much each patch looks at
+    each token, in the last block but one, as the official notebook of ALIT shows it."""
+
+
 class Rates(Section):
     """Bits per image against quality: tokenizers, and ordinary codecs for reference."""
 
@@ -71,6 +83,9 @@ class Rates(Section):
     def _rows_reconstruct(self) -> Self:
         _require_tokenizers(self.rows, "rates")
         return self
+
+
+OfLengths = TypeVar("OfLengths", ImagesByLength, TokenAttention)
 
 
 class Figures(Section):
@@ -88,6 +103,7 @@ class Figures(Section):
     quality_against_tokens: Annotated[bool, Neutral(False)] = False
     """Whether the rows of `tables.adaptive_length` are drawn over tokens per image."""
     images_by_length: Annotated[ImagesByLength | None, Neutral(None)] = None
+    token_attention: Annotated[TokenAttention | None, Neutral(None)] = None
     reconstructions: Reconstructions | None = None
     samples: Samples | None = None
 
@@ -203,7 +219,7 @@ class BitsAndQuality(FigureInputs[Rates]):
         yield from _placed(self.told.rows, ".rows")
 
 
-class QualityAgainstTokens(TableFigure[Table]):
+class QualityAgainstTokens(TableFigure[LengthTable]):
     """The table's rows over tokens per image."""
 
     name = "quality_against_tokens"
@@ -217,23 +233,33 @@ class QualityAgainstTokens(TableFigure[Table]):
     @property
     def scores(self) -> tuple[str, ...]:
         """Of all their lengths."""
-        return tuple(dict.fromkeys(f"lengths/{row.tokenizer}/{row.stage}" for row in self.told.rows))
+        return self.told.scores
 
 
-class LengthImages(FigureInputs[ImagesByLength]):
-    """Images of few tokens and many; its seed is checked with the lengths."""
-
-    name = "images_by_length"
+class LengthPictures(FigureInputs[OfLengths]):
+    """Pictures beside the scores of lengths; the seed is checked with these."""
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The pictures beside the scores of lengths."""
+        """Of one tokenizer, stage and seed."""
         row = self.told.row
         return (f"lengths/{row.tokenizer}/{row.stage}/seed{self.told.seed}.npz",)
 
     def rows(self) -> Iterator[tuple[Row, str]]:
         """Its tokenizer."""
         yield self.told.row, ".row"
+
+
+class LengthImages(LengthPictures[ImagesByLength]):
+    """Images of few tokens and many."""
+
+    name = "images_by_length"
+
+
+class AttentionImages(LengthPictures[TokenAttention]):
+    """What tokens look at in them."""
+
+    name = "token_attention"
 
 
 class ClassifierAccuracy(GridFigure):
@@ -274,6 +300,7 @@ FIGURES: dict[str, type[FigureInputs[Any]]] = {
         BitsAndQuality,
         QualityAgainstTokens,
         LengthImages,
+        AttentionImages,
         ClassifierAccuracy,
         CodebookUse,
         TrainingCurves,

@@ -23,11 +23,11 @@ def length_seeds(study: Study, tokenizer: str) -> tuple[int, ...]:
     return tuple(seed for seed in own if seed in others)
 
 
-def num_lengths(study: Study, tokenizer: str) -> int:
-    """How many lengths of a tokenizer are scored."""
+def scored_lengths(study: Study, tokenizer: str) -> tuple[int, ...]:
+    """Which lengths of a tokenizer are scored, from few tokens to many."""
     entry = study.tokenizers[tokenizer]
     chosen = study.adaptive_length.lengths if study.adaptive_length and entry.leaves_lengths_out else ()
-    return len((entry.lengths and chosen) or entry.lengths) or 1
+    return (entry.lengths and chosen) or entry.lengths or (entry.num_latent_tokens,)
 
 
 def check_lengths(study: Study) -> None:
@@ -58,10 +58,28 @@ def _check_section(study: Study, section: AdaptiveLength) -> None:
             raise ValueError(
                 f"adaptive_length.beside.{name} is {stage!r}; allowed: {', '.join(entry.stages)}, the stages it has"
             )
+    _check_matched(study, section)
     if section.criterion == "lpips" and study.evaluation.lpips is None:
         raise ValueError("adaptive_length.criterion is 'lpips', but evaluation.lpips names no weights; add it")
     if section.criterion == "class" and study.evaluation.extractor.kind != "classifier":
         raise ValueError("adaptive_length.criterion is 'class', but the scores have no judge; choose l1, psnr or lpips")
+
+
+def _check_matched(study: Study, section: AdaptiveLength) -> None:
+    """Each length of `as_good_as` is that of a tokenizer beside, which has all seeds that choose."""
+    seeds = {s for name, entry in study.tokenizers.items() if entry.lengths for s in study.tokenizer_seeds(name)}
+    for length in section.as_good_as:
+        named = [name for name in section.beside if study.tokenizers[name].num_latent_tokens == length]
+        if len(named) != 1:
+            raise ValueError(
+                f"adaptive_length.as_good_as names {length}, the length of {len(named)} tokenizers in beside; it must "
+                f"be that of one"
+            )
+        if missing := sorted(seeds - set(study.tokenizer_seeds(named[0]))):
+            raise ValueError(
+                f"adaptive_length.as_good_as names {length}, the length of {named[0]!r}, which has no seed "
+                f"{missing[0]}; tokenizers of several lengths have it: train it with the same"
+            )
 
 
 def _check_shown(study: Study) -> None:
@@ -70,17 +88,18 @@ def _check_shown(study: Study) -> None:
     rows = [
         (row, f"tables.adaptive_length.rows.{at}") for at, row in enumerate(reporting.tables.rows("adaptive_length"))
     ]
-    if reporting.figures.images_by_length:
-        rows.append((reporting.figures.images_by_length.row, "figures.images_by_length.row"))
+    pictures = {name: getattr(reporting.figures, name) for name in ("images_by_length", "token_attention")}
+    shown = {name: told for name, told in pictures.items() if told is not None}
+    rows += [(told.row, f"figures.{name}.row") for name, told in shown.items()]
     for row, where in rows:
         if (row.tokenizer, row.stage) not in scored:
             known = ", ".join(f"{name}/{stage}" for name, stage in scored) or "none, for adaptive_length is missing"
             raise ValueError(
                 f"reporting.{where} shows lengths of {row.tokenizer}/{row.stage}, which nobody scores; scored: {known}"
             )
-    wanted = reporting.figures.images_by_length
-    if wanted and wanted.row.tokenizer and wanted.seed not in length_seeds(study, wanted.row.tokenizer):
-        raise ValueError(
-            f"reporting.figures.images_by_length.seed is {wanted.seed}, but nothing is trained with it; allowed: "
-            f"{list(length_seeds(study, wanted.row.tokenizer))}"
-        )
+    for name, wanted in shown.items():
+        if wanted.seed not in length_seeds(study, wanted.row.tokenizer):
+            raise ValueError(
+                f"reporting.figures.{name}.seed is {wanted.seed}, but nothing is trained with it; allowed: "
+                f"{list(length_seeds(study, wanted.row.tokenizer))}"
+            )

@@ -12,9 +12,12 @@ from titok.config.external import External
 from titok.config.job import ALL, Job
 from titok.config.probe import LinearProbe
 from titok.config.sampling import Sampler
-from titok.config.section import Name, Operational, PositiveInt
+from titok.config.section import Name, Neutral, Operational, PositiveInt
 from titok.config.study import Study
 from titok.config.throughput import Throughput
+
+LENGTHS = "lengths"
+"""Name of the probe's job for tokenizers of several lengths."""
 
 
 class SampleJob(Job):
@@ -133,6 +136,14 @@ class ProbeJob(Job):
     dataset: Dataset
     batch_size: Annotated[PositiveInt, Operational()]
     probe: LinearProbe
+    lengths: Annotated[tuple[PositiveInt, ...] | None, Neutral(None)] = None
+    """At which the first reading is probed, of a tokenizer with tail drop; empty: all, as of ALIT always. Null: the
+    longest code alone, of any tokenizer."""
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Of tokenizers of one length and, where a table shows them, of tokenizers of several."""
+        return (ALL, LENGTHS) if study.reporting.tables.probes_lengths else (ALL,)
 
     def identity(self) -> dict[str, Any]:
         """Where windows are drawn afresh, how many at once decides which: then the batch size counts."""
@@ -141,9 +152,17 @@ class ProbeJob(Job):
 
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
-        """The one."""
-        batch_size = study.evaluation.batch_size
-        return cls(study=study.study, dataset=study.dataset.seen(), batch_size=batch_size, probe=study.probe)
+        """One of them."""
+        if name not in cls.names(study):
+            raise KeyError(f"the study has no probe {name!r}; no table of adaptive length has linear_probe: true")
+        chosen = study.adaptive_length.lengths if study.adaptive_length else ()
+        return cls(
+            study=study.study,
+            dataset=study.dataset.seen(),
+            batch_size=study.evaluation.batch_size,
+            probe=study.probe,
+            lengths=chosen if name == LENGTHS else None,
+        )
 
 
 class ThroughputJob(Job):

@@ -22,9 +22,18 @@ class ModelFiles:
             return f"{self.root}/vqgan/model.safetensors"
         return f"{self.root}/tokenizers/{name}/seed{seed}/{stage}/model.safetensors"
 
-    def first_stage(self, name: str, seed: int | str) -> str:
-        """A tokenizer's first stage, whose encoder all later stages keep."""
-        return self.tokenizer_model(name, tokenizer_facts(self.study, name).stages[0], seed)
+    def probed_stage(self, name: str) -> str:
+        """Whose latents are probed: the first stage, whose encoder later ones keep; of an ALIT, the last."""
+        return tokenizer_facts(self.study, name).stages[-1 if self.trains_encoder_twice(name) else 0]
+
+    def trains_encoder_twice(self, name: str) -> bool:
+        """Whether a tokenizer's stages have encoders of their own."""
+        entry = self.study.tokenizers.get(name)
+        return entry is not None and entry.recipe == "alit"
+
+    def probed_model(self, name: str, seed: int | str) -> str:
+        """The tokenizer in that stage."""
+        return self.tokenizer_model(name, self.probed_stage(name), seed)
 
     def tokenizer_behind(self, generator: str, seed: int | str) -> str:
         """The tokenizer whose tokens a generator learns and whose decoder shows them."""

@@ -73,9 +73,14 @@ class LinearProbe(Training):
         """What is read in any case."""
         return Reading(of="bottleneck", pooling=self.features)
 
+    @property
+    def all_readings(self) -> tuple[Reading, ...]:
+        """What is read of the longest code."""
+        return (self.first, *self.readings)
+
     @model_validator(mode="after")
     def _each_reading_once(self) -> Self:
-        names = [self.first.name, *(reading.name for reading in self.readings)]
+        names = [reading.name for reading in self.all_readings]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from titok.config.figure_inputs import FigureInputs
 from titok.config.figures import FEWEST_PLACES, FIGURES, Figures
-from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, Row, Table
+from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, LengthTable, Row, Table
 from titok.config.section import Neutral, PositiveFloat, Section
 from titok.config.working_checks import Checks
 
@@ -48,7 +48,7 @@ class Tables(Section):
     """With and without guidance."""
     sampling_rules: Annotated[Table | None, Neutral(None)] = None
     """One generator sampled by several rules: rows that differ in their samplers alone."""
-    adaptive_length: Annotated[Table | None, Neutral(None)] = None
+    adaptive_length: Annotated[LengthTable | None, Neutral(None)] = None
     """Every length of tokenizers that have several, beside tokenizers of one; what a length for each image gains."""
     model_zoo: Table | None = None
     """Released tokenizers that the paper's tables do not have."""
@@ -70,6 +70,11 @@ class Tables(Section):
     def names(self) -> tuple[TableName, ...]:
         """The tables wanted."""
         return tuple(name for name in get_args(TableName) if getattr(self, name) is not None)
+
+    @property
+    def probes_lengths(self) -> bool:
+        """Whether a table shows probes of every length."""
+        return self.adaptive_length is not None and self.adaptive_length.linear_probe
 
     @property
     def panels(self) -> tuple[PanelName, ...]:
@@ -97,8 +102,8 @@ class Tables(Section):
         if name in get_args(PanelName):
             kind = {"table4a": "reconstruction/", "table4b": "probe/"}.get(name, "generation/")
             return tuple(stem for stem in self.scores("table4") if stem.startswith(kind))
-        if name == "adaptive_length":
-            return tuple(dict.fromkeys(f"lengths/{row.tokenizer}/{row.stage}" for row in self.rows(name)))
+        if name == "adaptive_length" and self.adaptive_length:
+            return self.adaptive_length.scores
         if name == "table4" and self.table4:
             return self.table4.scores
         return tuple(dict.fromkeys(stem for row in self.rows(name) for stem in row.scores))

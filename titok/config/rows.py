@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from titok.config.entries import StageName
-from titok.config.section import Name, PositiveInt, Section
+from titok.config.section import Name, Neutral, PositiveInt, Section
 
 Stage = Literal[StageName, "vqgan_2d"]
 STAGES: tuple[str, ...] = get_args(Stage)
@@ -74,6 +74,19 @@ class Table(Section):
     title: str | None = None
     """Null: the paper's subject of that table."""
     rows: tuple[Row, ...] = ()
+
+
+class LengthTable(Table):
+    """Tokenizers at every length that they have."""
+
+    linear_probe: Annotated[bool, Neutral(False)] = False
+    """Whether latents are probed at every length, too."""
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Score files below `scores/`, without seed."""
+        probes = [f"probe/{row.tokenizer}" for row in self.rows] if self.linear_probe else []
+        return tuple(dict.fromkeys([*(f"lengths/{row.tokenizer}/{row.stage}" for row in self.rows), *probes]))
 
 
 class GridGenerators(Section):

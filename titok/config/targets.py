@@ -12,14 +12,19 @@ from titok.config.external import EXTERNAL
 from titok.config.figure_inputs import FigureInputs, TableFigure
 from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
+from titok.config.job import ALL
 from titok.config.jobs import job
 from titok.config.length_stages import length_seeds, length_stages
+from titok.config.measuring_jobs import LENGTHS
 from titok.config.model_files import ModelFiles
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training_jobs import ReconstructingJob
+
+SHARED_ENCODER = "encoder"
+"""In the place of a stage: an encoder that all stages of its tokenizer share."""
 
 
 class Targets(ModelFiles):
@@ -67,6 +72,17 @@ class Targets(ModelFiles):
         """Linear-probe scores of a tokenizer, one per seed."""
         return [f"{self.root}/scores/probe/{tokenizer}/seed{s}.json" for s in self.study.tokenizer_seeds(tokenizer)]
 
+    def probe_job(self, tokenizer: str) -> str:
+        """Name of the job that probes a tokenizer: tokenizers of several lengths may have another."""
+        entry = self.study.tokenizers.get(tokenizer)
+        at_lengths = entry is not None and entry.lengths and self.study.reporting.tables.probes_lengths
+        return LENGTHS if at_lengths else ALL
+
+    def probe_subject(self, tokenizer: str, seed: str | int) -> str:
+        """What a probe is about, as JSON: an encoder that all stages share, or that of one stage."""
+        stage = self.probed_stage(tokenizer) if self.trains_encoder_twice(tokenizer) else SHARED_ENCODER
+        return self.subject(tokenizer=tokenizer, stage=stage, seed=seed)
+
     def length_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Scores of a tokenizer's lengths, one per seed."""
         seeds = length_seeds(self.study, tokenizer)
@@ -100,13 +116,13 @@ class Targets(ModelFiles):
         return [f"{self.root}/scores/reconstruction/vqgan.json"] if self.study.vqgan else []
 
     def all_scores(self) -> list[str]:
-        """Every score of the study; encoders are probed where the grid of Table 4 shows them."""
+        """Every score of the study; encoders are probed where a table shows that."""
         generators = self.study.generators.items()
         return [
             *self.vqgan_score(),
             *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),
             *(path for name, stage in length_stages(self.study) for path in self.length_scores(name, stage)),
-            *self.score_files(stem for stem in self._grid_stems() if stem.startswith("probe/")),
+            *self.score_files(self._probe_stems()),
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
             *(path for name in self.study.external for path in self.reconstruction_scores(name, EXTERNAL)),
@@ -117,8 +133,10 @@ class Targets(ModelFiles):
         shown = (stem for figure in self.study.reporting.wanted_figures.values() for stem in figure.scores)
         return self.score_files(stem for stem in shown if stem.split("/")[1] in CODECS)
 
-    def _grid_stems(self) -> tuple[str, ...]:
-        return self.study.reporting.tables.scores("table4")
+    def _probe_stems(self) -> list[str]:
+        tables = self.study.reporting.tables
+        stems = (*tables.scores("table4"), *tables.scores("adaptive_length"))
+        return [stem for stem in stems if stem.startswith("probe/")]
 
     def codes(self) -> list[str]:
         """The stored proxy codes that stage 1 learns from, if the study keeps any."""

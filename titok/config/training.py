@@ -190,6 +190,10 @@ class ImageTraining(Training):
     """A training run that sees images."""
 
     random_crop: bool = True
+    window_area: Annotated[tuple[PositiveFloat, PositiveFloat] | None, Neutral(None)] = None
+    """Smallest and largest share of an image's area that random windows have, of shapes of 3:4 to 4:3, resized; ALIT's
+    are [0.8, 1]. Of the original images where they are streamed, of the resized ones where they are kept in memory.
+    Null: windows of `image_size` pixels of the resized image."""
     random_flip: bool = True
     decoder: Decoder = "pillow"
     """How images are decoded and resized that are not kept in memory. `pillow`: exactly as the official code.
@@ -198,6 +202,20 @@ class ImageTraining(Training):
     milestone_images: PositiveInt | None = None
     """Test images, evenly spaced, whose reconstructions are scored every `milestone_steps` steps and at the end (5000:
     rFID-5k); null: none. For what reconstructs images."""
+
+    @model_validator(mode="after")
+    def _windows_are_drawn(self) -> Self:
+        if self.window_area is None:
+            return self
+        low, high = self.window_area
+        if not low <= high <= 1:
+            raise ValueError(f"window_area is {[low, high]}; give two shares of an image, the smaller first")
+        if not self.random_crop or self.decoder != "pillow":
+            raise ValueError(
+                f"window_area is {[low, high]}, with random_crop {self.random_crop} and decoder {self.decoder!r}; such "
+                f"windows are random and read by pillow"
+            )
+        return self
 
     @model_validator(mode="after")
     def _milestones_fall(self) -> Self:

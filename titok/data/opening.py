@@ -8,6 +8,7 @@ from titok.config.data import Dataset
 from titok.config.training import ImageTraining
 from titok.data.images import ImageSet, TrainingImages, load_images
 from titok.data.parity import check_decoder
+from titok.data.resized_crops import ResizedCrops, torchvisions
 from titok.data.shard_index import split_of
 from titok.data.staging import staged
 from titok.data.streamed import StreamedSet, StreamedTraining
@@ -35,12 +36,15 @@ def training_images(
     *,
     rank: int = 0,
     world_size: int = 1,
-) -> TrainingImages | StreamedTraining:
+) -> TrainingImages | StreamedTraining | ResizedCrops:
     """Endless batches of ``images`` for the loop.
 
     Raises ``MachineError`` when the settings ask for another decoder than Pillow and it cannot be used, or differs too
     much.
     """
+    if training.window_area is not None:
+        windows = torchvisions(training.window_area, flips=training.random_flip)
+        return ResizedCrops(images, crop, training.batch_size, seed, windows, rank=rank, world_size=world_size)
     settings = (crop, training.batch_size, seed, training.random_crop, training.random_flip)
     if isinstance(images, ImageSet):
         if training.decoder != "pillow":

@@ -42,6 +42,8 @@ def resized_size(width: int, height: int, size: int, rule: ResizeRule = "officia
     """(width, height) of an image after ``resized``, before its crop."""
     if rule == "adm":
         return size, size
+    if rule == "none":
+        return max(width, size), max(height, size)
     shorter = min(width, height)
     return int(size * width / shorter), int(size * height / shorter)
 
@@ -49,10 +51,12 @@ def resized_size(width: int, height: int, size: int, rule: ResizeRule = "officia
 def resized(image: Image.Image, size: int, rule: ResizeRule = "official") -> Image.Image:
     """What crops are windows of, for who cuts several of one image: ``crop_pixels`` need not resize it again.
 
-    The whole image with a shorter edge of ``size``, or ADM's central square; a strip stays as it is.
+    The whole image with a shorter edge of ``size``, ADM's central square, or the image padded; a strip stays as it is.
     """
     if rule == "adm":
         return adm_centre_crop(image, size)
+    if rule == "none":
+        return padded(image, size)
     return image if is_strip(*image.size) else resize_shorter_edge(image, size, _RESAMPLING[rule])
 
 
@@ -87,6 +91,8 @@ def crop_pixels(
         )
     if rule == "adm":
         window = _window(adm_centre_crop(image, resize), top, left, crop)
+    elif rule == "none":
+        window = _window(padded(image, resize), top, left, crop)
     else:
         window = _resized_window(image, (width, height), top, left, crop, _RESAMPLING[rule])
     return pixels(window.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else window)
@@ -129,6 +135,15 @@ def adm_centre_crop(image: Image.Image, size: int) -> Image.Image:
     scale = size / min(image.size)
     width, height = round(image.width * scale), round(image.height * scale)
     return _resized_window(image, (width, height), (height - size) // 2, (width - size) // 2, size, BICUBIC)
+
+
+def padded(image: Image.Image, size: int) -> Image.Image:
+    """The image with black around it where an edge is shorter than ``size``; odd pixels go to the right and below."""
+    width, height = resized_size(*image.size, size, "none")
+    if image.size == (width, height):
+        return image
+    left, top = (width - image.width) // 2, (height - image.height) // 2
+    return image.crop((-left, -top, width - left, height - top))
 
 
 def pixels(image: Image.Image) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The images that were given the fewest tokens and the most, kept while a pass goes by, with all their lengths."""
+"""The images that were given the fewest tokens and the most, kept while a pass goes by, and their tokens' attention."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+
+from titok.data.transforms import from_uint8
+from titok.models.alit import Alit
+from titok.models.attention_maps import AttentionMaps, attention_maps
+from titok.models.image_tokenizer import ImageTokenizer
+from titok.models.tokenizer import TiTok
+
+MOST_TOKENS = 8
+"""Of a code, evenly spread over it, whose attention is kept."""
 
 
 class Extremes:
@@ -52,3 +61,33 @@ class Extremes:
         images = torch.cat([few, many.flip(0)]).permute(1, 0, 3, 4, 2).contiguous().numpy()
         given = np.array(lengths)[torch.cat([few_places, many_places.flip(0)]).numpy()]
         return {"images": images, "row_labels": np.array(["original", *map(str, lengths)]), "tokens": given}
+
+
+def shown_tokens(count: int) -> np.ndarray:
+    """(T,): which of so many tokens, counted from 0, evenly spread from the first on."""
+    return np.arange(0, count, -(-count // MOST_TOKENS))
+
+
+def attention_arrays(model: ImageTokenizer, originals: np.ndarray) -> dict[str, np.ndarray]:
+    """What tokens look at in images (M, H, W, 3) uint8; nothing of tokenizers without latent tokens.
+
+    ``attention_encoder`` and ``attention_decoder`` (I, M, T, G, G) float32, NaN where a code is too short for a token
+    (`titok.models.attention_maps`); ``attention_lengths`` (I,) of the codes, ``attention_tokens`` (T,) counted from 0.
+    """
+    if not isinstance(model, Alit | TiTok):
+        return {}
+    device = next(model.parameters()).device
+    found = attention_maps(model, from_uint8(torch.from_numpy(originals).movedim(-1, 1)).to(device))
+    lengths = [maps.encoder.shape[1] for maps in found]
+    if not lengths[-1]:
+        return {}
+    tokens = shown_tokens(lengths[-1])
+    arrays = {"attention_lengths": np.array(lengths), "attention_tokens": tokens}
+    for name in AttentionMaps._fields:
+        maps = [getattr(each, name).float().cpu().numpy() for each in found]
+        kept = np.full((len(maps), len(originals), len(tokens), *maps[0].shape[2:]), np.nan, np.float32)
+        for place, whole in enumerate(maps):
+            there = tokens[tokens < whole.shape[1]]
+            kept[place, :, : len(there)] = whole[:, there]
+        arrays[f"attention_{name}"] = kept
+    return arrays

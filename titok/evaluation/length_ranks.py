@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
 from titok.evaluation.codecs import encoded
-from titok.runtime.files import existing_file
+from titok.runtime.files import existing_file, sha256_file
 from titok.runtime.ranks import rank_correlations
 
 COLUMNS = ("image", "complexity")
@@ -48,25 +49,27 @@ def length_ranks(lengths: Mapping[str, np.ndarray], others: Mapping[str, np.ndar
     return found
 
 
-def read_complexity(path: Path, keys: Sequence[str]) -> np.ndarray:
+def read_complexity(path: Path, keys: Sequence[str], sha256: str | None = None) -> np.ndarray:
     """(N,) scores of the images of these keys, NaN where the table has none.
 
     Raises:
-        ScoreError: a column is missing, a score is no number, or the table has none of the images.
+        ScoreError: another SHA-256 than ``sha256``; no text, no columns, a score that is no finite number, an image
+            twice, or none of the images.
     """
-    with existing_file(path).open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    require_sum(path, sha256, "adaptive_length.complexity.sha256")
+    try:
+        with existing_file(path).open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (UnicodeDecodeError, csv.Error):
+        raise ScoreError(f"{path} is no CSV in UTF-8; save the spreadsheet as one, not as .xlsx") from None
     missing = [name for name in COLUMNS if not rows or name not in rows[0]]
     if missing:
         raise ScoreError(f"{path} has no column {', '.join(missing)}; a table of complexity has {', '.join(COLUMNS)}")
     scores: dict[str, float] = {}
     for number, row in enumerate(rows, start=2):
-        try:
-            scores[row["image"]] = float(row["complexity"])
-        except ValueError:
-            raise ScoreError(
-                f"{path}, line {number}: complexity is {row['complexity']!r}, which is no number"
-            ) from None
+        if row["image"] in scores:
+            raise ScoreError(f"{path}, line {number}: image {row['image']!r} stands there twice; keep one score of it")
+        scores[row["image"]] = _number(row["complexity"], f"{path}, line {number}")
     found = np.array([scores.get(key, np.nan) for key in keys])
     if not np.isfinite(found).any():
         raise ScoreError(
@@ -74,3 +77,20 @@ def read_complexity(path: Path, keys: Sequence[str]) -> np.ndarray:
             f"{keys[0]!r}; column image must hold the dataset's keys"
         )
     return found
+
+
+def require_sum(path: Path, sha256: str | None, setting: str) -> None:
+    """Raises ``ScoreError`` where a file is not the one whose sum a study states in ``setting``."""
+    found = sha256_file(existing_file(path)) if sha256 is not None else None
+    if found != sha256:
+        raise ScoreError(f"{path} has SHA-256 {found}, but {setting} is {sha256}; it is another file")
+
+
+def _number(text: str | None, where: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ScoreError(f"{where}: complexity is {text!r}, which is no number")
+    return value

@@ -6,7 +6,7 @@ metrics end in ``@8`` (all images have 8 tokens) or ``@l1<0.05`` (each has the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +35,11 @@ RestoreAll = Callable[[Tensor], Iterator[Reconstruction]]
 
 
 def tag_of(criterion: Criterion) -> str:
-    """How metrics of a choice end: ``l1<0.05``, ``psnr>24``, ``class``."""
+    """How metrics of a choice end: ``l1<0.05``, ``psnr>24``, ``l1<K=16``, ``class``."""
     if criterion.is_oracle:
         return criterion.name
-    return f"{criterion.name}{'>' if criterion.higher_is_better else '<'}{criterion.threshold:g}"
+    sign = ">" if criterion.higher_is_better else "<"
+    return f"{criterion.name}{sign}{criterion.said or f'{criterion.threshold:g}'}"
 
 
 @dataclass(frozen=True)
@@ -214,8 +215,9 @@ class _Running:
             for criterion, places in zip(choosing.criteria, self.places, strict=True)
         }
         if len(choosing.lengths) > 1:
-            for (tag, places), place in zip(chosen.items(), self.at_choice, strict=True):
+            for criterion, (tag, places), place in zip(choosing.criteria, chosen.items(), self.at_choice, strict=True):
                 found = place.metrics(self.real) | _of_lengths(choosing, places)
+                found |= {} if criterion.said is None else {"threshold": criterion.threshold}
                 metrics |= {f"{name}@{tag}": value for name, value in found.items()}
         measured = np.stack([place.column(choosing.criteria[0].name) for place in self.at_length], axis=1)
         return LengthScores(metrics, self.count, choosing, measured, chosen, self.pictures.arrays(choosing.lengths))
@@ -250,22 +252,22 @@ def length_protocol(
     }
 
 
-def lengths_of(facts: TokenFacts, rule: LengthRule) -> tuple[int, ...]:
-    """Which lengths are scored: those there are; of nested codes (tail drop), those that the rule names.
+def lengths_of(facts: TokenFacts, wanted: Sequence[int]) -> tuple[int, ...]:
+    """Which lengths are scored: those there are; of nested codes (tail drop), those ``wanted``, or all without any.
 
     Raises:
-        ScoreError: it names others, or nobody knows how many tokens there are.
+        ScoreError: others are wanted, or nobody knows how many tokens there are.
     """
     known = facts.lengths
     if not known and facts.most_tokens is None:
         raise ScoreError("how many tokens an image has depends on its size; lengths need a tokenizer of one size")
     if not known:
         return (facts.most_tokens or 0,)
-    if not facts.is_nested or not rule.lengths:
+    if not facts.is_nested or not wanted:
         return known
-    if not set(rule.lengths) <= set(known):
+    if not set(wanted) <= set(known):
         raise ScoreError(
-            f"adaptive_length.lengths is {list(rule.lengths)}; this tokenizer has {known[0]} to {known[-1]}: name some "
+            f"adaptive_length.lengths is {list(wanted)}; this tokenizer has {known[0]} to {known[-1]}: name some "
             f"of them"
         )
-    return rule.lengths
+    return tuple(wanted)

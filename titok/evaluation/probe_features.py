@@ -15,12 +15,17 @@ from torch import Tensor
 from titok.config.probe import Reading
 from titok.data.transforms import floats_on
 from titok.errors import ScoreError
-from titok.models.image_tokenizer import ImageTokenizer
+from titok.models.image_tokenizer import ImageTokenizer, bottleneck_at
 
 
 def pool_latents(latents: Tensor, pooling: str) -> Tensor:
     """Latents (B, K, E) -> (B, E) by the mean over tokens, or (B, K * E) side by side, in float32."""
     return latents.float().mean(dim=1) if pooling == "mean" else latents.float().flatten(1)
+
+
+def name_at(length: int) -> str:
+    """What the first reading is called of a code of so many tokens."""
+    return f"at_{length}"
 
 
 class FeatureReader:
@@ -30,13 +35,18 @@ class FeatureReader:
         model: on ``device``; what can be read of it is its ``readable``.
         readings: at least one, in the order of the columns.
         device: where the model is.
+        lengths: at which, besides, the first reading is read, of a tokenizer that has them.
 
     Raises:
         ScoreError: the model has no such features.
     """
 
-    def __init__(self, model: ImageTokenizer, readings: Sequence[Reading], device: torch.device) -> None:
-        self._model, self._readings, self._device = model, readings, device
+    def __init__(
+        self, model: ImageTokenizer, readings: Sequence[Reading], device: torch.device, lengths: Sequence[int] = ()
+    ) -> None:
+        self._model, self._device = model, device
+        self._readings: dict[str, tuple[str, str]] = {each.name: (each.of, each.pooling) for each in readings}
+        self._readings |= {name_at(length): (bottleneck_at(length), readings[0].pooling) for length in lengths}
         missing = {reading.of for reading in readings} - model.readable
         if missing:
             raise ScoreError(
@@ -61,10 +71,8 @@ class FeatureReader:
     def by_name(self, images: Tensor) -> dict[str, Tensor]:
         """The readings by name, each (B, F) float32 on the CPU."""
         with torch.no_grad():
-            latents = self._model.read(floats_on(images, self._device), {reading.of for reading in self._readings})
-            return {
-                reading.name: pool_latents(latents[reading.of], reading.pooling).cpu() for reading in self._readings
-            }
+            latents = self._model.read(floats_on(images, self._device), {of for of, _ in self._readings.values()})
+            return {name: pool_latents(latents[of], pooling).cpu() for name, (of, pooling) in self._readings.items()}
 
 
 def probe_accuracies(

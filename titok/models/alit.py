@@ -6,7 +6,7 @@ iterations, n tokens that each adds, K tokens of a code: n, 2n, ..., T * n. Imag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,16 @@ from torch import Tensor
 from titok.config.alit import AlitModel
 from titok.errors import ModelError
 from titok.models.halting import Halting, explained
-from titok.models.image_tokenizer import Coded, Codes, Ids, ImageTokenizer, Reconstruction, TokenFacts, require_side
+from titok.models.image_tokenizer import (
+    Coded,
+    Codes,
+    Ids,
+    ImageTokenizer,
+    Reconstruction,
+    TokenFacts,
+    bottleneck_at,
+    require_side,
+)
 from titok.models.quantizer import Quantized, VectorQuantizer
 from titok.models.recurrent import LengthDecoder, RecurrentEncoder, State
 from titok.models.vqgan import VQGAN
@@ -133,6 +142,19 @@ class Alit(ImageTokenizer):
         """
         last = self._iteration_of(length)
         return self.encoder(next(state for state in self.rollout(images) if state.iteration == last))
+
+    @property
+    def readable(self) -> frozenset[str]:
+        """The bottleneck, the encoder's own width before it and, with a codebook, the codes after it."""
+        return frozenset({"bottleneck", "width"} | ({"codes"} if self.config.latents == "quantized" else set()))
+
+    def read(self, images: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
+        """Features of the longest code, and the bottleneck (B, K, ``latent_dim``) at every length, from one rollout."""
+        states = list(self.rollout(images))
+        latents = [self.encoder(state) for state in states]
+        found = {bottleneck_at(each.shape[1]): each for each in latents}
+        found |= {"bottleneck": latents[-1], "width": self.encoder.features(states[-1])}
+        return found | ({"codes": self.bottleneck(latents[-1]).vectors} if "codes" in wanted else {})
 
     @torch.no_grad()
     def tokenize(self, images: Tensor, length: int | None = None) -> Ids:

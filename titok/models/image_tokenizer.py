@@ -90,6 +90,11 @@ def bits_of(num_ids: float, codebook_size: int, num_lengths: int) -> float:
     return num_ids * log2(codebook_size) + log2(max(num_lengths, 1))
 
 
+def bottleneck_at(length: int) -> str:
+    """What `ImageTokenizer.read` calls the bottleneck of a code of so many ids, where there are several lengths."""
+    return f"bottleneck@{length}"
+
+
 class TokenFacts(NamedTuple):
     """What is known of a tokenizer without running it."""
 
@@ -149,7 +154,10 @@ class ImageTokenizer(nn.Module, ABC):
         return frozenset({"bottleneck"})
 
     def read(self, images: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
-        """Features of images, each (B, K, E) or wider, from one pass; at least those ``wanted`` of ``readable``."""
+        """Features of images, each (B, K, E) or wider, from one pass; at least those ``wanted`` of ``readable``.
+
+        Of the lengths in ``facts``, ``bottleneck_at`` each is one, too.
+        """
         return {"bottleneck": self.encode(images)}
 
     @abstractmethod

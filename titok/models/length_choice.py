@@ -27,6 +27,8 @@ class Criterion:
     higher_is_better: bool = False
     is_oracle: bool = False
     """Whether it knows more than the image, as a label; what it chooses no receiver could."""
+    said: str | None = None
+    """What scores call the threshold; None: its number."""
 
     def is_met(self, values: Tensor) -> Tensor:
         """(B,): strictly better than the threshold."""

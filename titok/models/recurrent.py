@@ -76,9 +76,14 @@ class RecurrentEncoder(Backbone):
         """(B, K, D) latent tokens as they are handed to the next iteration."""
         return state.sequence[:, 1 + self.num_patches :]
 
+    def features(self, state: State) -> Tensor:
+        """(B, K, D) latent tokens as the bottleneck gets them."""
+        normalised: Tensor = self.norm_post(self.latents(state))
+        return normalised
+
     def forward(self, state: State) -> Tensor:
         """Latent tokens (B, K, ``latent_dim``) before quantisation."""
-        projected: Tensor = self.to_latent(self.norm_post(self.latents(state)))
+        projected: Tensor = self.to_latent(self.features(state))
         return projected
 
     def _blanked(self, sequence: Tensor, halted: Tensor) -> Tensor:

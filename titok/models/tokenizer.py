@@ -24,6 +24,7 @@ from titok.models.image_tokenizer import (
     ImageTokenizer,
     Reconstruction,
     TokenFacts,
+    bottleneck_at,
     no_ids,
     require_side,
 )
@@ -113,11 +114,13 @@ class TiTok(ImageTokenizer):
         return frozenset({"bottleneck", "width"} | ({"codes"} if self.config.kind == "vq" else set()))
 
     def read(self, images: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
-        """Features (B, K, E), of ``width`` (B, K, D), from one pass; codes only where ``wanted``."""
+        """Features (B, K, E), of ``width`` (B, K, D), from one pass; codes and shorter ones only where ``wanted``."""
         width = self.features(images)
         found = {"width": width, "bottleneck": self.encoder.narrowed(width)}
         if "codes" in wanted:
             found["codes"] = self.quantize(found["bottleneck"]).z_quantized
+        shorter = {bottleneck_at(length): found["bottleneck"][:, :length] for length in self.facts.lengths}
+        found |= {name: latents for name, latents in shorter.items() if name in wanted}
         return found
 
     def posterior(self, images: Tensor) -> GaussianPosterior:

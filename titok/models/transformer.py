@@ -36,13 +36,24 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """(B, N, D) to (B, N, D); ``seen`` (B, N) is true where a token may be looked at (None: everywhere)."""
         batch, length, width = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, self.num_heads, width // self.num_heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        query, key, value = self._projected(x)
         mask = None if seen is None else seen[:, None, None]
         mixed = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0
         )
         return self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
+
+    def weights(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, N): how much each token looks at each, averaged over heads; rows add up to 1."""
+        query, key, _ = self._projected(x)
+        return (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(dim=-1).mean(dim=1)
+
+    def _projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (B, heads, N, D / heads)."""
+        batch, length, width = x.shape
+        qkv = self.qkv(x).view(batch, length, 3, self.num_heads, width // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        return query, key, value
 
 
 class Mlp(nn.Module):

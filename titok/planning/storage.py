@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from titok.config.entries import Tokenizer
+from titok.config.length_stages import scored_lengths
 from titok.config.model import VQGANModel
 from titok.config.probe import Reading
 from titok.config.rows import PROXY_TOKENIZER
@@ -55,18 +56,27 @@ def storage_of(planned: Job, study: Study) -> Storage:
     if planned.rule in ("score_reconstruction", "score_vqgan"):
         return Storage(size + _EXAMPLES * pixels, files)
     if planned.rule == "score_probe" and study.probe.views:
-        entry = study.tokenizers[planned.wildcards["tokenizer"]]
-        features = sum(_columns(study, entry, reading) for reading in (study.probe.first, *study.probe.readings))
+        features = _features(study, planned.wildcards["tokenizer"])
         return Storage(size + 4 * features * study.probe.views.number * num_images(study, "train"), files + 1)
     if planned.rule in ("merge_data", "prepare_data"):
         return _shards(planned, study, size, files)
     return Storage(size, files)
 
 
-def _columns(study: Study, entry: Tokenizer, reading: Reading) -> int:
-    """Features of one reading of the probe."""
+def _features(study: Study, name: str) -> int:
+    """Numbers that the probe keeps of one view of an image."""
+    entry = study.tokenizers[name]
+    found = sum(_columns(study, entry, reading, entry.num_latent_tokens) for reading in study.probe.all_readings)
+    if study.reporting.tables.probes_lengths:
+        shorter = (length for length in scored_lengths(study, name) if length < entry.num_latent_tokens)
+        found += sum(_columns(study, entry, study.probe.first, length) for length in shorter)
+    return found
+
+
+def _columns(study: Study, entry: Tokenizer, reading: Reading, num_tokens: int) -> int:
+    """Features of one reading of the probe, of a code of so many tokens."""
     width = study.sizes[entry.encoder].width if reading.of == "width" else entry.code_dim
-    return width * (entry.num_latent_tokens if reading.pooling == "concatenate" else 1)
+    return width * (num_tokens if reading.pooling == "concatenate" else 1)
 
 
 def _model(planned: Job, study: Study) -> tuple[int, int]:

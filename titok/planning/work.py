@@ -12,7 +12,7 @@ from typing import Literal
 from titok.config.alit import LengthPixelLosses
 from titok.config.image_counts import stated_images
 from titok.config.jobs import job
-from titok.config.length_stages import num_lengths
+from titok.config.length_stages import scored_lengths
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.study import Study
@@ -181,7 +181,7 @@ def _reconstructions(planned: Job, study: Study) -> Work:
 def _lengths(planned: Job, study: Study) -> Work:
     """Every image encoded once, and decoded and looked at once for each length."""
     name, stage = planned.wildcards["tokenizer"], planned.wildcards["stage"]
-    images, lengths = num_images(study, "test"), num_lengths(study, name)
+    images, lengths = num_images(study, "test"), len(scored_lengths(study, name))
     flops = _looking(study, (1 + lengths) * images)
     encoding, decoding = coding_flops(study, name, stage)
     flops["fp32"] = flops.get("fp32", 0.0) + images * (encoding + lengths * decoding)

@@ -88,33 +88,37 @@ _ENCODERS = re.compile(r"(fd|kid)_([a-z0-9][a-z0-9_-]*)")
 LENGTH_METRICS: dict[str, Metric] = {
     "l1": Metric("mean absolute error", "lower", decimals=4),
     "class": Metric("read as the image", "higher", "fraction"),
+    "threshold": Metric("threshold", "neither", decimals=4),
     "met": Metric("images that meet it", "higher", "fraction", decimals=1, in_percent=True),
     "mean_length": Metric("tokens per image", "lower"),
     "gain": Metric("gain over one length", "higher"),
     "met_gain": Metric("gain in images that meet it", "higher", "fraction"),
     "gain_over_fixed": Metric("gain over tokenizers of one length", "higher"),
+    "needed_length": Metric("tokens needed at least", "lower"),
+    "familiarity_gap": Metric("tokens more that the second images need", "neither"),
     "rank_with_jpeg_size": Metric("Spearman of length and JPEG size", "neither"),
     "rank_with_complexity": Metric("Spearman of length and complexity", "neither"),
 }
 """Of lengths alone, each with an ending."""
-_AT = re.compile(r"(?P<name>\w+)@(?:(?P<length>\d+)|(?P<rule>[a-z][a-z0-9]*(?:[<>][0-9.e+-]+)?))")
+_AT = re.compile(r"(?P<name>\w+)@(?:(?P<length>\d+)|(?P<rule>[a-z][a-z0-9]*(?:[<>](?:K=)?[0-9.e+-]+)?))")
 _SHARE = re.compile(r"share_of_(\d+)")
+SECOND = "second_"
+"""Before the name of a metric: of images of another kind."""
 
 
 def described(key: str) -> Metric:
     """What a column of a table is called and how it is written; a key that means nothing is its own name."""
-    return metric_of(key) or LENGTH_METRICS.get(key) or Metric(key, "neither")
+    return metric_of(key) or _of_lengths(key) or Metric(key, "neither")
 
 
 def metric_of(key: str) -> Metric | None:
     """What a key of a record means; null: nothing. ``fd_NAME`` and ``kid_NAME`` are of the study's encoder NAME.
 
-    ``NAME@8``: where all images have 8 tokens. ``NAME@l1<0.05``: where each has the fewest with that.
+    ``NAME@8``: where all images have 8 tokens. ``NAME@l1<0.05``: where each has the fewest with that;
+    ``NAME@l1<K=16``: with the mean of a tokenizer of 16. ``second_NAME@8``: of images of another kind.
     """
     if at := _AT.fullmatch(key):
-        share = _SHARE.fullmatch(at["name"])
-        of_share = Metric(f"images of {share[1]} tokens", "neither", "fraction") if share else None
-        metric = LENGTH_METRICS.get(at["name"]) or METRICS.get(at["name"]) or of_share
+        metric = _of_lengths(at["name"])
         where = f"K = {at['length']}" if at["length"] else at["rule"]
         # Of images' own lengths, even bits are what a training makes of them.
         told = metric.follows if metric and at["length"] else "training"
@@ -123,3 +127,12 @@ def metric_of(key: str) -> Metric | None:
         decimals = METRICS["kid"].decimals if found[1] == "kid" else Metric.decimals
         return Metric(found[1].upper(), "lower", decimals=decimals, encoder=found[2])
     return METRICS.get(key)
+
+
+def _of_lengths(name: str) -> Metric | None:
+    """What a name before an ending means."""
+    own = name.removeprefix(SECOND)
+    share = _SHARE.fullmatch(own)
+    of_share = Metric(f"images of {share[1]} tokens", "neither", "fraction") if share else None
+    metric = LENGTH_METRICS.get(own) or METRICS.get(own) or of_share
+    return metric if own == name or metric is None else replace(metric, label=f"{metric.label} of the second images")

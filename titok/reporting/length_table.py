@@ -12,17 +12,21 @@ from titok.records.metric import Metric
 from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell
 from titok.reporting.collect import Scores
 from titok.reporting.judgement import shown
-from titok.reporting.lengths import Place, RowLengths, judged_gain, lengths_of_rows, said
+from titok.reporting.lengths import PROBE, Place, RowLengths, judged_gain, lengths_of_rows, said
 from titok.reporting.table_notes import seeds_note
 
 if TYPE_CHECKING:
-    from titok.config.rows import Table as Listed
+    from titok.config.rows import LengthTable
 
 TITLE = "Adaptive length: one length for all images, and a length for each"
-SAME = ("bits_per_image", "rfid", "psnr", "ssim", "lpips", "codebook_usage", "codebook_perplexity")
+SAME = ("bits_per_image", "rfid", "psnr", "ssim", "lpips", PROBE, "codebook_usage", "codebook_perplexity")
 CHOSEN = ("mean_length", "bits_per_image", "met", "rfid", "psnr", "lpips")
 GAINS = ("gain", "met_gain", "gain_over_fixed")
+NEEDED = ("needed_length", "second_needed_length", "met", "second_met")
+GAP = "familiarity_gap"
 RANKS = ("rank_with_jpeg_size", "rank_with_complexity")
+WORDS = {**dict.fromkeys(GAINS, ("better", "worse")), GAP: ("more", "fewer")}
+"""Differences that are judged: what they are called above 0 and below."""
 NOTE = (
     "Gains compare a length for each image with one length for all of equal mean (between two lengths: a mixture), by "
     "image; over one length: of the same tokenizer; over tokenizers of one length: trained for it alone. Better and "
@@ -30,21 +34,22 @@ NOTE = (
 )
 
 
-def build_length_table(wanted: Listed, scores: Scores) -> Table:
+def build_length_table(wanted: LengthTable, scores: Scores) -> Table:
     """Three blocks: all images of one length, each of its own, and what that gains.
 
     Raises:
         MissingScore: a row has no scores of lengths.
         NotComparableError: rows were measured in two ways.
     """
-    rows = lengths_of_rows(wanted.rows, scores)
+    rows = lengths_of_rows(wanted, scores)
     same = [(one, place) for one in rows for place in one.places(chosen=False)]
     chosen = [(one, place) for one in rows for place in one.places(chosen=True)]
     blocks = [
         _block("All images have K tokens", "K", same, [rows[0].measure, *SAME] if rows else SAME, scores),
         _block("Each image has the fewest tokens that are good enough", "if", chosen, _with_measure(rows), scores),
         _histograms(chosen, scores),
-        _gains(chosen, scores),
+        _judged("What that gains", chosen, (*GAINS, *RANKS), scores),
+        *_familiarity(same, chosen, scores),
     ]
     notes = [NOTE, *seeds_note((one.row.label, scores.statistic(one.records, f"rfid@{at.tag}")) for one, at in same)]
     data = pd.DataFrame(list(_data([*same, *chosen], scores)))
@@ -98,27 +103,43 @@ def _share(value: float | None) -> Cell:
     return EMPTY if value is None else Cell(f"{100 * value:.1f}")
 
 
-def _gains(lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Block:
+def _familiarity(
+    same: Sequence[tuple[RowLengths, Place]], chosen: Sequence[tuple[RowLengths, Place]], scores: Scores
+) -> list[Block]:
+    """Two blocks on images of another kind, where the study has some: at every length, and what they need."""
+    labels = {scores.protocols[str(one.records["protocol_id"].iloc[0])].get("second.label") for one, _ in same}
+    named = ", ".join(sorted(label for label in labels if label))
+    if not named:
+        return []
+    measures = [f"second_{same[0][0].measure}", "second_rfid"]
+    return [
+        _block(f"Second images ({named}): all have K tokens", "K", same, measures, scores),
+        _judged(f"Second images ({named}): what they need", chosen, (*NEEDED, GAP), scores),
+    ]
+
+
+def _judged(title: str, lines: Sequence[tuple[RowLengths, Place]], metrics: Sequence[str], scores: Scores) -> Block:
+    """Rows of places, columns of those metrics that one of them has; differences are judged."""
     heads, columns = ["", "if"], []
-    for metric in (*GAINS, *RANKS):
+    for metric in metrics:
         label = _label(metric, lines, scores)
         if label is None:
             continue
         heads.append(heading(metric, label).rstrip(" ↓↑"))
-        columns.append([_gain(scores, one, f"{metric}@{at.tag}", judges=metric in GAINS) for one, at in lines])
+        columns.append([_cell(scores, one, metric, at.tag) for one, at in lines])
     rows = [
         [Cell(one.row.label), Cell(place.tag), *(column[index] for column in columns)]
         for index, (one, place) in enumerate(lines)
     ]
-    return Block("What that gains", heads, rows)
+    return Block(title, heads, rows)
 
 
-def _gain(scores: Scores, one: RowLengths, metric: str, *, judges: bool) -> Cell:
-    if not judges:
-        found = scores.statistic(one.records, metric)
-        return EMPTY if found is None else Cell(f"{found.mean:.2f}")
-    judged = judged_gain(scores, one.records, metric)
-    return EMPTY if judged is None else Cell(f"{shown(judged)}: {said(judged)}".removeprefix(": "))
+def _cell(scores: Scores, one: RowLengths, metric: str, tag: str) -> Cell:
+    key = f"{metric}@{tag}"
+    if metric not in WORDS:
+        return our_cell(metric, scores.statistic(one.records, key))
+    judged = judged_gain(scores, one.records, key)
+    return EMPTY if judged is None else Cell(f"{shown(judged)}: {said(judged, WORDS[metric])}".removeprefix(": "))
 
 
 def _data(lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Iterator[dict[str, Any]]:
@@ -138,7 +159,7 @@ def _data(lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Iterator
             }
             line |= {"metric": metric, "mean": found.mean, "std": found.std, "min": found.minimum}
             line |= {"max": found.maximum, "n": found.n}
-            judged = judged_gain(scores, one.records, name) if metric in GAINS else None
+            judged = judged_gain(scores, one.records, name) if metric in WORDS else None
             if judged is not None:
-                line |= {"low": judged.low, "high": judged.high, "verdict": said(judged)}
+                line |= {"low": judged.low, "high": judged.high, "verdict": said(judged, WORDS[metric])}
             yield line

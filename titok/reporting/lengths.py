@@ -7,7 +7,6 @@ Keys of metrics end in ``@8`` or in ``@l1<0.05`` (``titok.evaluation.lengths``).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,15 @@ from titok.reporting.estimates import MIN_SEEDS, Estimate, Seeds, combine
 from titok.reporting.judgement import Judgement, Statement, judge
 
 if TYPE_CHECKING:
-    from titok.config.rows import Row
+    from titok.config.rows import LengthTable, Row
 
 MEASURES = ("l1", "class", "lpips", "psnr")
 """What a criterion may look at; the first that a record has is that of its study."""
+
+
+PROBE = "linear_probe_top1"
+SHARED_ENCODER = "encoder"
+"""The stage in a probe's record where all stages of a tokenizer share what was probed."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +67,45 @@ class RowLengths:
         return [name for name in self.records.columns if "@" in name and bool(self.records[name].notna().any())]
 
 
-def lengths_of_rows(rows: Sequence[Row], scores: Scores) -> list[RowLengths]:
-    """The rows' scores, all measured in one way.
+def lengths_of_rows(wanted: LengthTable, scores: Scores) -> list[RowLengths]:
+    """The rows' scores, all measured in one way, with probes where the table shows them.
 
     Raises:
         MissingScore: a row names no tokenizer, or has no scores of lengths.
         NotComparableError: they were measured in two ways.
     """
-    found = []
-    for row in rows:
+    found, measured, probed = list[RowLengths](), list[pd.DataFrame](), list[pd.DataFrame]()
+    for row in wanted.rows:
         if row.tokenizer is None:
             raise MissingScore(f"row {row.label!r} names no tokenizer, so it has no lengths; give one")
-        found.append(RowLengths(row, scores.select("lengths", tokenizer=row.tokenizer, stage=row.stage)))
-    if found:
-        scores.require_one_protocol(pd.concat([one.records for one in found]), "adaptive_length")
+        records = scores.select("lengths", tokenizer=row.tokenizer, stage=row.stage)
+        measured.append(records)
+        probes = _probes(row, scores) if wanted.linear_probe else None
+        found.append(RowLengths(row, records if probes is None else _joined(records, probes)))
+        probed += [] if probes is None else [probes]
+    for kind in (measured, probed):
+        if kind:
+            scores.require_one_protocol(pd.concat(kind), "adaptive_length")
     return found
+
+
+def _probes(row: Row, scores: Scores) -> pd.DataFrame | None:
+    """Probes of the row's encoder, a record per seed; none where another stage's was probed, or none."""
+    frame = scores.frame
+    if "linear_probe" not in set(frame["kind"]):
+        return None
+    found = frame[(frame["kind"] == "linear_probe") & (frame["tokenizer"] == row.tokenizer)]
+    found = found[found["stage"].isin([SHARED_ENCODER, row.stage])]
+    return found if len(found) else None
+
+
+def _joined(records: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
+    """Scores of lengths with the same seeds' probes at each length; of a tokenizer of one length, the one there is."""
+    known = [name for name in probes.columns if name.startswith(f"{PROBE}@") and bool(probes[name].notna().any())]
+    if not known:
+        length = int(probes["num_latent_tokens"].iloc[0])
+        known, probes = [f"{PROBE}@{length}"], probes.assign(**{f"{PROBE}@{length}": probes[PROBE]})
+    return records.drop(columns=known, errors="ignore").merge(probes[["seed", *known]], "left", "seed")
 
 
 def judged_gain(scores: Scores, records: pd.DataFrame, metric: str) -> Judgement | None:
@@ -100,6 +128,6 @@ def _interval(scores: Scores, records: pd.DataFrame, metric: str) -> BootstrapIn
     return scores.intervals.get((str(records["file"].iloc[0]), metric))
 
 
-def said(found: Judgement) -> str:
-    """A judgement about a gain in a word."""
-    return {"agrees": "better", "differs": "worse"}.get(found.word, found.word)
+def said(found: Judgement, words: tuple[str, str]) -> str:
+    """A judgement about a difference in a word: the first above 0, the second below."""
+    return dict(zip(("agrees", "differs"), words, strict=True)).get(found.word, found.word)

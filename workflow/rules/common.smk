@@ -155,9 +155,9 @@ def tokenizer_of(wildcards):
     return targets.tokenizer_behind(wildcards.generator, wildcards.seed)
 
 
-def first_stage_of(wildcards):
-    """Path of a tokenizer's first stage, whose encoder all later stages keep."""
-    return targets.first_stage(wildcards.tokenizer, wildcards.seed)
+def probed_model(wildcards):
+    """Path of the tokenizer whose latents are probed."""
+    return targets.probed_model(wildcards.tokenizer, wildcards.seed)
 
 
 def behind_target(name):

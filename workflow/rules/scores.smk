@@ -153,10 +153,12 @@ rule score_external:
 rule score_probe:
     """Linear probe on the frozen encoder's latents (paper Figure 4b)."""
     input:
-        config="results/{study}/configs/probe/all.yaml",
+        config=lambda wildcards: (
+            f"results/{wildcards.study}/configs/probe/{targets.probe_job(wildcards.tokenizer)}.yaml"
+        ),
         train="results/{study}/data/train.index.npz",
         test="results/{study}/data/test.index.npz",
-        tokenizer=first_stage_of,
+        tokenizer=probed_model,
     output:
         score="results/{study}/scores/probe/{tokenizer}/seed{seed}.json",
     log:
@@ -169,8 +171,8 @@ rule score_probe:
     resources:
         **takes("probe"),
     params:
-        subject=lambda wildcards: targets.subject(
-            tokenizer=wildcards.tokenizer, stage="encoder", seed=wildcards.seed
+        subject=lambda wildcards: targets.probe_subject(
+            wildcards.tokenizer, wildcards.seed
         ),
         state="results/{study}/training/probe/{tokenizer}/seed{seed}",
     shell:

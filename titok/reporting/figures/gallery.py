@@ -17,6 +17,7 @@ from titok.reporting.figures.rates import RATES
 from titok.reporting.figures.reconstructions import RECONSTRUCTIONS
 from titok.reporting.figures.rfid_against_gfid import RFID_AGAINST_GFID
 from titok.reporting.figures.samples import SAMPLES
+from titok.reporting.figures.token_attention import TOKEN_ATTENTION
 from titok.reporting.figures.training_curves import TRAINING_CURVES
 from titok.reporting.style import figure_style, save
 
@@ -34,6 +35,7 @@ FIGURES: dict[str, Figure] = {
         RATES,
         QUALITY_AGAINST_TOKENS,
         IMAGES_BY_LENGTH,
+        TOKEN_ATTENTION,
         CLASSIFIER_ACCURACY,
         CODEBOOK,
         TRAINING_CURVES,
