@@ -7,12 +7,8 @@ import sys
 from collections.abc import Mapping
 
 from titok.config.encoder_records import EncoderRecord, load_encoders
-from titok.errors import TitokError
+from titok.errors import OptionError
 from titok.models.soft_tokens import SoftTokens, soft_token_facts
-
-
-class EncoderError(TitokError):
-    """An encoder that nobody knows by this name."""
 
 
 def encoders(options: argparse.Namespace) -> None:
@@ -22,7 +18,7 @@ def encoders(options: argparse.Namespace) -> None:
         print(encoders_markdown(records))
         return
     if options.name not in records:
-        raise EncoderError(f"there is no encoder {options.name!r}; known: {', '.join(records)}")
+        raise OptionError(f"there is no encoder {options.name!r}; known: {', '.join(records)}")
     record = records[options.name]
     if not record.commercial:
         print(f"{options.name}: weights under {record.licence}, not for business", file=sys.stderr)
