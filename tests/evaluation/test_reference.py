@@ -26,8 +26,8 @@ from titok.runtime.files import FileError, sha256_file
 def float32_error(judge: ClassifierExtractor, features: torch.Tensor) -> float:
     """By how much two float32 computations of features may differ, whatever kernels a batch's size chooses.
 
-    A sum of n products is off by at most n u of its terms' size (Higham 2002, section 3.1), u = 2^-24: layer upon layer,
-    and each of the two by as much.
+    A sum of n products is off by at most n u of its terms' size (Higham 2002, section 3.1), u = 2^-24: layer after
+    layer, and each of the two by as much.
     """
     summed = sum(weight[0].numel() for weight in judge.classifier.parameters() if weight.ndim > 1)
     return 2 * summed * 2.0**-24 * float(features.abs().max())
