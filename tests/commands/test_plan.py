@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from config.studies import ROOT
 
+from titok.cli import main
+
 STUDY = ROOT / "config" / "imagenet256.yaml"
 
 
@@ -64,10 +66,11 @@ def test_a_target_that_the_study_has_not(tmp_path: Path) -> None:
     assert "config/imagenet512.yaml has" in done.stderr
 
 
-def test_mistakes_in_options(tmp_path: Path) -> None:
-    done = titok(tmp_path, "--config", "config/imagenet512.yaml", "--device", "K80")
-    assert done.returncode == 1
-    assert "'K80'; allowed: A100, H100, H200" in done.stderr
-    done = titok(tmp_path, "--config", "config/imagenet512.yaml", "--gpus", 0)
-    assert done.returncode == 2
-    assert "allowed: 1 or more" in done.stderr
+def test_mistakes_in_options(capsys: pytest.CaptureFixture[str]) -> None:
+    study = str(ROOT / "config" / "imagenet512.yaml")
+    with pytest.raises(SystemExit, match="'K80'; allowed: A100, H100, H200"):
+        main(["plan", "--config", study, "--device", "K80"])
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "--config", study, "--gpus", "0"])
+    assert caught.value.code == 2
+    assert "allowed: 1 or more" in capsys.readouterr().err

@@ -142,7 +142,8 @@ def test_encoders_are_scored_from_their_weights_alone(bench: Workbench, tmp_path
     config.write_text(yaml.safe_dump(settings))
     bench.run("score", "reconstruction", **reconstruction(bench, tmp_path / "rec.json", config=config))
     samples = bench.root / "samples.npz"
-    bench.run("score", "generation", **generation(bench, samples, tmp_path / "gen.json") | {"config": config})
+    few = {"config": config, "data": bench.test_data}  # the network looks at each of them, at 160 pixels
+    bench.run("score", "generation", **generation(bench, samples, tmp_path / "gen.json") | few)
     for name in ("rec", "gen"):
         found = record(tmp_path / f"{name}.json")
         assert [found["metrics"][key]["label"] for key in ("fd_toy", "kid_toy")] == ["Toy-FD", "Toy-KID"]
