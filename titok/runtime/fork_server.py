@@ -6,7 +6,7 @@ arguments, folder, environment and open files to a fork of it (the way of Python
 The numbers are those of a process of its own; of Snakemake's benchmark files only the seconds mean something. The
 server lives as long as Snakemake and the jobs it runs; set TITOK_FORK_SERVER=off to do without.
 
-Whoever talks to the server imports little, which is why only the standard library is used here.
+Whoever talks to the server imports little, which is why only the standard library is used here, and that sparingly.
 """
 
 from __future__ import annotations
@@ -19,15 +19,12 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from titok.runtime.signals import heeded
 
@@ -48,6 +45,9 @@ def can_serve() -> bool:
 
 def start_server(arithmetic: str) -> None:
     """Starts a server for this process's children, which find it by the environment; it ends after this process."""
+    import subprocess  # here, for every job imports this module: a third of what that takes
+    import tempfile
+
     address = str(Path(tempfile.mkdtemp(prefix="titok-")) / "socket")
     words = [sys.executable, "-m", "titok.runtime.fork_server", address, arithmetic]
     # The server notices the end of its standard input, a pipe that only this process holds. In a session of its own it
@@ -91,8 +91,7 @@ def run_by_server(arguments: list[str]) -> int | None:
     return status
 
 
-@dataclass
-class Job:
+class Job(NamedTuple):
     """A fork at work, and the connection to who asked for it."""
 
     pid: int
