@@ -261,6 +261,8 @@ def test_people_s_scores_are_found_by_key(tmp_path: Path) -> None:
         ("image,score\na,1\n", "has no column complexity"),
         ("", "has no column image, complexity"),
         ("image,complexity\na,much\n", "line 2: complexity is 'much', which is no number"),
+        ("image,complexity\na\n", "line 2: complexity is None, which is no number"),
+        ("image,complexity\na,1\nb,2\na,3\n", "line 4: image 'a' is there twice"),
         ("image,complexity\nz,1\n", "has scores of 1 images and none of the 1 that are scored, such as 'a'"),
     ],
 )

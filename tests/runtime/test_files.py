@@ -20,6 +20,7 @@ from titok.config.section import fingerprint
 from titok.runtime.files import (
     FileError,
     atomic_path,
+    existing_file,
     load_npz,
     read_json,
     save_npz,

@@ -47,6 +47,9 @@ def lengths(options: argparse.Namespace) -> None:
     choosing = _choosing(job, model, lpips, options.judge, device)
     extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     images = open_images(options.data, job.dataset, workers=options.workers)
+    # Before the pass: a wrong table must not cost it.
+    others = _of_one_length(options.beside, choosing.criteria[0].name, images.keys)
+    complexity = _complexity(job, images)
 
     def restore(batch: Tensor) -> Iterator[Reconstruction]:
         return restored_at(model, batch, choosing.lengths)
@@ -66,7 +69,7 @@ def lengths(options: argparse.Namespace) -> None:
         write_per_image(options.per_image, scores, images.keys, images.labels)
     if options.pictures is not None:
         save_npz(options.pictures, **scores.pictures)
-    gains = _gains(scores, images, options.beside)
+    gains = _gains(scores, others)
     protocol = length_protocol(job.evaluation, extractor, choosing, lpips, scores.num_images)
     protocol |= {**LATENTS, "reference": image_source(images, job.dataset), "jpeg_quality": sizes.quality}
     inputs = {name: path for name in ("model", "data", "judge") if (path := getattr(options, name)) is not None}
@@ -74,7 +77,7 @@ def lengths(options: argparse.Namespace) -> None:
     metrics = {
         **scores.metrics,
         **{name: gain.value for name, gain in gains.items()},
-        **_ranks(job, scores, images, sizes),
+        **_ranks(scores, complexity, sizes),
     }
     intervals = _intervals(job, gains)
     write_score(options, job, "lengths", metrics, protocol, inputs, device, intervals)
@@ -97,10 +100,9 @@ def _choosing(
     return Choosing(known, criteria, rule, facts.codebook_size)
 
 
-def _gains(scores: LengthScores, images: Images, beside: Sequence[Path]) -> dict[str, Gain]:
+def _gains(scores: LengthScores, others: OneLength | None) -> dict[str, Gain]:
     """The choice beside one length of the same tokenizer, and beside tokenizers that were trained for one length."""
     choosing, found = scores.choosing, dict[str, Gain | None]()
-    others = _of_one_length(beside, choosing.criteria[0].name, images.keys)
     own = OneLength(choosing.lengths, scores.measured)
     for criterion, (tag, places) in zip(choosing.criteria, scores.chosen.items(), strict=True):
         if len(choosing.lengths) == 1:
@@ -132,18 +134,27 @@ def _of_one_length(files: Sequence[Path], measure: str, keys: np.ndarray) -> One
                 f"of `titok score lengths --per-image` by the same criterion"
             )
         ((name, column),) = named.items()
-        columns[int(name.partition("@")[2])] = column
+        length = int(name.partition("@")[2])
+        if length in columns:
+            raise ScoreError(f"{path} is of a second tokenizer of {length} tokens; name one of each length")
+        columns[length] = column
     ordered = sorted(columns)
     return OneLength(ordered, np.stack([columns[length] for length in ordered], axis=1)) if ordered else None
 
 
-def _ranks(job: LengthsJob, scores: LengthScores, images: Images, sizes: JpegSizes) -> dict[str, float]:
+def _complexity(job: LengthsJob, images: Images) -> np.ndarray | None:
+    """(N,) people's scores of the images, where the study names any."""
+    named = job.lengths.complexity
+    return None if named is None else read_complexity(Path(named.path), list(map(str, images.keys)))
+
+
+def _ranks(scores: LengthScores, complexity: np.ndarray | None, sizes: JpegSizes) -> dict[str, float]:
     """Of the lengths given, with the JPEG files' sizes and people's scores."""
     if len(scores.choosing.lengths) == 1:
         return {}
     others = {"jpeg_size": np.array(sizes.sizes, dtype=float)}
-    if job.lengths.complexity is not None:
-        others["complexity"] = read_complexity(Path(job.lengths.complexity.path), list(map(str, images.keys)))
+    if complexity is not None:
+        others["complexity"] = complexity
     return length_ranks(dict(scores.chosen), others)
 
 

@@ -81,8 +81,8 @@ class AdaptiveLength(LengthRule):
             )
         if self.criterion != "class" and not given:
             raise ValueError(f"thresholds is empty; give the criterion {self.criterion!r} at least one")
-        if len(set(given)) < len(given):
-            raise ValueError(f"thresholds is {given}; list each once")
+        if len({f"{one:g}" for one in given}) < len(given):
+            raise ValueError(f"thresholds is {given}; list each once: records tell them apart by six digits")
         if list(self.lengths) != sorted(set(self.lengths)):
             raise ValueError(f"lengths is {list(self.lengths)}; list each once, from few to many")
         if self.tokens is not None and self.criterion == "lpips":

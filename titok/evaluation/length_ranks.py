@@ -52,18 +52,20 @@ def read_complexity(path: Path, keys: Sequence[str]) -> np.ndarray:
     """(N,) scores of the images of these keys, NaN where the table has none.
 
     Raises:
-        ScoreError: a column is missing, a score is no number, or the table has none of the images.
+        ScoreError: a column is missing, a score is no number, an image is there twice, or none of the images is.
     """
-    with existing_file(path).open(encoding="utf-8", newline="") as stream:
+    with existing_file(path).open(encoding="utf-8", errors="replace", newline="") as stream:
         rows = list(csv.DictReader(stream))
     missing = [name for name in COLUMNS if not rows or name not in rows[0]]
     if missing:
         raise ScoreError(f"{path} has no column {', '.join(missing)}; a table of complexity has {', '.join(COLUMNS)}")
     scores: dict[str, float] = {}
     for number, row in enumerate(rows, start=2):
+        if row["image"] in scores:
+            raise ScoreError(f"{path}, line {number}: image {row['image']!r} is there twice; leave one of them out")
         try:
             scores[row["image"]] = float(row["complexity"])
-        except ValueError:
+        except (ValueError, TypeError):
             raise ScoreError(
                 f"{path}, line {number}: complexity is {row['complexity']!r}, which is no number"
             ) from None
