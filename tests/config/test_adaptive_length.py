@@ -132,6 +132,7 @@ def test_thresholds_come_from_that_which_asks_for_the_most() -> None:
     [
         ({"thresholds": []}, "thresholds is empty; give the criterion 'l1' at least one"),
         ({"thresholds": [0.1, 0.1]}, "list each once"),
+        ({"thresholds": [0.1, 0.10000001]}, "records tell them apart by six digits"),
         ({"criterion": "class"}, "criterion is 'class', which knows no threshold"),
         ({"criterion": "lpips"}, "adaptive_length.criterion is 'lpips', but evaluation.lpips names no weights"),
         ({"criterion": "lpips", "tokens": 0.1}, "which only scores have weights for"),

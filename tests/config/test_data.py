@@ -32,6 +32,8 @@ FOLDER = {"kind": "folder", "folder": {"root": "images"}}
         ({**CIFAR10, "num_classes": 100}, "num_classes is 100, but kind 'cifar10' has 10 classes; set num_classes: 10"),
         ({**FOLDER, "allow_undecodable": -1}, "greater than or equal to 0"),
         ({**FOLDER, "shard_images": 0}, "greater than 0"),
+        ({**FOLDER, "folder": {"root": "x", "test": "train"}}, "folder.train and folder.test are both 'train'; name a"),
+        ({"kind": "parquet", "parquet": {"train": "a/*", "test": "a/*"}}, "parquet.train and parquet.test are both"),
         ({"kind": "cifar"}, "'digits', 'cifar10', 'idx', 'imagenet', 'folder' or 'parquet'"),
     ],
 )

@@ -75,3 +75,11 @@ def test_probe_defaults_are_maes_on_imagenet() -> None:
     assert (probe.optimizer.kind, probe.optimizer.weight_decay) == ("lars", 0)
     with pytest.raises(ValidationError, match="features"):
         LinearProbe(features="first")
+
+
+def test_two_encoders_have_two_labels() -> None:
+    judge = {"kind": "classifier", "classifier": "judge"}
+    network = {"model": "resnet18", "label": "ResNet", "weights": "w.pth"}
+    with pytest.raises(ValidationError, match="encoders have the label 'ResNet' twice; nobody could tell"):
+        Evaluation(extractor=judge, encoders={"a": network, "b": {**network, "model": "resnet34"}})
+    assert len(Evaluation(extractor=judge, encoders={"a": network, "b": {**network, "label": "Other"}}).encoders) == 2

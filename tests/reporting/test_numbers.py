@@ -195,3 +195,21 @@ def test_every_metric_says_what_its_values_follow() -> None:
     assert at == ("settings", "training")
     others = "rfid@8", "mean_length@l1<0.08", "fd_dino", "nobody_knows"
     assert {described(name).follows for name in others} == {"training"}
+
+
+@pytest.mark.parametrize("lost", ["a line", "half a line", "most"])
+def test_a_file_of_numbers_that_was_cut_short(tree: Tree, tmp_path: Path, lost: str) -> None:
+    path = tmp_path / "numbers.csv"
+    write_numbers(path, read_folder(tree.root))
+    text = path.read_text()
+    kept = {"a line": text[: text.rstrip().rindex("\n") + 1], "half a line": text[:-9], "most": text[: len(text) // 2]}
+    path.write_text(kept[lost])
+    with pytest.raises(ScoreError, match=r"was cut short or edited|cannot be read"):
+        read_numbers(path)
+
+
+def test_the_mark_that_spreadsheets_put_first_is_passed_over(tree: Tree, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    write_numbers(path, run := read_folder(tree.root))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_numbers(path).numbers == run.numbers

@@ -143,3 +143,14 @@ def test_no_result_takes_the_place_of_what_is_no_file(tmp_path: Path, kind: str,
 
     with pytest.raises(OutputError, match=r"is a pipe or a device, .* without --output"):
         require_places([output], overwrite=overwrite, may_replace=looks_inside)
+
+
+@pytest.mark.parametrize("place", ["scores/probe/a/seed0.json", "samples/g/s/seed0.npz", "vqgan/manifest.json"])
+def test_what_a_study_has_is_read_where_its_results_are_named(tmp_path: Path, place: str) -> None:
+    for name in {place, "scores/probe/a/seed0.json"}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(OutputError, match="would overwrite the input"):
+        require_places([tmp_path / place], [tmp_path], overwrite=True)
+    (tmp_path / "numbers.csv").write_text("of before")
+    require_places([tmp_path / "numbers.csv"], [tmp_path], overwrite=True)

@@ -86,7 +86,7 @@ def claims(options: argparse.Namespace) -> None:
     study = load_study(options.study) if options.study else None
     evidence = Evidence(
         paper=read_paper(options.paper),
-        models=read_json(options.facts) if options.facts else full_size_facts(),
+        models=_read_facts(options.facts) if options.facts else full_size_facts(),
         scores=read_scores(options.scores) if options.scores else no_scores(),
         reporting=study.reporting if study else None,
         scope=scope_of(study) if study else None,
@@ -101,6 +101,14 @@ def claims(options: argparse.Namespace) -> None:
         write_claims(findings, options.output)
     else:
         print(claims_markdown(findings))
+
+
+def _read_facts(path: Path) -> dict[str, dict[str, float]]:
+    """What `facts` wrote; raises `OptionError` for another file, by which every model would be unknown."""
+    found = read_json(path)
+    if not isinstance(found, dict) or "bits_per_image" not in dict(found.get("vqgan") or {}):
+        raise OptionError(f"--facts is {path}, which `titok facts` did not write; write it with `titok facts`")
+    return found
 
 
 def _hand_over(content: dict[str, Any] | str, output: Path | None) -> None:

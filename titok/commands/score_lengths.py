@@ -50,7 +50,9 @@ def lengths(options: argparse.Namespace) -> None:
     model = load_image_tokenizer(options.model, device)
     lpips = open_lpips(job.evaluation.lpips, device)
     images = open_images(options.data, job.dataset, workers=options.workers)
+    # Before the pass: a wrong table must not cost it.
     others = _of_one_length(options.beside, job.lengths.criterion, images.keys)
+    complexity = _complexity(job, images)
     choosing = _choosing(job, model, others, lpips, options.judge, device)
     extractor = open_extractor(job.evaluation.extractor, options.judge, device)
 
@@ -83,7 +85,7 @@ def lengths(options: argparse.Namespace) -> None:
     metrics = {
         **scores.metrics,
         **{name: gain.value for name, gain in gains.items()},
-        **_ranks(job, scores, images, sizes),
+        **_ranks(scores, complexity, sizes),
         **second.metrics,
     }
     intervals = {**_intervals(job, gains), **second.intervals}
@@ -164,19 +166,27 @@ def _of_one_length(files: Sequence[Path], measure: str, keys: np.ndarray) -> One
                 f"of `titok score lengths --per-image` by the same criterion"
             )
         ((name, column),) = named.items()
-        columns[int(name.partition("@")[2])] = column
+        length = int(name.partition("@")[2])
+        if length in columns:
+            raise ScoreError(f"{path} is of a second tokenizer of {length} tokens; name one of each length")
+        columns[length] = column
     ordered = sorted(columns)
     return OneLength(ordered, np.stack([columns[length] for length in ordered], axis=1)) if ordered else None
 
 
-def _ranks(job: LengthsJob, scores: LengthScores, images: Images, sizes: JpegSizes) -> dict[str, float]:
+def _complexity(job: LengthsJob, images: Images) -> np.ndarray | None:
+    """(N,) people's scores of the images, where the study names any."""
+    named = job.lengths.complexity
+    return None if named is None else read_complexity(Path(named.path), list(map(str, images.keys)), named.sha256)
+
+
+def _ranks(scores: LengthScores, complexity: np.ndarray | None, sizes: JpegSizes) -> dict[str, float]:
     """Of the lengths given, with the JPEG files' sizes and people's scores."""
     if len(scores.choosing.lengths) == 1:
         return {}
     others = {"jpeg_size": np.array(sizes.sizes, dtype=float)}
-    if job.lengths.complexity is not None:
-        table = job.lengths.complexity
-        others["complexity"] = read_complexity(Path(table.path), list(map(str, images.keys)), table.sha256)
+    if complexity is not None:
+        others["complexity"] = complexity
     return length_ranks(dict(scores.chosen), others)
 
 

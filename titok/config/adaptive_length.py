@@ -115,6 +115,8 @@ class AdaptiveLength(LengthRule):
                 f"thresholds is empty; give the criterion {self.criterion!r} at least one, or as_good_as, lengths of "
                 f"tokenizers in beside"
             )
+        if len({f"{one:g}" for one in given}) < len(given):
+            raise ValueError(f"thresholds is {given}; list each once: records tell them apart by six digits")
         for key, values in (("thresholds", given), ("as_good_as", self.as_good_as)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} is {list(values)}; list each once")

@@ -170,6 +170,11 @@ class FolderSource(Source):
         """The root."""
         return (self.root,)
 
+    @model_validator(mode="after")
+    def _splits_differ(self) -> Self:
+        _require_two(self.train, self.test, "folder")
+        return self
+
 
 class ParquetSource(Source):
     """Parquet files of a Hugging Face dataset; reading them needs the optional package pyarrow."""
@@ -187,6 +192,17 @@ class ParquetSource(Source):
     def paths(self) -> tuple[str, ...]:
         """Both patterns."""
         return (self.train, self.test)
+
+    @model_validator(mode="after")
+    def _splits_differ(self) -> Self:
+        _require_two(self.train, self.test, "parquet")
+        return self
+
+
+def _require_two(train: str, test: str, kind: str) -> None:
+    """Scores on the images that were trained on say nothing of others."""
+    if train == test:
+        raise ValueError(f"{kind}.train and {kind}.test are both {train!r}; name a split of its own for testing")
 
 
 SOURCES: dict[str, type[Source]] = {

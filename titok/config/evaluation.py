@@ -178,6 +178,13 @@ class Evaluation(Section):
         return self.of_reconstructions().model_copy(update=added)
 
     @model_validator(mode="after")
+    def _encoders_have_names(self) -> Self:
+        labels = [one.label for one in self.encoders.values()]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"encoders have the label {twice[0]!r} twice; nobody could tell their numbers apart")
+        return self
+
+    @model_validator(mode="after")
     def _subsets_fit(self) -> Self:
         smallest = min(self.num_samples, self.precision_recall_references)
         if self.kid is not None and self.kid.subset_size > smallest:

@@ -71,7 +71,7 @@ def write_per_image(path: Path, scores: PerImage, keys: np.ndarray | Sequence[st
 
 def read_per_image(path: Path) -> PerImageTable:
     """Reads such a file; raises `ScoreError` for another content."""
-    with existing_file(path).open(encoding="utf-8", newline="") as stream:
+    with existing_file(path).open(encoding="utf-8", errors="replace", newline="") as stream:
         rows = list(csv.DictReader(stream))
     try:
         names = [name for name in rows[0] if name not in ("image", "key", "label", "tokens")]

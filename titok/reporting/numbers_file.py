@@ -27,7 +27,8 @@ _COLUMNS = (
 
 def write_numbers(path: Path, run: Run, lock_sha256: str | None = None) -> None:
     """Writes every number of a run; ``lock_sha256`` is the sum of the file that pins the packages."""
-    about = {"format": FORMAT, "study": run.study, "environment": run.environment, "lock_sha256": lock_sha256}
+    about: dict[str, Any] = {"format": FORMAT, "study": run.study, "count": len(run.numbers)}
+    about |= {"environment": run.environment, "lock_sha256": lock_sha256}
     text = io.StringIO()
     text.write(f"# about {_json(about | {'labels': dict(sorted(run.labels.items()))})}\n")
     for identifier, protocol in sorted(run.protocols.items()):
@@ -45,7 +46,8 @@ def read_numbers(path: Path) -> Run:
         FileError: the file is missing.
         ScoreError: it is no such file; names the line.
     """
-    lines = existing_file(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    # A mark of the encoding is what spreadsheets put first.
+    lines = existing_file(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
     comments = [line for line in lines if line.startswith("# ")]
     rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     try:
@@ -61,12 +63,20 @@ def read_numbers(path: Path) -> Run:
         )
     run = Run(str(path), about["study"], {}, {}, about["labels"], protocols, about["environment"])
     _fill(run, rows, path)
+    # Files from before it was written do not say how many there are.
+    if about.get("count", len(run.numbers)) != len(run.numbers):
+        raise ScoreError(
+            f"{path} has {len(run.numbers)} of the {about['count']} numbers that were written; it was cut short or "
+            f"edited: write the file again"
+        )
     return run
 
 
 def _fill(run: Run, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     for row in rows:
         try:
+            if None in row.values() or None in row:
+                raise ValueError(f"{len(_COLUMNS)} columns are needed")
             what = What(row["kind"], row["name"], row["stage"], row["sampler"])
             key = Key(what, int(row["seed"]), row["metric"])
             value = row["value"] if key.metric in SUMS else _number(row["value"])
@@ -74,7 +84,7 @@ def _fill(run: Run, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
             facts = {"size": row["size"]} if row["size"] else {}
             facts |= {"num_latent_tokens": int(row["num_latent_tokens"])} if row["num_latent_tokens"] else {}
         except (ValueError, TypeError, KeyError) as error:
-            shown = ",".join(str(cell) for cell in row.values())
+            shown = ",".join(str(cell) for cell in row.values() if cell is not None)
             raise ScoreError(f"{path}: the line {shown!r} cannot be read ({error}); write the file again") from None
         if key in run.numbers:
             raise ScoreError(f"{path}: {key.metric} of {what}, seed {key.seed}, is there twice; write the file again")

@@ -69,6 +69,8 @@ def read_paper(path: str | Path) -> Paper:
         frame = pd.read_csv(path)
     except FileNotFoundError:
         raise ScoreError(f"{path}: no such file; the published numbers lie in config/paper.csv") from None
+    except (ValueError, OSError) as error:  # pandas' own errors of parsing are of the first kind
+        raise ScoreError(f"{path} is no CSV of published numbers ({error}); they lie in config/paper.csv") from error
     if list(frame.columns) != COLUMNS:
         raise ScoreError(f"{path}: columns are {list(frame.columns)}, expected {COLUMNS}")
     return Paper(frame)

@@ -14,6 +14,8 @@ from titok.errors import TitokError
 
 READ_IN_FOLDERS = ("config.json", "*.safetensors", "*.bin", "*.index.json", "index.json", "part-*.npz")
 """What is read where an input is a folder: a model's files, or parts of samples. Pictures are named one by one."""
+_READ_OF_RESULTS = ("scores/**/*.json", "**/*.safetensors", "**/*.npz", "**/index.json", "**/manifest.json")
+"""What is read where it is a study's results."""
 SHOWN = 4
 _LONGEST_NAME = 255
 """Bytes."""
@@ -135,7 +137,8 @@ def _files_of(path: Path) -> Iterator[Path]:
     """The files that are read where ``path`` is named."""
     with contextlib.suppress(OSError):
         if path.is_dir():
-            for pattern in READ_IN_FOLDERS:
+            has_scores = (path / "scores").is_dir()
+            for pattern in (*READ_IN_FOLDERS, *(_READ_OF_RESULTS if has_scores else ())):
                 yield from (file for file in path.glob(pattern) if file.is_file())
         elif path.exists():
             yield path
