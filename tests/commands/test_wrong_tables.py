@@ -68,9 +68,9 @@ def test_a_wrong_table_does_not_cost_the_pass(tmp_path: Path, monkeypatch: pytes
     def too_late(*given: Any, **named: Any) -> None:
         raise AssertionError("images were looked at before the tables")
 
-    table_of_people = SimpleNamespace(path=path) if wrong == "complexity" else None
+    table_of_people = SimpleNamespace(path=path, sha256=None) if wrong == "complexity" else None
     job = SimpleNamespace(
-        lengths=SimpleNamespace(complexity=table_of_people, jpeg_quality=90),
+        lengths=SimpleNamespace(criterion="l1", complexity=table_of_people, jpeg_quality=90),
         evaluation=SimpleNamespace(lpips=None, extractor=None, batch_size=1),
         dataset=None,
     )
