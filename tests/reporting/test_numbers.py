@@ -149,6 +149,16 @@ def test_a_doubled_or_infinite_score_is_told(tree: Tree) -> None:
         read_folder(tree.root)
 
 
+def test_sittings_of_a_speed_are_one_count_of_operations_and_no_doubled_record(tree: Tree) -> None:
+    subject = {"generator": "g", "sampler": "eight", "seed": 0}
+    for sitting, speed in enumerate((99.0, 100.0, 101.0)):
+        metrics = {"sampling_images_per_second": speed, "sampling_gflop": 3.0}
+        tree.score(f"throughput/g/eight/seed0-sitting{sitting}", "throughput", {**subject, "sitting": sitting}, metrics)
+    found = read_folder(tree.root).numbers
+    counted = {key.metric: number.value for key, number in found.items() if key.what.kind == "throughput"}
+    assert counted == {"sampling_gflop": 3.0}
+
+
 def test_a_folder_without_scores_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match=r"has no scores \(scores/\*\*/\*\.json\); name the results folder"):
         read_folder(tmp_path)

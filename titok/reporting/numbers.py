@@ -125,7 +125,9 @@ def read_folder(folder: Path, *, with_sums: bool = True) -> Run:
 
 
 def _add(run: Run, record: Mapping[str, Any], path: Path) -> None:
-    """Adds a record's numbers to a run that is being read."""
+    """Adds a record's numbers to a run that is being read; of a speed's sittings the first, as they differ in speed."""
+    if record["subject"].get("sitting"):
+        return
     what, seed = _what(record, path), int(record["subject"].get("seed", 0))
     run.facts[what] = {key: record["subject"][key] for key in _FACTS if key in record["subject"]}
     run.protocols[record["protocol_id"]] = flatten(record["protocol"])
