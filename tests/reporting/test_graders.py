@@ -120,7 +120,8 @@ def test_what_differs_is_told() -> None:
 def test_the_command_writes_each_form(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ending, wrong = (".md", ".json") if form == "mlrc" else (".json", ".md")
     facts = tmp_path / "facts.json"
-    facts.write_text(json.dumps({"l-32": {"num_latent_tokens": 32.0}}))
+    known = {"l-32": {"num_latent_tokens": 32.0}, "vqgan": {"bits_per_image": 2560.0}}
+    facts.write_text(json.dumps(known))
     options = ["claims", "--facts", str(facts), "--format", form]
     main(options)
     printed = capsys.readouterr().out
