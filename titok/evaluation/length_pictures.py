@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from titok.data.transforms import from_uint8
-from titok.models.alit import Alit
 from titok.models.attention_maps import AttentionMaps, attention_maps
 from titok.models.image_tokenizer import ImageTokenizer
-from titok.models.tokenizer import TiTok
 
 MOST_TOKENS = 8
 """Of a code, evenly spread over it, whose attention is kept."""
@@ -74,12 +72,10 @@ def attention_arrays(model: ImageTokenizer, originals: np.ndarray) -> dict[str, 
     ``attention_encoder`` and ``attention_decoder`` (I, M, T, G, G) float32, NaN where a code is too short for a token
     (`titok.models.attention_maps`); ``attention_lengths`` (I,) of the codes, ``attention_tokens`` (T,) counted from 0.
     """
-    if not isinstance(model, Alit | TiTok):
-        return {}
     device = next(model.parameters()).device
     found = attention_maps(model, from_uint8(torch.from_numpy(originals).movedim(-1, 1)).to(device))
     lengths = [maps.encoder.shape[1] for maps in found]
-    if not lengths[-1]:
+    if not lengths or not lengths[-1]:
         return {}
     tokens = shown_tokens(lengths[-1])
     arrays = {"attention_lengths": np.array(lengths), "attention_tokens": tokens}

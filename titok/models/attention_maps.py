@@ -15,6 +15,7 @@ from torch import Tensor
 
 from titok.models.alit import Alit
 from titok.models.backbone import Backbone
+from titok.models.image_tokenizer import ImageTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.transformer import Block
 
@@ -29,11 +30,14 @@ class AttentionMaps(NamedTuple):
 
 
 @torch.no_grad()
-def attention_maps(model: Alit | TiTok, images: Tensor) -> list[AttentionMaps]:
-    """Of ``images`` (B, 3, H, W): of an ALIT one for each iteration, with its code; else one, of all tokens.
+def attention_maps(model: ImageTokenizer, images: Tensor) -> list[AttentionMaps]:
+    """Of ``images`` (B, 3, H, W): of an ALIT one for each iteration, with its code; of a TiTok one, of all tokens; of a
+    tokenizer without latent tokens that look at patches none.
 
     Each encoder or decoder has P patches after its class token, and its latent tokens after these.
     """
+    if not isinstance(model, Alit | TiTok):
+        return []
     encoder, decoder = model.encoder, model.decoder
     with _watched(encoder, -1) as encoding, _watched(decoder, max(len(decoder.blocks) - 2, 0)) as decoding:
         if isinstance(model, Alit):
