@@ -9,7 +9,8 @@ from titok.commands.score_records import write_score
 from titok.config.external import EXTERNAL
 from titok.config.load import load_job
 from titok.config.measuring_jobs import ExternalJob
-from titok.data.opening import open_images
+from titok.data.shard_index import split_of
+from titok.data.shards import ShardReader
 from titok.evaluation.foreign import ForeignReconstructions
 from titok.runtime.device import select_device
 
@@ -19,7 +20,8 @@ def external(options: argparse.Namespace) -> None:
     job = load_job(options.config, ExternalJob, options.execution)
     entry, side = job.external, job.dataset.image_size
     device = select_device(options.device)
-    keys = open_images(options.data, job.dataset, workers=options.workers).keys.tolist()
+    with ShardReader(*split_of(options.data)) as reader:  # names alone: scoring opens the images
+        keys = reader.keys.tolist()
     opened = ForeignReconstructions.open(options.reconstructions, keys, side, entry.pairing)
     scores = score_outputs(options, job, opened, device, num_examples=NUM_EXAMPLES)
     save_examples(options, scores)

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from titok.metrics.features import ImageFeatures
-from titok.runtime.files import existing_file
-from titok.runtime.timm_network import build, in_order, preprocessing_of, verified_sum
-from titok.runtime.weights import load_state, read_weights
+from titok.runtime.timm_network import open_network, preprocessing_of
 
 
 class TimmEncoder:
@@ -44,12 +42,7 @@ class TimmEncoder:
         device: torch.device | str = "cpu",
         names: Literal["exact", "by_order"] = "exact",
     ) -> None:
-        digest = verified_sum(model, existing_file(weights_path), sha256)
-        network = build(model)
-        state, _ = read_weights(weights_path)
-        if names == "by_order":
-            state = in_order(state, network, weights_path)
-        load_state(network, state, weights_path)
+        network, digest = open_network(model, weights_path, sha256, names)
         self.network: Any = network.eval().requires_grad_(False).to(device)
         self.feature_dim = int(cast(int, network.head_hidden_size))
         preprocessing = preprocessing_of(network, model)

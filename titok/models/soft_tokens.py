@@ -18,9 +18,7 @@ from titok.config.encoder_records import EncoderRecord
 from titok.errors import ModelError
 from titok.models.flops import abstractly, count
 from titok.models.parameters import count_parameters
-from titok.runtime.files import existing_file
-from titok.runtime.timm_network import build, in_order, preprocessing_of, verified_sum
-from titok.runtime.weights import load_state, read_weights
+from titok.runtime.timm_network import build, open_network, preprocessing_of
 
 _STORED_BITS = 16
 """Of a number in float16, as soft tokens are kept."""
@@ -67,10 +65,7 @@ class SoftTokens(nn.Module):
             WeightsError: the file is another one than the record's, or does not fit the network.
             FileError: it is missing or damaged.
         """
-        verified_sum(record.model, existing_file(weights), record.sha256)
-        network = empty_network(record)
-        state, _ = read_weights(weights)
-        load_state(network, in_order(state, network, weights) if record.names == "by_order" else state, weights)
+        network, _ = open_network(record.model, weights, record.sha256, record.names, **_options(record))
         return cls(record, network)
 
     @torch.no_grad()
@@ -109,10 +104,12 @@ def merged(tokens: Tensor, count: int) -> Tensor:
 
 def empty_network(record: EncoderRecord) -> nn.Module:
     """As timm builds it for the record's image size, without a classifier; weights are random."""
+    return build(record.model, **_options(record))
+
+
+def _options(record: EncoderRecord) -> dict[str, Any]:
     options: dict[str, Any] = {"num_classes": 0} if record.names == "exact" else {}
-    if record.model.startswith("vit_"):
-        options["img_size"] = record.image_size
-    return build(record.model, **options)
+    return options | ({"img_size": record.image_size} if record.model.startswith("vit_") else {})
 
 
 def soft_token_facts(record: EncoderRecord) -> SoftTokenFacts:

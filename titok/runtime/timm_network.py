@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
-from titok.runtime.files import sha256_file
-from titok.runtime.weights import WeightsError
+from titok.runtime.files import existing_file, sha256_file
+from titok.runtime.weights import WeightsError, load_state, read_weights
 
 _MODES = ("bilinear", "bicubic")
+
+
+def open_network(
+    model: str, weights_path: str | Path, sha256: str | None, names: Literal["exact", "by_order"], **options: Any
+) -> tuple[nn.Module, str]:
+    """A network of timm with weights from a file, and the file's SHA-256.
+
+    Args:
+        sha256: the sum the file must have; null takes it as it is.
+        names: whether tensors are known by timm's names or by their order.
+        options: for timm's ``create_model``.
+
+    Raises:
+        WeightsError: timm has no such network, the file is another one, or does not fit it.
+        FileError: the file is missing or damaged.
+    """
+    digest = verified_sum(model, existing_file(weights_path), sha256)
+    network = build(model, **options)
+    state, _ = read_weights(weights_path)
+    load_state(network, in_order(state, network, weights_path) if names == "by_order" else state, weights_path)
+    return network, digest
 
 
 def verified_sum(model: str, path: Path, sha256: str | None) -> str:
