@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -35,15 +34,6 @@ class External(Section):
     """Whose model it is and how the reconstructions were made: an address, a commit, a command."""
     licence: Text
     """Of the model's weights."""
-
-    @property
-    def bits(self) -> float | None:
-        """Of an image; None where nobody said."""
-        if self.bits_per_image is not None:
-            return self.bits_per_image
-        if self.num_latent_tokens is None or self.codebook_size is None:
-            return None
-        return self.num_latent_tokens * math.log2(self.codebook_size)
 
     @model_validator(mode="after")
     def _a_codebook_is_of_tokens(self) -> Self:
