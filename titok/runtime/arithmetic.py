@@ -85,6 +85,11 @@ def current() -> Arithmetic:
     return "portable" if clean and set_ and _is_x86_64() else "native"
 
 
+def chosen() -> dict[str, str | None]:
+    """Every variable by which libraries choose their kernels, as it is here; None where it is not set."""
+    return {name: os.environ.get(name) for name in (*PORTABLE, *_CONTRARY)}
+
+
 def asked_for(files: Iterable[Path | None]) -> Arithmetic:
     """What the first of these settings files asks for that is there; mistakes in them are for others to tell."""
     for file in files:

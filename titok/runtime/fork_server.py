@@ -175,10 +175,14 @@ def _preload() -> None:
 
 def _become(order: dict[str, Any], files: list[int]) -> list[str]:
     """Turns a fork into the process that was asked for."""
-    own = {name: os.environ[name] for name in import_module("titok.runtime.arithmetic").PORTABLE if name in os.environ}
+    loaded_with = import_module("titok.runtime.arithmetic").chosen()
     os.environ.clear()
     os.environ.update(order["environment"])
-    os.environ.update(own)  # what the libraries here were loaded with
+    for name, value in loaded_with.items():  # whatever whoever asks has: the libraries here read theirs already
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     for target, file in enumerate(files):
         os.dup2(file, target)
         os.close(file)
