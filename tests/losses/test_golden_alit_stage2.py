@@ -28,6 +28,12 @@ pytestmark = [pytest.mark.long, needs_whole_folder]
 
 ITERATION = 3
 PREFIX = f"gan_losses.{ITERATION}."
+ROUNDING = 1e-4
+KINKS = 1.4e-2
+"""How far two float32 runs may have the adversary's weight apart, of its value. It is a ratio of norms of gradients that
+went through ReLU, max-pooling and absolute values of networks of random weights, each of which jumps: the rounding of
+the decoder alone (7.7e-6 and 9.7e-6 beside float64, in two arithmetics), added 16 times to its images, moves the weight
+by 0.12 % and 0.15 % (standard deviation). Both sides round, so 6 of the larger, times the root of two."""
 COLUMNS = ("gan_weight", "total", "nll", "lpips", "gan_loss", "adaptive", "disc_factor", "vq")
 
 
@@ -104,9 +110,11 @@ def test_the_model_s_losses_at_each_weight_of_the_adversary(
         if theirs["gan_weight"] > 0:
             ours |= {"gan_loss": terms["gan_loss"], "adaptive": theirs["gan_weight"] * terms["adaptive_weight"]}
             assert terms["adaptive_weight"] > 0
+        adversarial = abs(theirs["adaptive"] * theirs["gan_loss"]) if theirs["gan_weight"] > 0 else 0.0
         for name, value in ours.items():
-            rtol = 1e-3 if name == "adaptive" else 1e-4
-            np.testing.assert_allclose(value.item(), theirs[name], rtol=rtol, atol=1e-6, err_msg=name)
+            rtol = KINKS if name == "adaptive" else ROUNDING
+            atol = 1e-6 + (KINKS * adversarial if name == "total" else 0.0)
+            np.testing.assert_allclose(value.item(), theirs[name], rtol=rtol, atol=atol, err_msg=name)
 
 
 def test_the_adversary_s_losses(
