@@ -40,7 +40,7 @@ def test_portable_sets_every_variable_without_a_word(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["OPENBLAS_L2_SIZE", "NPY_DISABLE_CPU_FEATURES"])
+@pytest.mark.parametrize("name", arithmetic._CONTRARY)
 def test_what_would_undo_it_is_taken_away_with_a_word(
     bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

@@ -37,8 +37,12 @@ PORTABLE: Mapping[str, str] = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-_CONTRARY = ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "DNNL_MAX_CPU_ISA")
-"""Variables that would undo one of these, or say the same otherwise."""
+_CONTRARY = (
+    *("NPY_DISABLE_CPU_FEATURES", "MKL_ENABLE_INSTRUCTIONS", "DNNL_MAX_CPU_ISA"),
+    *("OPENBLAS_L2_SIZE", "OPENBLAS_BLOCK_FACTOR"),  # how products are cut into blocks
+    *("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),  # float32 by way of bfloat16
+)
+"""Variables that would undo one of these, say the same otherwise, or change the numbers in another way."""
 _WITH_KERNELS = ("numpy", "scipy", "torch")
 _NEEDED = frozenset({"avx2", "fma"})
 _THREADS = frozenset(name for name in PORTABLE if name.endswith("_NUM_THREADS"))
