@@ -75,7 +75,7 @@ def test_folder_environment_and_umask_are_the_askers(server: dict[str, str], tmp
 
 @pytest.mark.parametrize("name", ["OPENBLAS_L2_SIZE", "MKL_CBWR"])
 def test_kernels_are_the_server_s_whatever_the_asker_chose(server: dict[str, str], tmp_path: Path, name: str) -> None:
-    """The machine of a container or a module may set them; the server took them away, or set them, for its libraries."""
+    """A machine or a module may set them; the server took them away, or set them, before it loaded its libraries."""
     words = ["resolve", ROOT / "config/digits.yaml", "throughput", "root", "--output", tmp_path / "root.yaml"]
     ended = titok({**server, name: "512"}, *words)
     assert (ended.returncode, ended.stderr) == (0, "")
