@@ -16,6 +16,7 @@ from titok.config.entries import Generator, Tokenizer
 from titok.config.external import EXTERNAL
 from titok.config.jobs import JOBS, job, job_names
 from titok.config.length_stages import check_lengths
+from titok.config.pictures import check_pictures
 from titok.config.protocols import PROTOCOLS
 from titok.config.rows import CODECS, PROXY_TOKENIZER
 from titok.config.study import Study
@@ -38,6 +39,7 @@ def check_study(study: Study) -> None:
     for name, generator in study.generators.items():
         _check_generator(study, name, generator)
     _check_reporting(study)
+    check_pictures(study)
     for kind, job_name in job_names(study):
         _check_shapes(study, kind, job_name)
     for name, tokenizer in study.tokenizers.items():
