@@ -60,7 +60,7 @@ def _coder_of_quality(
         held = f"one length{f', {most} tokens' if most else ''}" if model.facts.is_discrete else "no codebook"
         raise TokenError(
             f"--quality is {measure}={threshold:g}, but {options.model} has {held}; leave --quality out, or name a "
-            f"tokenizer of several lengths: an ALIT, or a TiTok trained with tail_drop"
+            f"tokenizer of several lengths (docs/adaptive_length.md), such as a TiTok trained with tail_drop"
         )
     if (measure == "lpips") != (options.lpips is not None):
         raise TokenError(

@@ -30,7 +30,7 @@ INDEX_ENDING = ".index.json"
 CONFIG_FILE = "config.json"
 _CONFIG_SUM = "config_sha256"
 _AVERAGED = "ema"
-"""Where official checkpoints of ALIT keep their weights, beside the state of the training."""
+"""Where checkpoints that hold a training's state keep the averaged weights."""
 _SHOWN_KEYS = 8
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 """How files of ``torch.save`` begin, today's and those of before 2020."""
