@@ -15,7 +15,7 @@ from reporting.simulated import PAPER, Simulated, simulate
 from titok.commands.claims import full_size_facts, scope_of
 from titok.config.alit import ALIT_SIZES, AlitModel, LengthPixelLosses, LengthProxyLosses
 from titok.config.claims import load_claims
-from titok.config.jobs import job
+from titok.config.jobs import JOBS, job, job_names
 from titok.config.load import load_study
 from titok.config.study_models import generator_model, model_settings
 from titok.models.alit_flops import alit_parts, length_decoder_flops, length_encoder_flops
@@ -154,19 +154,38 @@ def judged(made: Simulated, claim: str) -> Finding:
 
 
 def test_its_numbers_are_judged_only_where_they_were_measured_alike(made: Simulated) -> None:
+    """The study measures as the official code does; with TiTok's cropping and resize nothing is compared."""
+    assert judged(made, "alit-rfid-256").verdict == "agrees"
+    assert judged(made, "alit-rfid-32").because.startswith("no row of the study's tables stands beside alit/in100-32")
+
+    def otherwise(record: dict[str, Any]) -> None:
+        record["protocol"]["reference"]["resize_rule"] = "official"
+        del record["protocol"]["extractor"]["resize"]
+
+    made.change("reconstruction/alit-small/alit_stage2/seed*", otherwise)
     found = judged(made, "alit-rfid-256")
     assert found.verdict == "not comparable"
     assert "extractor.resize is tensorflow1 here, pytorch-fid in the paper" in found.because
     assert "reference.resize_rule is official here, none in the paper" in found.because
-    assert judged(made, "alit-rfid-32").because.startswith("no row of the study's tables stands beside alit/in100-32")
 
-    def alike(record: dict[str, Any]) -> None:
-        record["protocol"] |= {"num_images": 5000, "rounding": "truncate"}
-        record["protocol"]["reference"]["resize_rule"] = "none"
-        record["protocol"]["extractor"] = record["protocol"]["extractor"] | {"resize": "pytorch-fid"}
 
-    made.change("reconstruction/alit-small/alit_stage2/seed*", alike)
-    assert judged(made, "alit-rfid-256").verdict == "agrees"
+def test_both_croppings_are_as_their_authors_have_them() -> None:
+    """ALIT's trainings and all that is reconstructed see photographs as they are; all else resized ones."""
+    for kind, name in job_names(STUDY):
+        told: Any = job(STUDY, kind, name)
+        if kind.startswith("alit_"):
+            assert told.training.window_area == (0.8, 1.0)
+            assert told.training.random_crop
+            assert told.training.random_flip
+        elif kind in ("stage1", "stage2"):
+            assert told.training.window_area is None
+        if hasattr(told, "dataset") and kind != "data":
+            is_official = kind == "lengths" or (kind, name) == ("score", "reconstructions")
+            assert told.dataset.resize_rule == ("none" if is_official else "official"), (kind, name)
+    [scored] = [name for name in JOBS["score"].names(STUDY) if name != "samples"]
+    assert scored == "reconstructions", "one document for both would crop one of them wrongly"
+    with pytest.raises(KeyError, match=r"no score is called 'all', for evaluation\.resize_rule is 'none'"):
+        job(STUDY, "score", "all")
 
 
 def test_every_published_number_of_it_is_there() -> None:

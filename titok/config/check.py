@@ -104,6 +104,11 @@ def _check_protocol(study: Study) -> None:
                 f"dataset.{key} is {getattr(study.dataset, key)!r}, but protocol {name!r} fixes it to {value!r}; "
                 f"change it, or name another protocol"
             )
+    if study.evaluation.resize_rule not in (None, study.dataset.resize_rule):
+        raise ValueError(
+            f"evaluation.resize_rule is {study.evaluation.resize_rule!r}, but protocol {name!r} fixes how images are "
+            f"resized to {study.dataset.resize_rule!r}; remove one of the two"
+        )
     needs_file = protocol.samples_against == "reference file"
     if study.generators and needs_file != (study.evaluation.reference is not None):
         raise ValueError(
