@@ -39,6 +39,7 @@ def test_every_verb_of_the_workflow_is_there() -> None:
         "reconstruction",
         "codec",
         "external",
+        "floor",
         "probe",
         "generation",
         "lengths",

@@ -51,6 +51,10 @@ titok score codec --codec jpeg --quality 50 --config results/digits/configs/scor
     ("score", "external"): r"""
 titok score external --config results/mine/configs/external/vae.yaml --data results/mine/data/test.index.npz \
     --reconstructions vae-reconstructions --output vae.json --per-image vae.csv""",
+    ("score", "floor"): r"""
+titok score floor --config results/mine/configs/floor/patches-64.yaml --data results/mine/data/test.index.npz \
+    --train results/mine/data/train.index.npz --judge results/mine/classifiers/judge/model.safetensors \
+    --subject '{"tokenizer": "patches-64", "stage": "floor", "seed": 0}' --output patches.json""",
     ("score", "generation"): r"""
 titok score generation --config results/digits/configs/score/samples.yaml --samples samples.npz \
     --data results/digits/data/train.index.npz --judge results/digits/classifiers/judge/model.safetensors \

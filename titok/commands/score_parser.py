@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_score(verbs: Verbs, lazy: Lazy) -> None:
-    """Adds ``score`` with its seven kinds."""
+    """Adds ``score`` with its eight kinds."""
     score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
     kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
 
@@ -55,6 +55,11 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     )
     external.set_defaults(run=lazy("score_external", "external"))
 
+    floor = kinds.add_parser("floor", help="the same of mean patches, or of regions of one colour")
+    add_paths(floor, data="index of the test shards")
+    floor.add_argument("--train", type=Path, help="index of the training shards, whose patches are averaged")
+    floor.set_defaults(run=lazy("score_floor", "floor"))
+
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
     add_paths(generation, samples="sample file (.npz), or a folder of parts")
     generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
@@ -71,23 +76,23 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_device(throughput)
     throughput.set_defaults(run=lazy("score_throughput", "throughput"))
 
-    for kind in (reconstruction, lengths, probe, codec, external, generation):
+    for kind in (reconstruction, lengths, probe, codec, external, floor, generation):
         add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         add_execution(kind)
         add_device(kind)
         add_workers(kind)
-    for kind in (reconstruction, external):
+    for kind in (reconstruction, external, floor):
         kind.add_argument("--examples", type=ending(".npz"), help="file (.npz) for some originals and reconstructions")
-    for kind in (reconstruction, lengths, codec, external):
+    for kind in (reconstruction, lengths, codec, external, floor):
         kind.add_argument("--per-image", type=ending(".csv"), help="file (.csv) for the measures of every image")
-    for kind in (reconstruction, external):
+    for kind in (reconstruction, external, floor):
         add_overwrite(kind, paths_of("output", "examples", "per_image"), ours="score")
     add_overwrite(lengths, paths_of("output", "pictures", "per_image"), ours="score")
     add_overwrite(codec, paths_of("output", "per_image"), ours="score")
     add_overwrite(probe, output_and(), ours="score", folders=["state"])
     add_overwrite(generation, output_and(), ours="score")
-    for kind in (reconstruction, lengths, probe):
+    for kind in (reconstruction, lengths, probe, floor):
         add_subject(kind, "tokenizer")
     add_subject(generation, "generator")
-    for kind in (reconstruction, lengths, codec, external, generation):
+    for kind in (reconstruction, lengths, codec, external, floor, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")

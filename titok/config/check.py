@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from titok.config.alit import LengthPixelLosses
 from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
-from titok.config.external import EXTERNAL
 from titok.config.jobs import JOBS, job, job_names
 from titok.config.length_stages import check_lengths
 from titok.config.protocols import PROTOCOLS
@@ -47,7 +46,7 @@ def check_study(study: Study) -> None:
 
 def _check_names(study: Study) -> None:
     known: dict[str, Mapping[str, object]] = {
-        "tokenizer": {**study.tokenizers, **study.baselines, **study.external},
+        "tokenizer": {**study.tokenizers, **study.baselines, **study.external, **study.floors},
         "generator": study.generators,
         "sampler": study.samplers,
         "size": study.sizes,
@@ -65,9 +64,15 @@ def _check_tokenizer_names(study: Study) -> None:
                 f"{where} has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name, or say "
                 f"family: vqgan"
             )
-    for name in study.external:
-        if name in {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines}:
-            raise ValueError(f"external.{name}: a name that a tokenizer, a codec or the VQGAN has; choose another name")
+    given = {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines}
+    for section, own, others in (
+        ("external", set(study.external), given),
+        ("floors", set(study.floors), given | set(study.external)),
+    ):
+        for name in sorted(own & others):
+            raise ValueError(
+                f"{section}.{name}: a name that a tokenizer, a codec or the VQGAN has; choose another name"
+            )
     for name in study.baselines:
         if name in study.tokenizers or name == "all":
             taken = "a tokenizer has" if name in study.tokenizers else "means all jobs of a kind"
@@ -121,7 +126,8 @@ def _check_proxy_codes(study: Study) -> None:
 def _check_reporting(study: Study) -> None:
     """Tables and figures may show what the study makes: stages, samplers, pairs and seeds that there are."""
     for stage_of, stage, where in study.reporting.stages():
-        stages = (EXTERNAL,) if stage_of in study.external else tokenizer_facts(study, stage_of).stages
+        untrained = study.untrained_stage(stage_of)
+        stages = (untrained,) if untrained else tokenizer_facts(study, stage_of).stages
         _require("stage", stage, stages, where)
     for generator_of, sampler, where in study.reporting.runs():
         _require("sampler", sampler, study.generators[generator_of].samplers, where)
@@ -178,7 +184,7 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
             f"generators.{name}.tokenizer is {PROXY_TOKENIZER!r}, but the study has no vqgan section; add one, or "
             f"name a tokenizer"
         )
-    if generator.tokenizer in study.external:
+    if study.untrained_stage(generator.tokenizer):
         raise ValueError(
             f"generators.{name}.tokenizer is {generator.tokenizer!r}, of which there are reconstructions and no "
             f"tokens; name a tokenizer of the study"

@@ -12,6 +12,7 @@ from titok.config.external import EXTERNAL
 from titok.config.figure_inputs import FigureInputs, TableFigure
 from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
+from titok.config.floors import FLOOR, PatchCodebook
 from titok.config.job import ALL
 from titok.config.jobs import job
 from titok.config.length_stages import length_seeds, length_stages
@@ -126,6 +127,7 @@ class Targets(ModelFiles):
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
             *(path for name in self.study.external for path in self.reconstruction_scores(name, EXTERNAL)),
+            *(path for name in self.study.floors for path in self.reconstruction_scores(name, FLOOR)),
         ]
 
     def codec_scores(self) -> list[str]:
@@ -179,6 +181,14 @@ class Targets(ModelFiles):
     def vqgan_subject(self) -> str:
         """What the VQGAN's score is about, as JSON."""
         return self.subject(tokenizer=PROXY_TOKENIZER, stage=PROXY_TOKENIZER, seed=0)
+
+    def floor_subject(self, name: str, seed: str | int) -> str:
+        """What a floor's score is about, as JSON."""
+        return json.dumps({"seed": int(seed), "tokenizer": name, "stage": FLOOR})
+
+    def floor_training_images(self, name: str) -> list[str]:
+        """Index of the images that a floor is fitted on, if it is."""
+        return [f"{self.root}/data/train.index.npz"] if isinstance(self.study.floors[name], PatchCodebook) else []
 
     def everything(self) -> list[str]:
         """What `snakemake` makes when asked for nothing in particular."""

@@ -219,6 +219,7 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "score_lengths": _lengths,
     "score_codec": _codecs,
     "score_external": _codecs,
+    "score_floor": _codecs,
     "score_generation": _generations,
     "score_probe": _probe,
     "score_throughput": _throughput,

@@ -150,6 +150,40 @@ rule score_external:
         " --output {output.score:q} > {log} 2>&1"
 
 
+rule score_floor:
+    """What mean patches or regions of one colour keep of the test images."""
+    input:
+        config="results/{study}/configs/floor/{floor}.yaml",
+        data="results/{study}/data/test.index.npz",
+        train=lambda wildcards: targets.floor_training_images(wildcards.floor),
+        judge=judge(),
+    output:
+        score="results/{study}/scores/reconstruction/{floor}/floor/seed{seed}.json",
+        examples="results/{study}/examples/{floor}/floor/seed{seed}.npz",
+    log:
+        "logs/{study}/score_floor/{floor}-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_floor/{floor}-seed{seed}.tsv"
+    wildcard_constraints:
+        floor=one_of(study.floors),
+    conda:
+        "../../environment.yml"
+    threads: takes("floor")["cpus_per_task"]
+    resources:
+        **takes("floor"),
+    params:
+        subject=lambda wildcards: targets.floor_subject(wildcards.floor, wildcards.seed),
+        train=option("train"),
+        judge=option("judge"),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " score floor"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} {params.train} {params.judge} --subject {params.subject:q}"
+        " --examples {output.examples:q} --workers {resources.workers}"
+        " --output {output.score:q} > {log} 2>&1"
+
+
 rule score_probe:
     """Linear probe on the frozen encoder's latents (paper Figure 4b)."""
     input:
