@@ -41,6 +41,7 @@ def test_every_verb_of_the_workflow_is_there() -> None:
         "external",
         "floor",
         "probe",
+        "quantized",
         "generation",
         "lengths",
         "throughput",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_score(verbs: Verbs, lazy: Lazy) -> None:
-    """Adds ``score`` with its eight kinds."""
+    """Adds ``score`` with its nine kinds."""
     score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
     kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
 
@@ -40,6 +40,12 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_paths(probe, train="index of the training shards", test="index of the test shards", model="tokenizer")
     probe.add_argument("--state", type=Path, required=True, help="folder for the probe's training state")
     probe.set_defaults(run=lazy("score_probe", "linear_probe"))
+
+    quantized = kinds.add_parser("quantized", help="the same of soft tokens whose channels are rounded to few bits")
+    quantized.add_argument("--bits", type=whole(1, 8), required=True, help="of a channel, 1 to 8")
+    add_paths(quantized, data="index of the test shards", train="index of the training shards, for ranges of channels")
+    add_paths(quantized, model="model file of a tokenizer without a codebook")
+    quantized.set_defaults(run=lazy("score_quantized", "quantized_tokens"))
 
     codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
     codec.add_argument("--codec", choices=("jpeg", "webp"), required=True, help="how images are written and read")
@@ -76,23 +82,24 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_device(throughput)
     throughput.set_defaults(run=lazy("score_throughput", "throughput"))
 
-    for kind in (reconstruction, lengths, probe, codec, external, floor, generation):
+    for kind in (reconstruction, lengths, probe, quantized, codec, external, floor, generation):
         add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         add_execution(kind)
         add_device(kind)
         add_workers(kind)
     for kind in (reconstruction, external, floor):
         kind.add_argument("--examples", type=ending(".npz"), help="file (.npz) for some originals and reconstructions")
-    for kind in (reconstruction, lengths, codec, external, floor):
+    for kind in (reconstruction, lengths, quantized, codec, external, floor):
         kind.add_argument("--per-image", type=ending(".csv"), help="file (.csv) for the measures of every image")
     for kind in (reconstruction, external, floor):
         add_overwrite(kind, paths_of("output", "examples", "per_image"), ours="score")
     add_overwrite(lengths, paths_of("output", "pictures", "per_image"), ours="score")
-    add_overwrite(codec, paths_of("output", "per_image"), ours="score")
+    for kind in (quantized, codec):
+        add_overwrite(kind, paths_of("output", "per_image"), ours="score")
     add_overwrite(probe, output_and(), ours="score", folders=["state"])
     add_overwrite(generation, output_and(), ours="score")
-    for kind in (reconstruction, lengths, probe, floor):
+    for kind in (reconstruction, lengths, probe, quantized, floor):
         add_subject(kind, "tokenizer")
     add_subject(generation, "generator")
-    for kind in (reconstruction, lengths, codec, external, floor, generation):
+    for kind in (reconstruction, lengths, quantized, codec, external, floor, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")

@@ -37,6 +37,7 @@ def check_study(study: Study) -> None:
     for name, generator in study.generators.items():
         _check_generator(study, name, generator)
     _check_reporting(study)
+    _check_soft_rows(study)
     for kind, job_name in job_names(study):
         _check_shapes(study, kind, job_name)
     for name, tokenizer in study.tokenizers.items():
@@ -141,6 +142,18 @@ def _check_reporting(study: Study) -> None:
     for seed, trained, where in _seeds_shown(study):
         if seed not in trained:
             raise ValueError(f"{where} is {seed}, but nothing is trained with it; allowed: {sorted(trained)}")
+
+
+def _check_soft_rows(study: Study) -> None:
+    """Channels are rounded of tokenizers that have some."""
+    shown = study.reporting.figures.hard_and_soft
+    for index, row in enumerate(shown.soft if shown else ()):
+        name = str(row.tokenizer)
+        if study.untrained_stage(name) or tokenizer_facts(study, name).is_discrete:
+            raise ValueError(
+                f"reporting.figures.hard_and_soft.soft.{index}.tokenizer is {name!r}, which gives the study no soft "
+                f"tokens; name one of kind 'vae', or show it among the hard rows"
+            )
 
 
 def _seeds_shown(study: Study) -> Iterator[tuple[int, tuple[int, ...], str]]:

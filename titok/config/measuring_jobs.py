@@ -14,6 +14,7 @@ from titok.config.external import External
 from titok.config.floors import Floor, PatchCodebook
 from titok.config.job import ALL, Job
 from titok.config.probe import LinearProbe
+from titok.config.quantization import Quantization
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Neutral, Operational, PositiveInt
 from titok.config.study import Study
@@ -132,6 +133,28 @@ class FloorJob(ScoreJob):
         told = entry.model_copy(update={"seeds": None}) if isinstance(entry, PatchCodebook) else entry
         evaluation = study.evaluation.of_reconstructions()
         return cls(study=study.study, dataset=study.dataset.seen(), evaluation=evaluation, floor=told)
+
+
+class QuantizedJob(ScoreJob):
+    """`titok score quantized`: soft tokens in few bits; how few, the command line says."""
+
+    kind: ClassVar[str] = "quantized"
+    section: ClassVar[str] = "quantization"
+
+    quantization: Quantization
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where a figure shows soft tokens."""
+        shown = study.reporting.figures.hard_and_soft
+        return (ALL,) if shown and shown.soft else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one."""
+        evaluation = study.evaluation.of_reconstructions()
+        told = {"study": study.study, "dataset": study.dataset.seen(), "evaluation": evaluation}
+        return cls(**told, quantization=study.quantization)
 
 
 class LengthsJob(ScoreJob):

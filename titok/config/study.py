@@ -18,6 +18,7 @@ from titok.config.external import EXTERNAL, External
 from titok.config.floors import FLOOR, Floor, ImageRegions
 from titok.config.model import TransformerSize
 from titok.config.probe import LinearProbe
+from titok.config.quantization import Quantization
 from titok.config.reporting import Reporting
 from titok.config.resources import Resources
 from titok.config.rows import PROXY_TOKENIZER
@@ -61,6 +62,8 @@ class Study(Section):
     adaptive_length: Annotated[AdaptiveLength | None, Neutral(None)] = None
     """How tokenizers of several lengths give each image its own; null: their longest codes are measured alone."""
     probe: LinearProbe = LinearProbe()
+    quantization: Annotated[Quantization, Neutral(Quantization())] = Quantization()
+    """How channels of soft tokens are rounded, where a figure draws their quality over bits."""
     throughput: Throughput | None = None
     """How sampling speed is measured, once per generator and sampler; null: tables show the speed at which the scored
     samples were made, whatever else the machine did."""

@@ -216,6 +216,7 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "sample_generator": _samples,
     "score_reconstruction": _reconstructions,
     "score_vqgan": _reconstructions,
+    "score_quantized": _reconstructions,
     "score_lengths": _lengths,
     "score_codec": _codecs,
     "score_external": _codecs,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SHOWN_FAULTS = 5
 """A check that lists faults names this many and counts the rest."""
-UNTRAINED = ("codec", "external", "patches", "regions")
+UNTRAINED = ("codec", "external", "patches", "regions", "quantized")
 """Recipes of rows that no training of the study is behind."""
 BEYOND_CHANCE = 5.0
 """Standard deviations of guessing by which a share read correctly must at least lie above chance, so that few images
