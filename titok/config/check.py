@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from titok.config.alit import LengthPixelLosses
 from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
-from titok.config.external import EXTERNAL
 from titok.config.jobs import JOBS, job, job_names
 from titok.config.length_stages import check_lengths
 from titok.config.pictures import check_pictures
@@ -40,6 +39,7 @@ def check_study(study: Study) -> None:
         _check_generator(study, name, generator)
     _check_reporting(study)
     check_pictures(study)
+    _check_soft_rows(study)
     for kind, job_name in job_names(study):
         _check_shapes(study, kind, job_name)
     for name, tokenizer in study.tokenizers.items():
@@ -49,7 +49,7 @@ def check_study(study: Study) -> None:
 
 def _check_names(study: Study) -> None:
     known: dict[str, Mapping[str, object]] = {
-        "tokenizer": {**study.tokenizers, **study.baselines, **study.external},
+        "tokenizer": {**study.tokenizers, **study.baselines, **study.external, **study.floors},
         "generator": study.generators,
         "sampler": study.samplers,
         "size": study.sizes,
@@ -67,9 +67,15 @@ def _check_tokenizer_names(study: Study) -> None:
                 f"{where} has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name, or say "
                 f"family: vqgan"
             )
-    for name in study.external:
-        if name in {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines}:
-            raise ValueError(f"external.{name}: a name that a tokenizer, a codec or the VQGAN has; choose another name")
+    given = {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines}
+    for section, own, others in (
+        ("external", set(study.external), given),
+        ("floors", set(study.floors), given | set(study.external)),
+    ):
+        for name in sorted(own & others):
+            raise ValueError(
+                f"{section}.{name}: a name that a tokenizer, a codec or the VQGAN has; choose another name"
+            )
     for name in study.baselines:
         if name in study.tokenizers or name == "all":
             taken = "a tokenizer has" if name in study.tokenizers else "means all jobs of a kind"
@@ -123,7 +129,8 @@ def _check_proxy_codes(study: Study) -> None:
 def _check_reporting(study: Study) -> None:
     """Tables and figures may show what the study makes: stages, samplers, pairs and seeds that there are."""
     for stage_of, stage, where in study.reporting.stages():
-        stages = (EXTERNAL,) if stage_of in study.external else tokenizer_facts(study, stage_of).stages
+        untrained = study.untrained_stage(stage_of)
+        stages = (untrained,) if untrained else tokenizer_facts(study, stage_of).stages
         _require("stage", stage, stages, where)
     for generator_of, sampler, where in study.reporting.runs():
         _require("sampler", sampler, study.generators[generator_of].samplers, where)
@@ -137,6 +144,18 @@ def _check_reporting(study: Study) -> None:
     for seed, trained, where in _seeds_shown(study):
         if seed not in trained:
             raise ValueError(f"{where} is {seed}, but nothing is trained with it; allowed: {sorted(trained)}")
+
+
+def _check_soft_rows(study: Study) -> None:
+    """Channels are rounded of tokenizers that have some."""
+    shown = study.reporting.figures.hard_and_soft
+    for index, row in enumerate(shown.soft if shown else ()):
+        name = str(row.tokenizer)
+        if study.untrained_stage(name) or tokenizer_facts(study, name).is_discrete:
+            raise ValueError(
+                f"reporting.figures.hard_and_soft.soft.{index}.tokenizer is {name!r}, which gives the study no soft "
+                f"tokens; name one of kind 'vae', or show it among the hard rows"
+            )
 
 
 def _seeds_shown(study: Study) -> Iterator[tuple[int, tuple[int, ...], str]]:
@@ -180,7 +199,7 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
             f"generators.{name}.tokenizer is {PROXY_TOKENIZER!r}, but the study has no vqgan section; add one, or "
             f"name a tokenizer"
         )
-    if generator.tokenizer in study.external:
+    if study.untrained_stage(generator.tokenizer):
         raise ValueError(
             f"generators.{name}.tokenizer is {generator.tokenizer!r}, of which there are reconstructions and no "
             f"tokens; name a tokenizer of the study"

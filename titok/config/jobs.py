@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.data_jobs import CodesJob, DataJob, TokensJob
 from titok.config.job import Job
-from titok.config.measuring_jobs import ExternalJob, LengthsJob, ProbeJob, SampleJob, ScoreJob, ThroughputJob
+from titok.config.measuring_jobs import (
+    ExternalJob,
+    FloorJob,
+    LengthsJob,
+    ProbeJob,
+    QuantizedJob,
+    SampleJob,
+    ScoreJob,
+    ThroughputJob,
+)
 from titok.config.released_jobs import ReleasedGeneratorJob, ReleasedJob, ReleasedTokenizerJob, ReleasedVQGANJob
 from titok.config.study import Study
 from titok.config.training_jobs import (
@@ -42,6 +51,8 @@ KINDS: tuple[type[Job], ...] = (
     SampleJob,
     ScoreJob,
     ExternalJob,
+    FloorJob,
+    QuantizedJob,
     LengthsJob,
     ProbeJob,
     ThroughputJob,
