@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from metrics.encoder_weights import made_up
@@ -19,6 +20,8 @@ from titok.commands.frozen_encoders import with_frozen_encoder
 from titok.config.encoder_record import EncoderRecord
 from titok.config.soft_tokens import FrozenEncoder, SoftModel
 from titok.config.weight_files import WeightFile
+from titok.data.images import ImageSet, TrainingImages
+from titok.data.tokened_images import TokenedImages
 from titok.errors import OptionError
 from titok.models.soft_tokenizer import SoftTokenizer
 from titok.runtime.files import FileError, sha256_file
@@ -134,3 +137,22 @@ def test_weights_are_the_stated_ones_or_none(tmp_path: Path, capsys: pytest.Capt
         with_frozen_encoder(settings, WeightFile(path="package:no_such_package/weights.pth"), None)
     with pytest.raises(OptionError, match=r"add weights\.path"):
         with_frozen_encoder(settings, None, None)
+
+
+def test_tokens_that_never_change_are_computed_once() -> None:
+    """The same images in the same order, and the same losses, as when every batch is encoded."""
+    torch.manual_seed(0)
+    task = soft_decoder_task(training()).eval()
+    numbers = torch.randint(0, 256, (21, 3, 18, 18), generator=generator(0, "pixels"), dtype=torch.uint8)
+    keys = np.array([f"{index:02d}" for index in range(21)])
+    kept = ImageSet(numbers, torch.arange(21) % 3, keys, "made up")
+    before = TokenedImages(kept, 16, task.model.encode, 8, seed=5)
+    every = TrainingImages(kept, 16, 8, seed=5, random_crop=False, random_flip=False)
+    for step in (0, 7):
+        one, other = before.batch(step), every.batch(step)
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.labels, other.labels)
+        losses = [next(iter(task.updates(batch, 3, generator(0, "step", 3)))).terms["loss"] for batch in (one, other)]
+        torch.testing.assert_close(losses[0], losses[1], atol=1e-6, rtol=1e-5)
+        halves = [TokenedImages(kept, 16, task.model.encode, 8, seed=5, rank=rank, world_size=2) for rank in (0, 1)]
+        torch.testing.assert_close(torch.cat([half.batch(step).tokens for half in halves]), one.tokens)

@@ -36,6 +36,7 @@ from titok.data.coded_images import CodedImages, centre_codes
 from titok.data.images import ImageSet
 from titok.data.opening import open_images, training_images
 from titok.data.streamed import StreamedSet, StreamedTraining
+from titok.data.tokened_images import MOST_BYTES, TokenedImages
 from titok.data.tokens import TrainingTokens, load_tokens
 from titok.data.views import views_of
 from titok.errors import OptionError
@@ -45,6 +46,7 @@ from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.folder import load_classifier, load_folder, load_tokenizer, load_vqgan
 from titok.models.generator import build_generator
+from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
@@ -206,7 +208,7 @@ def _soft_decoder(job: SoftDecoderJob, options: argparse.Namespace) -> Run:
     model, origin = with_frozen_encoder(job.model, job.weights, options.encoder)
     losses, inputs = _pixel_losses(options, job)
     task = SoftDecoderTask(model, losses, job.training, job.latent_noise)
-    return Run(job, job.training, task, _images(options, job, job.training), inputs | origin)
+    return Run(job, job.training, task, _images_for_tokens(options, job, model), inputs | origin)
 
 
 @_run_of.register
@@ -248,6 +250,15 @@ def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN)
     crop = job.dataset.image_size
     codes = centre_codes(images, crop, lambda batch: vqgan.tokenize(batch).values)
     return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed, **_place())
+
+
+def _images_for_tokens(options: argparse.Namespace, job: SoftDecoderJob, model: SoftTokenizer) -> Batches:
+    """Images for a frozen encoder; tokens of crops that never change, of images in memory, are computed once."""
+    training, images, crop = job.training, _open(options, job), job.dataset.image_size
+    moves = training.random_crop or training.random_flip
+    if moves or not isinstance(images, ImageSet) or 4 * len(images) * model.numbers > MOST_BYTES:
+        return training_images(images, crop, training, options.seed, **_place())
+    return TokenedImages(images, crop, model.eval().encode, training.batch_size, options.seed, **_place())
 
 
 def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore) -> CodedImages:

@@ -88,6 +88,11 @@ class SoftTokenizer(ImageTokenizer):
         return TokenFacts(self.config.image_size, self.config.num_latent_tokens, codebook_size=None)
 
     @property
+    def numbers(self) -> int:
+        """In the tokens of an image that the decoder reads."""
+        return self.config.num_latent_tokens * self.config.encoder.width
+
+    @property
     def readable(self) -> frozenset[str]:
         """The bottleneck, and all of the encoder's tokens as they come (`width`)."""
         return frozenset({"bottleneck", "width"})

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 
 from titok.config.training import Training
 from titok.data.images import Batch
+from titok.data.tokened_images import TokenedBatch
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.soft_tokenizer import SoftTokenizer
 from titok.training.pixel_task import NoisyBatch, PixelTask, Reconstruction
+
+
+class LatentBatch(NamedTuple):
+    """A batch with what the decoder reads (B, K, E)."""
+
+    images: Tensor
+    labels: Tensor
+    latents: Tensor
 
 
 class SoftDecoderTask(PixelTask):
@@ -25,18 +36,33 @@ class SoftDecoderTask(PixelTask):
         model.decoder.requires_grad_(True)
         super().__init__(model, losses, training)
         self.latent_noise = latent_noise
+        self.has_latents = False
         self.config = {"kind": "soft_tokenizer", "model": model.config.resolved()}
 
-    def with_draws(self, batch: Batch | NoisyBatch, step: int, rng: torch.Generator) -> Batch | NoisyBatch:
+    def with_draws(
+        self, batch: Batch | TokenedBatch | NoisyBatch | LatentBatch, step: int, rng: torch.Generator
+    ) -> Batch | NoisyBatch | LatentBatch:
         """With noise (B, K, E) for the tokens, drawn for the global batch: of each image as strong as its own draw."""
-        if not self.latent_noise or isinstance(batch, NoisyBatch):
+        if isinstance(batch, NoisyBatch | LatentBatch):
             return batch
-        images = len(batch.images) * self.shares.world_size
+        noise = self._noise(len(batch.images), rng) if self.latent_noise else None
+        if isinstance(batch, TokenedBatch):
+            return LatentBatch(batch.images, batch.labels, batch.tokens if noise is None else batch.tokens + noise)
+        return batch if noise is None else NoisyBatch(*batch, noise)
+
+    def _noise(self, rows: int, rng: torch.Generator) -> Tensor:
+        images = rows * self.shares.world_size
         shape = (images, self.model.config.num_latent_tokens, self.model.config.encoder.width)
         strength = self.latent_noise * torch.randn(images, 1, 1, generator=rng).abs()
-        return NoisyBatch(*batch, self.shares.mine(strength * torch.randn(shape, generator=rng)))
+        return self.shares.mine(strength * torch.randn(shape, generator=rng))
+
+    def beside(self, batch: Any) -> Tensor | None:
+        """The noise or, where tokens were computed before, what the decoder reads."""
+        self.has_latents = isinstance(batch, LatentBatch)
+        return batch.latents if isinstance(batch, LatentBatch) else super().beside(batch)
 
     def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """Frozen tokens, trained decoder."""
-        latents = self.model.encode(images)
-        return Reconstruction(self.model.decode(latents if noise is None else latents + noise))
+        if noise is None:
+            return Reconstruction(self.model.decode(self.model.encode(images)))
+        return Reconstruction(self.model.decode(noise if self.has_latents else self.model.encode(images) + noise))
