@@ -19,12 +19,14 @@ from workflow.sandbox import Sandbox
 
 pytestmark = pytest.mark.workflow
 
-CNN = {
-    **{"model": "test_efficientnet", "kind": "CNN, made up", "image_size": 64, "stride": 32, "width": 256},
-    **{"pooling": "mean", "licence": "none", "commercial": False},
-}
+CNN = {"model": "test_efficientnet", "kind": "CNN, made up", "image_size": 64, "stride": 32, "width": 256}
+CNN |= {"pooling": "mean", "licence": "none", "commercial": False}
 ROW = {
-    **{"family": "encoder", "decoder": "s", "patch_size": 4, "tokens": 4, "seeds": [0]},
+    "family": "encoder",
+    "decoder": "s",
+    "patch_size": 4,
+    "tokens": 4,
+    "seeds": [0],
     "training": {"steps": 10, "batch_size": 16, "random_flip": False, "log_every": 5, "schedule": {"warmup_steps": 2}},
     "losses": {
         "perceptual": {"kind": "classifier", "classifier": "critic", "weight": 0.01},

@@ -11,10 +11,8 @@ from titok.commands.frozen_encoders import open_timm, say_terms, weights_path
 from titok.config.encoder_init import EncoderInit
 from titok.config.training import Training
 from titok.models.hub import find, load
-from titok.models.tokenizer import TiTok
-from titok.models.vit_weights import NEVER_GIVEN, as_encoder
+from titok.models.vit_weights import for_encoder_of
 from titok.runtime.processes import place
-from titok.runtime.weights import WeightsError
 from titok.training.start_from import begin_from
 from titok.training.task import Task
 
@@ -35,31 +33,15 @@ def begin(task: Task, training: Training, encoder_init: EncoderInit | None = Non
 
 def _begin_encoder(task: Task, chosen: EncoderInit) -> dict[str, Path]:
     """The encoder of a TiTok begins as a network of timm, everything else at random."""
-    model, record = task.model, chosen.encoder
-    if not isinstance(model, TiTok):
-        raise WeightsError(f"encoder_init is for a TiTok, and this is a {type(model).__name__}; remove it")
-    path = weights_path(chosen.weights)
+    record, path = chosen.encoder, weights_path(chosen.weights)
     say_terms(record)
     opened = open_timm(record, path, chosen.weights.sha256)
     seen = opened.preprocessing
-    heads = model.config.encoder.num_heads
-    given = as_encoder(opened.network, seen["mean"], seen["std"], heads, record.model)
-    others = {name.split(".")[0] for name in model.state_dict()} - {"encoder"}
-    absent = [f"encoder.{part}" for part in (*NEVER_GIVEN, "norm_pre") if not any(_is_of(name, part) for name in given)]
-    there = [part for part in absent if any(_is_of(name, part) for name in model.state_dict())]
-    leave_out = (*sorted(others), *there, *chosen.leave_out)
-    wanted = model.state_dict()
-    idle = [name for name in given if name.startswith("blocks.") and f"encoder.{name}" not in wanted]
-    if idle:
-        raise WeightsError(f"{record.model} has {idle[0]}, the encoder has not; give its size as many blocks (depth)")
-    below = {f"encoder.{name}": value for name, value in given.items()}
-    task.start = begin_from(model, below, leave_out, f"{record.model} ({path})", setting="encoder_init")
+    given = for_encoder_of(task.model, opened.network, seen["mean"], seen["std"], record.model)
+    leave_out = (*given.absent, *chosen.leave_out)
+    task.start = begin_from(task.model, given.weights, leave_out, f"{record.model} ({path})", setting="encoder_init")
     _say(path, task.start)
     return {"encoder_init": path}
-
-
-def _is_of(name: str, part: str) -> bool:
-    return name == part or name.startswith(f"{part}.")
 
 
 def _say(weights: Path, start: Mapping[str, Any]) -> None:

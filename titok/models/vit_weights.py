@@ -8,18 +8,50 @@ GELU, and the last digits of norms. Letters: D width, P patches.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from titok.models.tokenizer import TiTok
 from titok.runtime.weights import WeightsError
 
-NEVER_GIVEN = ("latent_token_positional_embedding", "to_latent")
-"""Of our encoder, what no such network has."""
+_MAY_BE_ABSENT = ("latent_token_positional_embedding", "to_latent", "norm_pre")
+"""Of our encoder, what no such network has; the first norm some have."""
 _UNUSED = ("head.", "fc_norm.", "attn_pool.", "reg_token")
 """Of theirs, what comes after the tokens, and registers, of which ours has none."""
 _SCALED = {"ls1": "attn.proj", "ls2": "mlp.fc2"}
+
+
+class Given(NamedTuple):
+    """What a network gives a tokenizer."""
+
+    weights: dict[str, Tensor]
+    """By the tokenizer's names."""
+    absent: tuple[str, ...]
+    """Parts of the tokenizer that such a network has not: all but the encoder, and some of that."""
+
+
+def for_encoder_of(model: nn.Module, network: Any, mean: list[float], std: list[float], where: str) -> Given:
+    """What a network of timm gives the encoder of a TiTok; see `as_encoder`.
+
+    Raises:
+        WeightsError: the model is no TiTok, or has fewer blocks; or as `as_encoder`.
+    """
+    if not isinstance(model, TiTok):
+        raise WeightsError(f"encoder_init is for a TiTok, and this is a {type(model).__name__}; remove it")
+    found = as_encoder(network, mean, std, model.config.encoder.num_heads, where)
+    weights, wanted = {f"encoder.{name}": value for name, value in found.items()}, model.state_dict()
+    idle = [name for name in weights if ".blocks." in name and name not in wanted]
+    if idle:
+        raise WeightsError(f"{where} has {idle[0]}, and the encoder has not; give its size as many blocks (depth)")
+    others = sorted({name.split(".")[0] for name in wanted} - {"encoder"})
+    beside = [part for part in (f"encoder.{name}" for name in _MAY_BE_ABSENT) if not _has(weights, part)]
+    return Given(weights, (*others, *(part for part in beside if _has(wanted, part))))
+
+
+def _has(state: dict[str, Any], part: str) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for name in state)
 
 
 def as_encoder(network: Any, mean: list[float], std: list[float], num_heads: int, where: str) -> dict[str, Tensor]:
