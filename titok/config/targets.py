@@ -22,6 +22,7 @@ from titok.config.quantization import quantized_stage
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
+from titok.config.soft_tokens import SOFT_STAGE, encoder_facts
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training_jobs import ReconstructingJob
 
@@ -64,6 +65,14 @@ class Targets(ModelFiles):
         perceptual = getattr(losses, "perceptual", None)
         critic = perceptual.classifier if perceptual else None
         return [f"{self.root}/classifiers/{critic}/model.safetensors"] if critic else []
+
+    def encoder(self, kind: str, name: str) -> list[str]:
+        """The model of the study whose frozen encoder a decoder learns to show, if it is one of the study's."""
+        own = self.study.soft_tokenizers[name].own_encoder if kind == SOFT_STAGE else None
+        if own is None:
+            return []
+        folder = PROXY_TOKENIZER if own == PROXY_TOKENIZER else f"classifiers/{own}"
+        return [f"{self.root}/{folder}/model.safetensors"]
 
     def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Reconstruction scores of a tokenizer's stage, one per seed."""
@@ -183,7 +192,11 @@ class Targets(ModelFiles):
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
-            facts |= {"num_latent_tokens": known.num_tokens, "codebook_size": known.codebook_size}
+            facts |= {"num_latent_tokens": known.num_tokens}
+            if tokenizer in self.study.soft_tokenizers:
+                facts |= encoder_facts(self.study.soft_tokenizers[tokenizer])
+            else:
+                facts |= {"codebook_size": known.codebook_size}
         return json.dumps(facts)
 
     def vqgan_subject(self) -> str:
