@@ -44,6 +44,12 @@ titok score lengths --config results/cifar10/configs/lengths/all.yaml \
 titok score probe --config results/digits/configs/probe/all.yaml --train results/digits/data/train.index.npz \
     --test results/digits/data/test.index.npz --model results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
     --subject '{"tokenizer": "l2", "stage": "stage1", "seed": 0}' --state state/probe --output probe.json""",
+    ("score", "quantized"): r"""
+titok score quantized --bits 4 --config results/mine/configs/quantized/all.yaml \
+    --data results/mine/data/test.index.npz --train results/mine/data/train.index.npz \
+    --judge results/mine/classifiers/judge/model.safetensors \
+    --model results/mine/tokenizers/vae/seed0/single_stage/model.safetensors \
+    --subject '{"tokenizer": "vae", "stage": "single_stage-4bit", "seed": 0}' --output vae-4bit.json""",
     ("score", "codec"): r"""
 titok score codec --codec jpeg --quality 50 --config results/digits/configs/score/reconstructions.yaml \
     --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
@@ -51,6 +57,10 @@ titok score codec --codec jpeg --quality 50 --config results/digits/configs/scor
     ("score", "external"): r"""
 titok score external --config results/mine/configs/external/vae.yaml --data results/mine/data/test.index.npz \
     --reconstructions vae-reconstructions --output vae.json --per-image vae.csv""",
+    ("score", "floor"): r"""
+titok score floor --config results/mine/configs/floor/patches-64.yaml --data results/mine/data/test.index.npz \
+    --train results/mine/data/train.index.npz --judge results/mine/classifiers/judge/model.safetensors \
+    --subject '{"tokenizer": "patches-64", "stage": "floor", "seed": 0}' --output patches.json""",
     ("score", "generation"): r"""
 titok score generation --config results/digits/configs/score/samples.yaml --samples samples.npz \
     --data results/digits/data/train.index.npz --judge results/digits/classifiers/judge/model.safetensors \

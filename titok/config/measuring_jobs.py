@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Self
 
+from pydantic import model_validator
+
 from titok.config.adaptive_length import AdaptiveLength
 from titok.config.data import Dataset
 from titok.config.evaluation import Evaluation
 from titok.config.external import External
+from titok.config.floors import Floor, PatchCodebook
 from titok.config.job import ALL, Job
 from titok.config.probe import LinearProbe
+from titok.config.quantization import Quantization
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Neutral, Operational, PositiveInt
 from titok.config.study import Study
@@ -109,6 +113,61 @@ class ExternalJob(ScoreJob):
             name=name,
             external=study.external[name],
         )
+
+
+class FloorJob(ScoreJob):
+    """`titok score floor`: mean patches or regions, measured as the study's tokenizers are."""
+
+    kind: ClassVar[str] = "floor"
+    section: ClassVar[str] = "floors"
+    wildcard: ClassVar[str] = "floor"
+
+    floor: Floor
+
+    @model_validator(mode="after")
+    def _patches_fill_the_image(self) -> Self:
+        side = self.dataset.image_size
+        if isinstance(self.floor, PatchCodebook) and side % self.floor.patch_size:
+            raise ValueError(
+                f"patch_size is {self.floor.patch_size}, which does not divide dataset.image_size {side}; allowed: "
+                f"{', '.join(str(size) for size in range(1, side + 1) if side % size == 0)}"
+            )
+        return self
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every floor."""
+        return study.floors
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """One of them; each of its seeds is told by the command line."""
+        entry = study.floors[name]
+        told = entry.model_copy(update={"seeds": None}) if isinstance(entry, PatchCodebook) else entry
+        evaluation = study.evaluation.of_reconstructions()
+        return cls(study=study.study, dataset=study.dataset.seen(), evaluation=evaluation, floor=told)
+
+
+class QuantizedJob(ScoreJob):
+    """`titok score quantized`: soft tokens in few bits; how few, the command line says."""
+
+    kind: ClassVar[str] = "quantized"
+    section: ClassVar[str] = "quantization"
+
+    quantization: Quantization
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where a figure shows soft tokens."""
+        shown = study.reporting.figures.hard_and_soft
+        return (ALL,) if shown and shown.soft else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one."""
+        evaluation = study.evaluation.of_reconstructions()
+        told = {"study": study.study, "dataset": study.dataset.seen(), "evaluation": evaluation}
+        return cls(**told, quantization=study.quantization)
 
 
 class LengthsJob(ScoreJob):

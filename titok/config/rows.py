@@ -36,7 +36,7 @@ class Row(Section):
     """What readers see, e.g. `TiTok-L-32`."""
     tokenizer: Name | None = None
     """Whose reconstruction scores are shown; `vqgan` is the study's 2D VQGAN."""
-    stage: Stage | Literal["external"] = "stage2"
+    stage: Stage | Literal["external", "floor"] = "stage2"
     generator: Name | None = None
     """Whose samples' scores are shown."""
     sampler: Name | None = None

@@ -12,14 +12,17 @@ from titok.config.external import EXTERNAL
 from titok.config.figure_inputs import FigureInputs, TableFigure
 from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
+from titok.config.floors import FLOOR, PatchCodebook
 from titok.config.job import ALL
 from titok.config.jobs import job
 from titok.config.length_stages import length_seeds, length_stages
 from titok.config.measuring_jobs import LENGTHS
 from titok.config.model_files import ModelFiles
+from titok.config.quantization import quantized_stage
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
+from titok.config.soft_tokens import SOFT_STAGE, encoder_facts
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training_jobs import ReconstructingJob
 
@@ -62,6 +65,14 @@ class Targets(ModelFiles):
         perceptual = getattr(losses, "perceptual", None)
         critic = perceptual.classifier if perceptual else None
         return [f"{self.root}/classifiers/{critic}/model.safetensors"] if critic else []
+
+    def encoder(self, kind: str, name: str) -> list[str]:
+        """The model of the study whose frozen encoder a decoder learns to show, if it is one of the study's."""
+        own = self.study.soft_tokenizers[name].own_encoder if kind == SOFT_STAGE else None
+        if own is None:
+            return []
+        folder = PROXY_TOKENIZER if own == PROXY_TOKENIZER else f"classifiers/{own}"
+        return [f"{self.root}/{folder}/model.safetensors"]
 
     def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Reconstruction scores of a tokenizer's stage, one per seed."""
@@ -125,7 +136,9 @@ class Targets(ModelFiles):
             *self.score_files(self._probe_stems()),
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
+            *self.quantized_scores(),
             *(path for name in self.study.external for path in self.reconstruction_scores(name, EXTERNAL)),
+            *(path for name in self.study.floors for path in self.reconstruction_scores(name, FLOOR)),
         ]
 
     def codec_scores(self) -> list[str]:
@@ -133,9 +146,15 @@ class Targets(ModelFiles):
         shown = (stem for figure in self.study.reporting.wanted_figures.values() for stem in figure.scores)
         return self.score_files(stem for stem in shown if stem.split("/")[1] in CODECS)
 
+    def quantized_scores(self) -> list[str]:
+        """Scores of soft tokens in few bits, if a figure shows them."""
+        shown = self.study.reporting.figures.hard_and_soft
+        curves = ((row, stage) for row in shown.soft for stage in shown.curve(row)) if shown else ()
+        return self.score_files(f"reconstruction/{row.tokenizer}/{stage}" for row, stage in curves)
+
     def _probe_stems(self) -> list[str]:
-        tables = self.study.reporting.tables
-        stems = (*tables.scores("table4"), *tables.scores("adaptive_length"))
+        tables, shown = self.study.reporting.tables, self.study.reporting.figures.hard_and_soft
+        stems = (*tables.scores("table4"), *tables.scores("adaptive_length"), *(shown.scores if shown else ()))
         return [stem for stem in stems if stem.startswith("probe/")]
 
     def codes(self) -> list[str]:
@@ -173,12 +192,28 @@ class Targets(ModelFiles):
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
-            facts |= {"num_latent_tokens": known.num_tokens, "codebook_size": known.codebook_size}
+            facts |= {"num_latent_tokens": known.num_tokens}
+            if tokenizer in self.study.soft_tokenizers:
+                facts |= encoder_facts(self.study.soft_tokenizers[tokenizer])
+            else:
+                facts |= {"codebook_size": known.codebook_size}
         return json.dumps(facts)
 
     def vqgan_subject(self) -> str:
         """What the VQGAN's score is about, as JSON."""
         return self.subject(tokenizer=PROXY_TOKENIZER, stage=PROXY_TOKENIZER, seed=0)
+
+    def floor_subject(self, name: str, seed: str | int) -> str:
+        """What a floor's score is about, as JSON."""
+        return json.dumps({"seed": int(seed), "tokenizer": name, "stage": FLOOR})
+
+    def quantized_subject(self, tokenizer: str, stage: str, bits: str | int, seed: str | int) -> str:
+        """What a score of rounded channels is about, as JSON."""
+        return json.dumps({"seed": int(seed), "tokenizer": tokenizer, "stage": quantized_stage(stage, int(bits))})
+
+    def floor_training_images(self, name: str) -> list[str]:
+        """Index of the images that a floor is fitted on, if it is."""
+        return [f"{self.root}/data/train.index.npz"] if isinstance(self.study.floors[name], PatchCodebook) else []
 
     def everything(self) -> list[str]:
         """What `snakemake` makes when asked for nothing in particular."""

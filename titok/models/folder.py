@@ -13,6 +13,7 @@ from torch import nn
 from titok.config.alit import AlitModel
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.config.soft_tokens import SoftModel
 from titok.models.alit import Alit
 from titok.models.alit_flops import alit_parts
 from titok.models.classifier import Classifier
@@ -20,6 +21,8 @@ from titok.models.flops import tokenizer_parts
 from titok.models.generator import MaskGIT, build_generator
 from titok.models.image_tokenizer import ImageTokenizer
 from titok.models.operations import Flops
+from titok.models.soft_flops import soft_parts
+from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import existing_file
@@ -43,6 +46,7 @@ KINDS: dict[str, Kind] = {
     "vqgan": Kind(VQGANModel, VQGAN),
     "tokenizer": Kind(TokenizerModel, TiTok, tokenizer_parts),
     "alit": Kind(AlitModel, Alit, alit_parts),
+    "soft_tokenizer": Kind(SoftModel, SoftTokenizer, soft_parts),
     "generator": Kind(GeneratorModel, build_generator),
 }
 """The one list of models that can be saved and opened; each has settings of a class of its own."""

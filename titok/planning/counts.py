@@ -86,12 +86,12 @@ def cache_folder() -> Path | None:
 
 @functools.cache
 def counter_sum() -> str:
-    """SHA-256 of whatever counts: all source of this package, and the versions of torch and torchvision."""
+    """SHA-256 of whatever counts: all source of this package, and the versions of torch, torchvision and timm."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(f"{path.relative_to(_PACKAGE)}\n".encode())
         digest.update(path.read_bytes())
-    for package in ("torch", "torchvision"):
+    for package in ("torch", "torchvision", "timm"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
     return digest.hexdigest()
 

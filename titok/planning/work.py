@@ -14,6 +14,7 @@ from titok.config.jobs import job
 from titok.config.length_stages import scored_lengths
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
+from titok.config.soft_models import soft_model
 from titok.config.study import Study
 from titok.config.study_models import generator_model, model_settings, tokenizer_model
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
@@ -109,6 +110,8 @@ def parts_of(study: Study, name: str, stage: str) -> dict[str, Flops]:
     if name == PROXY_TOKENIZER or name in study.baselines:
         model = study.vqgan.model if name == PROXY_TOKENIZER and study.vqgan else study.baselines[name].model
         return vqgan_parts(model, study.dataset.image_size)
+    if name in study.soft_tokenizers:
+        return parts_of_model(soft_model(study, name))
     return parts_of_model(model_settings(study, name, stage)) or parts_of_model(tokenizer_model(study, name, stage))
 
 
@@ -213,9 +216,11 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "sample_generator": _samples,
     "score_reconstruction": _reconstructions,
     "score_vqgan": _reconstructions,
+    "score_quantized": _reconstructions,
     "score_lengths": _lengths,
     "score_codec": _codecs,
     "score_external": _codecs,
+    "score_floor": _codecs,
     "score_generation": _generations,
     "score_probe": _probe,
     "score_throughput": _throughput,
