@@ -146,12 +146,12 @@ def _check_reporting(study: Study) -> None:
 
 def _check_soft_rows(study: Study) -> None:
     """Channels are rounded of tokenizers that have some."""
-    shown = study.reporting.figures.hard_and_soft
+    shown = study.reporting.figures.tokens_over_bits
     for index, row in enumerate(shown.soft if shown else ()):
         name = str(row.tokenizer)
         if study.untrained_stage(name) or tokenizer_facts(study, name).is_discrete:
             raise ValueError(
-                f"reporting.figures.hard_and_soft.soft.{index}.tokenizer is {name!r}, which gives the study no soft "
+                f"reporting.figures.tokens_over_bits.soft.{index}.tokenizer is {name!r}, which gives the study no soft "
                 f"tokens; name one of kind 'vae', or show it among the hard rows"
             )
 

@@ -9,8 +9,35 @@ from pydantic import Field, model_validator
 
 from titok.config.figure_inputs import FigureInputs
 from titok.config.quantization import ChannelBits, quantized_stage
-from titok.config.rows import PROXY_TOKENIZER, Codec, Quality, Row
+from titok.config.rows import PROXY_TOKENIZER, Codec, Quality, Row, Table
 from titok.config.section import Section
+
+UNTRAINED = ("external", "floor")
+"""Stages of rows that no model of the study is behind."""
+
+
+class HardSoftTable(Table):
+    """Tokenizers of all kinds side by side."""
+
+    linear_probe: bool = False
+    """Whether their latents are probed."""
+    costs: bool = True
+    """Whether operations are counted, and speed and memory measured."""
+
+    @model_validator(mode="after")
+    def _rows_reconstruct(self) -> Self:
+        for row in self.rows:
+            if row.tokenizer is None:
+                raise ValueError(f"row {row.label!r} of tables.hard_and_soft names no tokenizer; give one")
+        return self
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Score files below `scores/`, without seed."""
+        models = [row for row in self.rows if row.stage not in UNTRAINED]
+        probes = [f"probe/{row.tokenizer}" for row in models] if self.linear_probe else []
+        costs = [row.scores[0].replace("reconstruction/", "costs/", 1) for row in models] if self.costs else []
+        return tuple(dict.fromkeys([*(row.scores[0] for row in self.rows), *probes, *costs]))
 
 
 class HardAndSoft(Section):
@@ -31,13 +58,13 @@ class HardAndSoft(Section):
     def _rows_reconstruct(self) -> Self:
         for row in (*self.hard, *self.soft):
             if row.tokenizer is None:
-                raise ValueError(f"row {row.label!r} of hard_and_soft names no tokenizer; give one")
+                raise ValueError(f"row {row.label!r} of tokens_over_bits names no tokenizer; give one")
         for row in self.soft:
             if row.tokenizer == PROXY_TOKENIZER:
-                raise ValueError(f"row {row.label!r} of hard_and_soft.soft is the VQGAN, which has a codebook")
+                raise ValueError(f"row {row.label!r} of tokens_over_bits.soft is the VQGAN, which has a codebook")
         strangers = [row.label for row in self.probed if row not in (*self.hard, *self.soft)]
         if strangers:
-            raise ValueError(f"probed of hard_and_soft has {strangers}, which are not among its hard and soft rows")
+            raise ValueError(f"probed of tokens_over_bits has {strangers}, which are not among its hard and soft rows")
         return self
 
     def curve(self, row: Row) -> tuple[str, ...]:
@@ -56,7 +83,7 @@ class HardAndSoft(Section):
 class HardAndSoftTokens(FigureInputs[HardAndSoft]):
     """What the figure is made from."""
 
-    name = "hard_and_soft"
+    name = "tokens_over_bits"
 
     @property
     def scores(self) -> tuple[str, ...]:

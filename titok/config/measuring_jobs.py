@@ -146,7 +146,7 @@ class QuantizedJob(ScoreJob):
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
         """The one, where a figure shows soft tokens."""
-        shown = study.reporting.figures.hard_and_soft
+        shown = study.reporting.figures.tokens_over_bits
         return (ALL,) if shown and shown.soft else ()
 
     @classmethod
@@ -222,6 +222,29 @@ class ProbeJob(Job):
             probe=study.probe,
             lengths=chosen if name == LENGTHS else None,
         )
+
+
+class CostsJob(Job):
+    """`titok score costs`: how fast a tokenizer works, and what it takes."""
+
+    kind: ClassVar[str] = "costs"
+    section: ClassVar[str] = "throughput"
+
+    study: str
+    image_size: PositiveInt
+    throughput: Throughput
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where a table shows costs."""
+        shown = study.reporting.tables.hard_and_soft
+        return (ALL,) if shown and shown.costs else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one; where the study does not measure sampling apart, by the same settings' defaults."""
+        settings = study.throughput or Throughput()
+        return cls(study=study.study, image_size=study.dataset.image_size, throughput=settings)
 
 
 class ThroughputJob(Job):

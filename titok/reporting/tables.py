@@ -31,6 +31,7 @@ from titok.reporting.collect import MissingScore, Scores, Statistic, read_scores
 from titok.reporting.copies import copies_said
 from titok.reporting.estimates import Estimate, Seeds
 from titok.reporting.grid_table import build_grid_table
+from titok.reporting.hard_soft_table import build_hard_soft_table
 from titok.reporting.infinite_n import is_sound
 from titok.reporting.judgement import Judgement
 from titok.reporting.layouts import LAYOUTS, Column
@@ -69,6 +70,8 @@ def _built(name: TableName | PanelName, tables: Tables, scores: Scores, paper: P
         return build_grid_table(tables, scores, paper, name.removeprefix("table4") or "abcd")
     if tables.adaptive_length is not None and name == "adaptive_length":
         return build_length_table(tables.adaptive_length, scores)
+    if tables.hard_and_soft is not None and name == "hard_and_soft":
+        return build_hard_soft_table(tables.hard_and_soft, scores)
     return _build_listed(name, tables, scores, paper)
 
 
@@ -187,7 +190,7 @@ def row_subject(kind: Kind, row: Row) -> dict[str, Any]:
         return {"generator": row.generator, "sampler": row.sampler} if row.generator else {}
     if row.tokenizer is None:
         return {}
-    has_stage = kind == "reconstruction" and row.tokenizer != "vqgan"
+    has_stage = kind in ("reconstruction", "costs") and row.tokenizer != "vqgan"
     return {"tokenizer": row.tokenizer, "stage": row.stage} if has_stage else {"tokenizer": row.tokenizer}
 
 
