@@ -211,6 +211,7 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--vqgan", type=Path, help="model file of the proxy VQGAN (stage1)")
     train.add_argument("--codes", type=Path, help="stored proxy codes (.npy) of the images' views (stage1)")
     train.add_argument("--init", type=Path, help="model file of stage 1 (stage2)")
+    train.add_argument("--encoder", type=Path, help="model file of the study whose encoder is frozen (soft_decoder)")
     train.add_argument("--critic", type=Path, help="model file of the perceptual classifier, where the losses name one")
     train.add_argument("--test", type=Path, help="index of the test shards, where the settings have milestone scores")
     train.add_argument("--judge", type=Path, help="classifier behind milestone scores, where the settings name one")

@@ -30,10 +30,10 @@ ITERATION = 3
 PREFIX = f"gan_losses.{ITERATION}."
 ROUNDING = 1e-4
 KINKS = 1.4e-2
-"""How far two float32 runs may have the adversary's weight apart, of its value. It is a ratio of norms of gradients that
-went through ReLU, max-pooling and absolute values of networks of random weights, each of which jumps: the rounding of
-the decoder alone (7.7e-6 and 9.7e-6 beside float64, in two arithmetics), added 16 times to its images, moves the weight
-by 0.12 % and 0.15 % (standard deviation). Both sides round, so 6 of the larger, times the root of two."""
+"""How far two float32 runs may have the adversary's weight apart, of its value. It is a ratio of norms of gradients
+that went through ReLU, max-pooling and absolute values of networks of random weights, each of which jumps: the rounding
+of the decoder alone (7.7e-6 and 9.7e-6 beside float64, in two arithmetics), added 16 times to its images, moves the
+weight by 0.12 % and 0.15 % (standard deviation). Both sides round, so 6 of the larger, times the root of two."""
 COLUMNS = ("gan_weight", "total", "nll", "lpips", "gan_loss", "adaptive", "disc_factor", "vq")
 
 

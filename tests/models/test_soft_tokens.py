@@ -12,7 +12,8 @@ import timm
 import torch
 from metrics.encoder_weights import LITE0, lite0, made_up
 
-from titok.config.encoder_records import EncoderRecord, load_encoders
+from titok.config.encoder_record import EncoderRecord
+from titok.config.encoder_records import load_encoders
 from titok.errors import ModelError
 from titok.models.soft_tokens import SoftTokens, merged, soft_token_facts
 from titok.runtime.weights import WeightsError
@@ -45,12 +46,13 @@ def test_tokens_width_and_cost(name: str) -> None:
     assert timm.is_model_pretrained(record.model) or name == "efficientnet-lite0", "timm knows this tag"
     facts = soft_token_facts(record)
     assert (facts.parameters, facts.num_tokens, facts.width) == (parameters, tokens, width)
+    assert (record.num_tokens, record.width) == (tokens, width), "as it says without being built"
     assert facts.stored_bits == tokens * width * 16
     if gflop is not None:
         assert gflop * (1 - 0.002) <= facts.gflop <= gflop * (1 + PATCH_EMBEDDING)
 
 
-TINY = EncoderRecord(model="test_vit", kind="ViT", image_size=160, pooling="mean", licence="none")
+TINY = EncoderRecord(model="test_vit", kind="ViT", image_size=160, stride=16, width=64, pooling="mean", licence="none")
 
 
 def test_a_transformers_tokens_are_its_patches_without_what_stands_before_them(tmp_path: Path) -> None:

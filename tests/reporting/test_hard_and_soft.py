@@ -39,8 +39,8 @@ def with_probe(tree):
 
 
 def draw(tree, wanted, prefix):
-    reporting = Reporting(figures=Figures(tokens_over_bits=wanted), figure_dpi=60)
-    return make_figure("tokens_over_bits", reporting, prefix, Sources(tree.scores))
+    reporting = Reporting(figures=Figures(hard_and_soft=wanted), figure_dpi=60)
+    return make_figure("hard_and_soft", reporting, prefix, Sources(tree.scores))
 
 
 def test_the_numbers_behind_the_figure(tree, tmp_path):

@@ -15,6 +15,7 @@ from titok.commands.score_encoders import encoders_of_samples, open_encoders
 from titok.commands.score_records import image_source, pixels_of, training_images, write_score
 from titok.commands.score_speeds import NONE, sampling_speed, training_speed
 from titok.config.evaluation import Extractor
+from titok.config.image_counts import NUM_EXAMPLES
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import ScoreJob
 from titok.data.opening import open_images
@@ -34,8 +35,6 @@ from titok.runtime.seed import generator
 
 LATENTS = {"latents": "as they come; those of a vae sampled, with noise of the image's place"}
 """Part of every reconstruction's protocol, so that tokenizers of all kinds and codecs can share a table."""
-NUM_EXAMPLES = 32
-"""Test images kept beside a reconstruction score, for the figures."""
 
 
 def reconstruction(options: argparse.Namespace) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from titok.commands.score import NUM_EXAMPLES, named_inputs, save_examples, score_outputs
+from titok.commands.score import named_inputs, save_examples, score_outputs
 from titok.commands.score_records import write_score
 from titok.config.external import EXTERNAL, External
+from titok.config.image_counts import NUM_EXAMPLES
 from titok.config.load import load_job
 from titok.config.measuring_jobs import ExternalJob
 from titok.data.shard_index import split_of

@@ -15,6 +15,7 @@ from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
 from titok.config.jobs import JOBS, job, job_names
 from titok.config.length_stages import check_lengths
+from titok.config.pictures import check_pictures
 from titok.config.protocols import PROTOCOLS
 from titok.config.rows import CODECS, PROXY_TOKENIZER
 from titok.config.study import Study
@@ -37,6 +38,7 @@ def check_study(study: Study) -> None:
     for name, generator in study.generators.items():
         _check_generator(study, name, generator)
     _check_reporting(study)
+    check_pictures(study)
     _check_soft_rows(study)
     for kind, job_name in job_names(study):
         _check_shapes(study, kind, job_name)
@@ -47,7 +49,7 @@ def check_study(study: Study) -> None:
 
 def _check_names(study: Study) -> None:
     known: dict[str, Mapping[str, object]] = {
-        "tokenizer": {**study.tokenizers, **study.baselines, **study.external, **study.floors},
+        "tokenizer": {**study.tokenizers, **study.baselines, **study.soft_tokenizers, **study.external, **study.floors},
         "generator": study.generators,
         "sampler": study.samplers,
         "size": study.sizes,
@@ -59,13 +61,18 @@ def _check_names(study: Study) -> None:
 
 def _check_tokenizer_names(study: Study) -> None:
     """Rows and generators name a tokenizer, a baseline and the VQGAN alike; and a baseline's job has its name."""
-    for where, names in (("tokenizers", study.tokenizers), ("baselines", study.baselines)):
+    sections: dict[str, Mapping[str, object]] = {
+        "tokenizers": study.tokenizers,
+        "baselines": study.baselines,
+        "soft_tokenizers": study.soft_tokenizers,
+    }
+    for where, names in sections.items():
         if PROXY_TOKENIZER in names:
             raise ValueError(
                 f"{where} has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name, or say "
                 f"family: vqgan"
             )
-    given = {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines}
+    given = {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines, *study.soft_tokenizers}
     for section, own, others in (
         ("external", set(study.external), given),
         ("floors", set(study.floors), given | set(study.external)),
@@ -78,6 +85,9 @@ def _check_tokenizer_names(study: Study) -> None:
         if name in study.tokenizers or name == "all":
             taken = "a tokenizer has" if name in study.tokenizers else "means all jobs of a kind"
             raise ValueError(f"baselines.{name}: a name that {taken}; choose another name")
+    for name in study.soft_tokenizers:
+        if name in study.tokenizers or name in study.baselines:
+            raise ValueError(f"soft_tokenizers.{name}: a name that a tokenizer or a baseline has; choose another name")
 
 
 def _check_losses(study: Study) -> None:
@@ -86,6 +96,11 @@ def _check_losses(study: Study) -> None:
         if tokenizer.recipe in ("two_stage", "alit") and study.vqgan is None:
             raise ValueError(
                 f"tokenizers.{name} has recipe {tokenizer.recipe!r} but the study has no vqgan section; add one"
+            )
+    for name, soft in study.soft_tokenizers.items():
+        if soft.own_encoder == PROXY_TOKENIZER and study.vqgan is None:
+            raise ValueError(
+                f"soft_tokenizers.{name}.own_encoder is {PROXY_TOKENIZER!r}, but the study has no vqgan section"
             )
     for where, losses in _reconstruction_losses(study):
         missing = losses.perceptual.missing_weights
@@ -146,12 +161,12 @@ def _check_reporting(study: Study) -> None:
 
 def _check_soft_rows(study: Study) -> None:
     """Channels are rounded of tokenizers that have some."""
-    shown = study.reporting.figures.tokens_over_bits
+    shown = study.reporting.figures.hard_and_soft
     for index, row in enumerate(shown.soft if shown else ()):
         name = str(row.tokenizer)
         if study.untrained_stage(name) or tokenizer_facts(study, name).is_discrete:
             raise ValueError(
-                f"reporting.figures.tokens_over_bits.soft.{index}.tokenizer is {name!r}, which gives the study no soft "
+                f"reporting.figures.hard_and_soft.soft.{index}.tokenizer is {name!r}, which gives the study no soft "
                 f"tokens; name one of kind 'vae', or show it among the hard rows"
             )
 
@@ -207,8 +222,8 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
         _require("stage", generator.stage, tokenizer.stages, f"generators.{name}.stage")
     if not tokenizer.is_discrete:
         raise ValueError(
-            f"generators.{name}.tokenizer is {generator.tokenizer!r}, whose kind is 'vae'; MaskGIT needs discrete "
-            f"tokens: name a tokenizer of kind 'vq'"
+            f"generators.{name}.tokenizer is {generator.tokenizer!r}, whose {_softness(study, generator.tokenizer)}; "
+            f"MaskGIT needs discrete tokens: name a tokenizer of kind 'vq'"
         )
     missing = set(study.generator_seeds(name)) - set(study.tokenizer_seeds(generator.tokenizer))
     if missing:
@@ -218,11 +233,20 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
         )
 
 
+def _softness(study: Study, tokenizer: str) -> str:
+    """Why there are no ids."""
+    return "tokens are those of a frozen encoder" if tokenizer in study.soft_tokenizers else "kind is 'vae'"
+
+
 def _references(study: Study) -> Iterator[tuple[str, str, str]]:
     """(kind, name, where it is written) of every name that must exist."""
     for name, tokenizer in study.tokenizers.items():
         yield "size", tokenizer.encoder, f"tokenizers.{name}.encoder"
         yield "size", tokenizer.decoder, f"tokenizers.{name}.decoder"
+    for name, soft in study.soft_tokenizers.items():
+        yield "size", soft.decoder, f"soft_tokenizers.{name}.decoder"
+        if soft.own_encoder not in (None, PROXY_TOKENIZER):
+            yield "classifier", soft.own_encoder, f"soft_tokenizers.{name}.own_encoder"
     for name, generator in study.generators.items():
         if generator.tokenizer != PROXY_TOKENIZER:
             yield "tokenizer", generator.tokenizer, f"generators.{name}.tokenizer"
@@ -240,6 +264,7 @@ def _reconstruction_losses(study: Study) -> Iterator[tuple[str, ReconstructionLo
     if study.vqgan and study.vqgan.training:
         yield "vqgan", study.vqgan.losses
     yield from ((f"baselines.{name}", baseline.losses) for name, baseline in study.baselines.items())
+    yield from ((f"soft_tokenizers.{name}", soft.losses) for name, soft in study.soft_tokenizers.items())
     for name, tokenizer in study.tokenizers.items():
         if tokenizer.stage2:
             yield f"tokenizers.{name}.stage2", tokenizer.stage2.losses

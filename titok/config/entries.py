@@ -5,11 +5,12 @@ Each is trained by the study or, with `source`, a released model that the study 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from titok.config.alit import LengthPixelLosses, LengthProxyLosses
+from titok.config.encoder_init import EncoderInit
 from titok.config.model import ClassifierModel, GeneratorShape, TokenizerSettings, VQGANModel
 from titok.config.sampling import MaskSchedule
 from titok.config.section import Fraction, Name, Neutral, NonNegativeInt, PositiveInt, Section
@@ -28,7 +29,7 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-StageName = Literal["stage1", "stage2", "alit_stage1", "alit_stage2", "single_stage", "released"]
+StageName = Literal["stage1", "stage2", "alit_stage1", "alit_stage2", "soft_decoder", "single_stage", "released"]
 Source = Annotated[str, Field(min_length=1)]
 """Where released weights are: a name in `config/sources.yaml`, a folder, or a repository of the Hugging Face Hub."""
 Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_each_once)]
@@ -85,12 +86,27 @@ class Baseline(Section):
     """Null: the study's."""
 
 
-class Stage1(Section):
+class EncoderTraining(Section):
+    """A stage that trains a TiTok's encoder."""
+
+    training: ImageTraining
+    encoder_init: Annotated[EncoderInit | None, Neutral(None)] = None
+    """A network that understands images, as which the encoder begins; null: at random, or as `training.start_from`."""
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.encoder_init is not None and self.training.start_from is not None:
+            raise ValueError("encoder_init and training.start_from are both given; the encoder begins once: remove one")
+        return self
+
+
+class Stage1(EncoderTraining):
     """Predict the proxy codes (paper section 3.2, warm-up)."""
+
+    first_in_documents: ClassVar[tuple[str, ...]] = ("proxy", "training")
 
     proxy: Literal["vqgan"] = "vqgan"
     """Whose codes: the 2D VQGAN of this name."""
-    training: ImageTraining
     losses: ProxyCodeLosses = ProxyCodeLosses()
 
 
@@ -101,10 +117,9 @@ class Stage2(Section):
     losses: ReconstructionLosses = ReconstructionLosses()
 
 
-class SingleStage(Section):
+class SingleStage(EncoderTraining):
     """Everything at once from pixels, without proxy codes."""
 
-    training: ImageTraining
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
 
 

@@ -95,7 +95,7 @@ class Figures(Section):
     figure2: tuple[Row, ...] = ()
     """Quality against speed: a point per row that has a generator."""
     rates: Rates | None = None
-    tokens_over_bits: Annotated[HardAndSoft | None, Neutral(None)] = None
+    hard_and_soft: Annotated[HardAndSoft | None, Neutral(None)] = None
     """Hard tokens, soft tokens in fewer and fewer bits, and codecs, in one chart."""
     training_curves: tuple[CurveRun, ...] = ()
     classifier_accuracy: bool = True

@@ -16,7 +16,7 @@ UNTRAINED = ("external", "floor")
 """Stages of rows that no model of the study is behind."""
 
 
-class HardSoftTable(Table):
+class TokenKinds(Table):
     """Tokenizers of all kinds side by side."""
 
     linear_probe: bool = False
@@ -28,7 +28,7 @@ class HardSoftTable(Table):
     def _rows_reconstruct(self) -> Self:
         for row in self.rows:
             if row.tokenizer is None:
-                raise ValueError(f"row {row.label!r} of tables.hard_and_soft names no tokenizer; give one")
+                raise ValueError(f"row {row.label!r} of token_kinds names no tokenizer; give one")
         return self
 
     @property
@@ -58,13 +58,13 @@ class HardAndSoft(Section):
     def _rows_reconstruct(self) -> Self:
         for row in (*self.hard, *self.soft):
             if row.tokenizer is None:
-                raise ValueError(f"row {row.label!r} of tokens_over_bits names no tokenizer; give one")
+                raise ValueError(f"row {row.label!r} of hard_and_soft names no tokenizer; give one")
         for row in self.soft:
             if row.tokenizer == PROXY_TOKENIZER:
-                raise ValueError(f"row {row.label!r} of tokens_over_bits.soft is the VQGAN, which has a codebook")
+                raise ValueError(f"row {row.label!r} of hard_and_soft.soft is the VQGAN, which has a codebook")
         strangers = [row.label for row in self.probed if row not in (*self.hard, *self.soft)]
         if strangers:
-            raise ValueError(f"probed of tokens_over_bits has {strangers}, which are not among its hard and soft rows")
+            raise ValueError(f"probed of hard_and_soft has {strangers}, which are not among its hard and soft rows")
         return self
 
     def curve(self, row: Row) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class HardAndSoft(Section):
 class HardAndSoftTokens(FigureInputs[HardAndSoft]):
     """What the figure is made from."""
 
-    name = "tokens_over_bits"
+    name = "hard_and_soft"
 
     @property
     def scores(self) -> tuple[str, ...]:

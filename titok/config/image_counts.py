@@ -8,6 +8,8 @@ from titok.config.data import StudyDataset
 
 DIGITS = 1797
 """Images that ship inside scikit-learn."""
+NUM_EXAMPLES = 32
+"""Test images kept beside a reconstruction score, for the figures."""
 
 
 def stated_images(dataset: StudyDataset, split: Literal["train", "test"]) -> int | None:

@@ -24,6 +24,7 @@ from titok.config.measuring_jobs import (
     ThroughputJob,
 )
 from titok.config.released_jobs import ReleasedGeneratorJob, ReleasedJob, ReleasedTokenizerJob, ReleasedVQGANJob
+from titok.config.soft_jobs import SoftDecoderJob
 from titok.config.study import Study
 from titok.config.training_jobs import (
     ClassifierJob,
@@ -42,6 +43,7 @@ KINDS: tuple[type[Job], ...] = (
     Stage2Job,
     AlitStage1Job,
     AlitStage2Job,
+    SoftDecoderJob,
     SingleStageJob,
     GeneratorJob,
     CodesJob,

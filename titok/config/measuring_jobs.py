@@ -146,7 +146,7 @@ class QuantizedJob(ScoreJob):
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
         """The one, where a figure shows soft tokens."""
-        shown = study.reporting.figures.tokens_over_bits
+        shown = study.reporting.figures.hard_and_soft
         return (ALL,) if shown and shown.soft else ()
 
     @classmethod
@@ -237,7 +237,7 @@ class CostsJob(Job):
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
         """The one, where a table shows costs."""
-        shown = study.reporting.tables.hard_and_soft
+        shown = study.reporting.tables.token_kinds
         return (ALL,) if shown and shown.costs else ()
 
     @classmethod

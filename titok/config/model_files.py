@@ -48,8 +48,9 @@ class ModelFiles:
         return f"{self.root}/tokens/{name}/seed{seed}/{generator_stage(self.study, generator)}.npz"
 
     def trained_stages(self) -> Iterator[tuple[str, str]]:
-        """(name, stage) of every stage of every tokenizer and baseline, in order; the VQGAN is not among them."""
-        for name in (*self.study.tokenizers, *self.study.baselines):
+        """(name, stage) of every stage of every tokenizer, baseline and frozen encoder, in order; the VQGAN is left
+        out."""
+        for name in (*self.study.tokenizers, *self.study.baselines, *self.study.soft_tokenizers):
             yield from ((name, stage) for stage in tokenizer_facts(self.study, name).stages)
 
     def stage_models(self, name: str, stage: str) -> list[str]:

@@ -24,6 +24,7 @@ from titok.config.resources import Resources
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Neutral, Section
+from titok.config.soft_tokens import EncoderTokenizer
 from titok.config.throughput import Throughput
 from titok.config.views import ProxyCodes, ViewSet
 from titok.runtime.arithmetic import Arithmetic
@@ -49,7 +50,10 @@ class Study(Section):
     proxy_codes: ProxyCodes | None = None
     """Views whose proxy codes are stored before stage 1; null: codes of every batch are computed while training."""
     tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
-    """TiToks; a file may also have its 2D VQGANs here, with `family: vqgan` (see `titok.config.families`)."""
+    """TiToks; a file may also have its 2D VQGANs here, with `family: vqgan`, and frozen encoders, with `family:
+    encoder` (see `titok.config.families`)."""
+    soft_tokenizers: Annotated[dict[Name, EncoderTokenizer], Neutral({})] = {}  # noqa: RUF012 (as below)
+    """Frozen encoders, each with a decoder that is trained on its tokens."""
     external: Annotated[dict[Name, External], Neutral({})] = {}  # noqa: RUF012 (pydantic copies defaults)
     """Reconstructions that other programs made of the test images: rows like any other."""
     floors: Annotated[dict[Name, Floor], Neutral({})] = {}  # noqa: RUF012
@@ -81,7 +85,8 @@ class Study(Section):
             return floor.seeds or self.seeds
         if tokenizer == PROXY_TOKENIZER:
             return self.seeds
-        return (self.baselines.get(tokenizer) or self.tokenizers[tokenizer]).seeds or self.seeds
+        entry = self.baselines.get(tokenizer) or self.soft_tokenizers.get(tokenizer) or self.tokenizers[tokenizer]
+        return entry.seeds or self.seeds
 
     def untrained_stage(self, tokenizer: str) -> str | None:
         """What stands for the stage of a row that no tokenizer of the study makes; null: one does."""

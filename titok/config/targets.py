@@ -22,6 +22,7 @@ from titok.config.quantization import quantized_stage
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.section import fingerprint
+from titok.config.soft_tokens import SOFT_STAGE, encoder_facts
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training_jobs import ReconstructingJob
 
@@ -64,6 +65,14 @@ class Targets(ModelFiles):
         perceptual = getattr(losses, "perceptual", None)
         critic = perceptual.classifier if perceptual else None
         return [f"{self.root}/classifiers/{critic}/model.safetensors"] if critic else []
+
+    def encoder(self, kind: str, name: str) -> list[str]:
+        """The model of the study whose frozen encoder a decoder learns to show, if it is one of the study's."""
+        own = self.study.soft_tokenizers[name].own_encoder if kind == SOFT_STAGE else None
+        if own is None:
+            return []
+        folder = PROXY_TOKENIZER if own == PROXY_TOKENIZER else f"classifiers/{own}"
+        return [f"{self.root}/{folder}/model.safetensors"]
 
     def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Reconstruction scores of a tokenizer's stage, one per seed."""
@@ -140,7 +149,7 @@ class Targets(ModelFiles):
 
     def quantized_scores(self) -> list[str]:
         """Scores of soft tokens in few bits, if a figure shows them."""
-        shown = self.study.reporting.figures.tokens_over_bits
+        shown = self.study.reporting.figures.hard_and_soft
         curves = ((row, stage) for row in shown.soft for stage in shown.curve(row)) if shown else ()
         return self.score_files(f"reconstruction/{row.tokenizer}/{stage}" for row, stage in curves)
 
@@ -149,11 +158,11 @@ class Targets(ModelFiles):
         return [f"{self.root}/scores/costs/{tokenizer}/{stage}/seed{self.study.tokenizer_seeds(tokenizer)[0]}.json"]
 
     def _stems_of_costs(self) -> list[str]:
-        return [stem for stem in self.study.reporting.tables.scores("hard_and_soft") if stem.startswith("costs/")]
+        return [stem for stem in self.study.reporting.tables.scores("token_kinds") if stem.startswith("costs/")]
 
     def _probe_stems(self) -> list[str]:
-        tables, shown = self.study.reporting.tables, self.study.reporting.figures.tokens_over_bits
-        named = (tables.scores(name) for name in ("table4", "adaptive_length", "hard_and_soft"))
+        tables, shown = self.study.reporting.tables, self.study.reporting.figures.hard_and_soft
+        named = (tables.scores(name) for name in ("table4", "adaptive_length", "token_kinds"))
         stems = (*(stem for stems in named for stem in stems), *(shown.scores if shown else ()))
         return [stem for stem in stems if stem.startswith("probe/")]
 
@@ -192,9 +201,11 @@ class Targets(ModelFiles):
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
-            # A vae has none, whatever its settings would make one of.
-            size = known.codebook_size if known.is_discrete else None
-            facts |= {"num_latent_tokens": known.num_tokens, "codebook_size": size}
+            facts |= {"num_latent_tokens": known.num_tokens}
+            if tokenizer in self.study.soft_tokenizers:
+                facts |= encoder_facts(self.study.soft_tokenizers[tokenizer])
+            else:  # a vae has none, whatever its settings would make one of
+                facts |= {"codebook_size": known.codebook_size if known.is_discrete else None}
         return json.dumps(facts)
 
     def vqgan_subject(self) -> str:

@@ -13,10 +13,12 @@ from torch import nn
 from titok.config.alit import AlitModel
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.config.soft_tokens import SoftModel
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.generator import MaskGIT, build_generator
 from titok.models.image_tokenizer import ImageTokenizer
+from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import existing_file
@@ -38,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "vqgan": Kind(VQGANModel, VQGAN),
     "tokenizer": Kind(TokenizerModel, TiTok),
     "alit": Kind(AlitModel, Alit),
+    "soft_tokenizer": Kind(SoftModel, SoftTokenizer),
     "generator": Kind(GeneratorModel, build_generator),
 }
 """The one list of models that can be saved and opened; each has settings of a class of its own."""

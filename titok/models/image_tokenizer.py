@@ -204,6 +204,6 @@ def require_side(images: Tensor, side: int) -> None:
 def no_ids(model: ImageTokenizer, operation: str) -> ModelError:
     """What `tokenize` and `detokenize` of continuous latents raise."""
     return ModelError(
-        f"{operation} needs ids, and this {type(model).__name__} has none: its latents are continuous (kind 'vae'). "
+        f"{operation} needs ids, and this {type(model).__name__} has none: its latents are continuous. "
         f"Use posterior(images).mean for latents and decode(latents) for images"
     )

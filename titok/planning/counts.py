@@ -20,12 +20,14 @@ from typing import Any
 from titok.config.alit import AlitModel
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.config.soft_tokens import SoftModel
 from titok.models.operations import Flops
 from titok.runtime.files import FileError, read_json, sha256_json, write_json
 from titok.training.operations import StepFlops
 
 _PACKAGE = Path(__file__).parents[1]
 _MODELS, _ALIT, _STEPS = "titok.models.flops", "titok.models.alit_flops", "titok.training.flops"
+_SOFT = "titok.models.soft_flops"
 _STATES = 8
 """Of the code, whose counts are kept; those of others are removed."""
 _kept: dict[str, Any] = {}
@@ -50,6 +52,11 @@ def vqgan_parts(config: VQGANModel, image_size: int) -> dict[str, Flops]:
 def alit_parts(config: AlitModel) -> dict[str, Flops]:
     """See `titok.models.alit_flops.alit_parts`."""
     return _parts(_counted(_ALIT, "alit_parts", config))
+
+
+def soft_parts(config: SoftModel) -> dict[str, Flops]:
+    """See `titok.models.soft_flops.soft_parts`."""
+    return _parts(_counted(_SOFT, "soft_parts", config))
 
 
 def generator_flops(config: GeneratorModel) -> Flops:
@@ -92,12 +99,12 @@ def cache_folder() -> Path | None:
 
 @functools.cache
 def counter_sum() -> str:
-    """SHA-256 of whatever counts: all source of this package, and the versions of torch and torchvision."""
+    """SHA-256 of whatever counts: all source of this package, and the versions of torch, torchvision and timm."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(f"{path.relative_to(_PACKAGE)}\n".encode())
         digest.update(path.read_bytes())
-    for package in ("torch", "torchvision"):
+    for package in ("torch", "torchvision", "timm"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
     return digest.hexdigest()
 

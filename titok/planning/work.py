@@ -15,6 +15,7 @@ from titok.config.jobs import job
 from titok.config.length_stages import scored_lengths
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
+from titok.config.soft_models import soft_model
 from titok.config.study import Study
 from titok.config.study_models import alit_model, generator_model, tokenizer_model
 from titok.config.throughput import Throughput
@@ -28,6 +29,7 @@ from titok.planning.counts import (
     alit_parts,
     classifier_flops,
     generator_flops,
+    soft_parts,
     step_of_job,
     tokenizer_parts,
     vqgan_parts,
@@ -111,6 +113,8 @@ def parts_of(study: Study, name: str, stage: str) -> dict[str, Flops]:
     if name == PROXY_TOKENIZER or name in study.baselines:
         model = study.vqgan.model if name == PROXY_TOKENIZER and study.vqgan else study.baselines[name].model
         return vqgan_parts(model, study.dataset.image_size)
+    if name in study.soft_tokenizers:
+        return soft_parts(soft_model(study, name))
     if study.tokenizers[name].alit:
         return alit_parts(alit_model(study, name))
     return tokenizer_parts(tokenizer_model(study, name, stage))

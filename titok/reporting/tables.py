@@ -31,13 +31,13 @@ from titok.reporting.collect import MissingScore, Scores, Statistic, read_scores
 from titok.reporting.copies import copies_said
 from titok.reporting.estimates import Estimate, Seeds
 from titok.reporting.grid_table import build_grid_table
-from titok.reporting.hard_soft_table import build_hard_soft_table
 from titok.reporting.infinite_n import is_sound
 from titok.reporting.judgement import Judgement
 from titok.reporting.layouts import LAYOUTS, Column
 from titok.reporting.length_table import build_length_table
 from titok.reporting.paper import Paper, PaperValue, read_paper
 from titok.reporting.table_notes import interval_note, ordering_note, reasons, seeds_note
+from titok.reporting.token_kinds import build_token_kinds
 from titok.reporting.writers import write_table
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def _built(name: TableName | PanelName, tables: Tables, scores: Scores, paper: P
         return build_grid_table(tables, scores, paper, name.removeprefix("table4") or "abcd")
     if tables.adaptive_length is not None and name == "adaptive_length":
         return build_length_table(tables.adaptive_length, scores)
-    if tables.hard_and_soft is not None and name == "hard_and_soft":
-        return build_hard_soft_table(tables.hard_and_soft, scores)
+    if tables.token_kinds is not None and name == "token_kinds":
+        return build_token_kinds(tables.token_kinds, scores)
     return _build_listed(name, tables, scores, paper)
 
 

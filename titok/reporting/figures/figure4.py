@@ -108,8 +108,8 @@ FIGURE4 = Figure(
     "figure4",
     "More tokens, larger models",
     "Reconstruction, linear probe, generation and sampling speed over the number of latent tokens K, after the "
-    "paper's Figure 4. Lines are means over seeds; bands span them, or show a single seed's interval. Every size "
-    "has its own marker and line.",
+    "paper's Figure 4. Lines are means over seeds; bands span them, or show a single seed's "
+    "interval; of speeds, that over sittings. Every size has its own marker and line.",
     "Line charts over the number of latent tokens K, one line per model size; the numbers are in Table 4.",
     _draw,
     leads=True,

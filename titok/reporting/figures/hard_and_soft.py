@@ -134,7 +134,7 @@ def _from_files(wanted: HardAndSoft, sources: Sources) -> Drawing:
 
 
 HARD_AND_SOFT = Figure(
-    "tokens_over_bits",
+    "hard_and_soft",
     "Hard and soft tokens over bits",
     "What one image takes against what comes back, and against what a linear probe reads in the tokens. Hard tokens "
     "take K log2 V bits. Soft tokens are curves: every channel is rounded to so many equally wide steps between the "

@@ -1,4 +1,4 @@
-"""Table 'hard_and_soft': tokenizers of all kinds side by side: what they store, what comes back, what it costs."""
+"""Table 'token_kinds': tokenizers of all kinds side by side: what they store, what comes back, what it costs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from titok.reporting.table_notes import interval_note, seeds_note
 from titok.reporting.token_bits import HALF, bits_of_ids
 
 if TYPE_CHECKING:
-    from titok.config.hard_and_soft import HardSoftTable
+    from titok.config.hard_and_soft import TokenKinds
     from titok.config.rows import Row
 
 TITLE = "Hard and soft tokens"
@@ -79,7 +79,7 @@ class _Stored:
 HEADS = ("", "kind", "tokens K", "codebook", "width", "bits per image", "decoder", "licence")
 
 
-def build_hard_soft_table(wanted: HardSoftTable, scores: Scores) -> Table:
+def build_token_kinds(wanted: TokenKinds, scores: Scores) -> Table:
     """Blocks: what is stored, what comes back and is read, what it costs.
 
     Raises:
@@ -102,7 +102,7 @@ def build_hard_soft_table(wanted: HardSoftTable, scores: Scores) -> Table:
     notes = [NOTE, *interval_note([*quality, *probes, *costs]), *seeds_note(seeds)]
     data = pd.DataFrame(list(_data(wanted.rows, stored, [*quality, *probes, *costs])))
     title = wanted.title or TITLE
-    return Table("hard_and_soft", title, [block for block in blocks if block.rows], data, notes)
+    return Table("token_kinds", title, [block for block in blocks if block.rows], data, notes)
 
 
 def _records(kind: Kind, row: Row, scores: Scores) -> pd.DataFrame | None:

@@ -1,6 +1,6 @@
 """Tokenizers of all kinds side by side: what each row says of itself, and what it refuses.
 
-Run: pytest tests/reporting/test_hard_soft_table.py
+Run: pytest tests/reporting/test_token_kinds.py
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from reporting.conftest import PAPER
 
-from titok.config.hard_and_soft import HardSoftTable
+from titok.config.hard_and_soft import TokenKinds
 from titok.config.reporting import Tables
 from titok.config.rows import Row
 from titok.errors import ScoreError
@@ -52,8 +52,8 @@ def filled(tree, speed_protocol=None):
 
 
 def table(tree, rows=ROWS, **settings):
-    tables = Tables(hard_and_soft=HardSoftTable(rows=rows, **settings))
-    return build_table("hard_and_soft", tables, read_scores(tree.scores), read_paper(PAPER))
+    tables = Tables(token_kinds=TokenKinds(rows=rows, **settings))
+    return build_table("token_kinds", tables, read_scores(tree.scores), read_paper(PAPER))
 
 
 def test_what_rows_say_of_themselves(tree):
@@ -108,7 +108,7 @@ def test_missing_costs_are_named(tree):
 
 
 def test_the_scores_it_asks_for():
-    wanted = HardSoftTable(rows=(ROWS[0], ROWS[1], ROWS[4]), linear_probe=True)
+    wanted = TokenKinds(rows=(ROWS[0], ROWS[1], ROWS[4]), linear_probe=True)
     assert wanted.scores == (
         "reconstruction/l2/stage2",
         "reconstruction/vqgan",
@@ -119,4 +119,4 @@ def test_the_scores_it_asks_for():
         "costs/vqgan",
     )
     with pytest.raises(ValueError, match="names no tokenizer"):
-        HardSoftTable(rows=(Row(label="P", paper="table1/titok-l-32"),))
+        TokenKinds(rows=(Row(label="P", paper="table1/titok-l-32"),))
