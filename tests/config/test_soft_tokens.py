@@ -122,7 +122,9 @@ def test_an_encoder_begins_as_a_named_network(tmp_path: Path) -> None:
 
 def test_the_study_of_both_kinds_has_six_of_each_and_one_decoder_for_all() -> None:
     study = load_study(ROOT / "config" / "hard_soft.yaml")
-    rows = [row.tokenizer for row in study.reporting.tables.table3c.rows if row.stage != "floor"]
+    table = study.reporting.tables.token_kinds
+    assert table is not None
+    rows = [row.tokenizer for row in table.rows if row.stage != "floor"]
     assert {seeds for name in rows if (seeds := study.tokenizer_seeds(str(name)))} == {(0, 1, 2)}
     kinds = [tokenizer_facts(study, str(name)).is_discrete for name in rows]
     assert (kinds.count(True), kinds.count(False)) == (7, 9)
