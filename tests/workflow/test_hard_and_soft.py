@@ -41,3 +41,20 @@ def test_rows_are_soft_and_of_the_study() -> None:
         study_of(with_figure(soft=[hard], probed=[]))
     with pytest.raises(ValueError, match=r"hard_and_soft\.soft\.0\.tokenizer"):
         study_of(with_figure(soft=[{**ROW, "tokenizer": "nobody"}], probed=[]))
+
+
+def test_a_table_asks_for_costs_of_models_and_for_probes(empty: Sandbox) -> None:
+    document = changed(tiny_document(), "floors", {"regions": {"kind": "regions", "regions": 9}})
+    rows = [
+        {"label": "S-1", "tokenizer": "s1", "stage": "stage1"},
+        {"label": "VQGAN", "tokenizer": "vqgan"},
+        {"label": "regions", "tokenizer": "regions", "stage": "floor"},
+    ]
+    empty.write_study(changed(document, "reporting.tables.token_kinds", {"rows": rows, "linear_probe": True}))
+    costs = {"results/tiny/scores/costs/s1/stage1/seed0.json"}
+    plan = empty.plan("results/tiny/tables/token_kinds.md")
+    assert set(plan.jobs("score_costs")) == costs, "of the first seed, and of no floor"
+    assert set(plan.jobs("score_costs_vqgan")) == {"results/tiny/scores/costs/vqgan.json"}
+    assert len(plan.jobs("score_probe")) == 4, "two seeds each; probes of the one VQGAN have seeds, too"
+    assert len(plan.jobs("score_floor")) == 1
+    assert set(empty.plan().jobs("score_costs")) == costs

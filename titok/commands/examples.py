@@ -70,6 +70,10 @@ titok score throughput --config results/digits/configs/throughput/four-steps.yam
     --generator results/digits/generators/l2-vit/seed0/model.safetensors \
     --tokenizer results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
     --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0, "sitting": 0}' --output speed.json""",
+    ("score", "costs"): r"""
+titok score costs --config results/mine/configs/costs/all.yaml \
+    --model results/mine/tokenizers/vae/seed0/single_stage/model.safetensors \
+    --subject '{"tokenizer": "vae", "stage": "single_stage", "seed": 0}' --output costs.json""",
     ("table",): r"""
 titok table table3b --study config/digits.yaml --output tables/table3b.md \
     --scores $(find results/digits/scores -name '*.json')""",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_score(verbs: Verbs, lazy: Lazy) -> None:
-    """Adds ``score`` with its nine kinds."""
+    """Adds ``score`` with its ten kinds."""
     score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
     kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
 
@@ -81,6 +81,15 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_subject(throughput, "generator")
     add_device(throughput)
     throughput.set_defaults(run=lazy("score_throughput", "throughput"))
+
+    costs = kinds.add_parser("costs", help="parameters, operations, speed and memory of a tokenizer")
+    add_paths(
+        costs, model="its model file", config="resolved settings: throughput", output="score record (.json) to write"
+    )
+    add_overwrite(costs, output_and(), ours="score")
+    add_subject(costs, "tokenizer")
+    add_device(costs)
+    costs.set_defaults(run=lazy("score_costs", "costs"))
 
     for kind in (reconstruction, lengths, probe, quantized, codec, external, floor, generation):
         add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")

@@ -9,8 +9,35 @@ from pydantic import Field, model_validator
 
 from titok.config.figure_inputs import FigureInputs
 from titok.config.quantization import ChannelBits, quantized_stage
-from titok.config.rows import PROXY_TOKENIZER, Codec, Quality, Row
+from titok.config.rows import PROXY_TOKENIZER, Codec, Quality, Row, Table
 from titok.config.section import Section
+
+UNTRAINED = ("external", "floor")
+"""Stages of rows that no model of the study is behind."""
+
+
+class TokenKinds(Table):
+    """Tokenizers of all kinds side by side."""
+
+    linear_probe: bool = False
+    """Whether their latents are probed."""
+    costs: bool = True
+    """Whether operations are counted, and speed and memory measured."""
+
+    @model_validator(mode="after")
+    def _rows_reconstruct(self) -> Self:
+        for row in self.rows:
+            if row.tokenizer is None:
+                raise ValueError(f"row {row.label!r} of token_kinds names no tokenizer; give one")
+        return self
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Score files below `scores/`, without seed."""
+        models = [row for row in self.rows if row.stage not in UNTRAINED]
+        probes = [f"probe/{row.tokenizer}" for row in models] if self.linear_probe else []
+        costs = [row.scores[0].replace("reconstruction/", "costs/", 1) for row in models] if self.costs else []
+        return tuple(dict.fromkeys([*(row.scores[0] for row in self.rows), *probes, *costs]))
 
 
 class HardAndSoft(Section):

@@ -13,6 +13,7 @@ from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.data_jobs import CodesJob, DataJob, TokensJob
 from titok.config.job import Job
 from titok.config.measuring_jobs import (
+    CostsJob,
     ExternalJob,
     FloorJob,
     LengthsJob,
@@ -58,6 +59,7 @@ KINDS: tuple[type[Job], ...] = (
     LengthsJob,
     ProbeJob,
     ThroughputJob,
+    CostsJob,
 )
 """Every kind of job: what a new one has to be added to."""
 

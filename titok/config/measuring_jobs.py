@@ -237,6 +237,29 @@ class ProbeJob(Job):
         )
 
 
+class CostsJob(Job):
+    """`titok score costs`: how fast a tokenizer works, and what it takes."""
+
+    kind: ClassVar[str] = "costs"
+    section: ClassVar[str] = "throughput"
+
+    study: str
+    image_size: PositiveInt
+    throughput: Throughput
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where a table shows costs."""
+        shown = study.reporting.tables.token_kinds
+        return (ALL,) if shown and shown.costs else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one; where the study does not measure sampling apart, by the same settings' defaults."""
+        settings = study.throughput or Throughput()
+        return cls(study=study.study, image_size=study.dataset.image_size, throughput=settings)
+
+
 class ThroughputJob(Job):
     """`titok score throughput`: how fast a sampler makes images."""
 

@@ -137,6 +137,7 @@ class Targets(ModelFiles):
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
             *self.quantized_scores(),
+            *self.score_files(self._stems_of_costs()),
             *(path for name in self.study.external for path in self.reconstruction_scores(name, EXTERNAL)),
             *(path for name in self.study.floors for path in self.reconstruction_scores(name, FLOOR)),
         ]
@@ -152,9 +153,17 @@ class Targets(ModelFiles):
         curves = ((row, stage) for row in shown.soft for stage in shown.curve(row)) if shown else ()
         return self.score_files(f"reconstruction/{row.tokenizer}/{stage}" for row, stage in curves)
 
+    def costs_scores(self, tokenizer: str, stage: str) -> list[str]:
+        """What a tokenizer's stage costs, measured on its first seed."""
+        return [f"{self.root}/scores/costs/{tokenizer}/{stage}/seed{self.study.tokenizer_seeds(tokenizer)[0]}.json"]
+
+    def _stems_of_costs(self) -> list[str]:
+        return [stem for stem in self.study.reporting.tables.scores("token_kinds") if stem.startswith("costs/")]
+
     def _probe_stems(self) -> list[str]:
         tables, shown = self.study.reporting.tables, self.study.reporting.figures.hard_and_soft
-        stems = (*tables.scores("table4"), *tables.scores("adaptive_length"), *(shown.scores if shown else ()))
+        named = (tables.scores(name) for name in ("table4", "adaptive_length", "token_kinds"))
+        stems = (*(stem for stems in named for stem in stems), *(shown.scores if shown else ()))
         return [stem for stem in stems if stem.startswith("probe/")]
 
     def codes(self) -> list[str]:
@@ -195,8 +204,8 @@ class Targets(ModelFiles):
             facts |= {"num_latent_tokens": known.num_tokens}
             if tokenizer in self.study.soft_tokenizers:
                 facts |= encoder_facts(self.study.soft_tokenizers[tokenizer])
-            else:
-                facts |= {"codebook_size": known.codebook_size}
+            else:  # a vae has none, whatever its settings would make one of
+                facts |= {"codebook_size": known.codebook_size if known.is_discrete else None}
         return json.dumps(facts)
 
     def vqgan_subject(self) -> str:
@@ -300,6 +309,10 @@ class Targets(ModelFiles):
                 return self.reconstruction_scores(tokenizer, stage)
             case ["lengths", tokenizer, stage]:
                 return self.length_scores(tokenizer, stage)
+            case ["costs", "vqgan"]:
+                return [f"{self.root}/scores/costs/vqgan.json"]
+            case ["costs", tokenizer, stage]:
+                return self.costs_scores(tokenizer, stage)
             case ["probe", tokenizer]:
                 return self.probe_scores(tokenizer)
             case ["generation", generator, sampler]:

@@ -17,6 +17,7 @@ from titok.config.rows import PROXY_TOKENIZER
 from titok.config.soft_models import soft_model
 from titok.config.study import Study
 from titok.config.study_models import generator_model, model_settings, tokenizer_model
+from titok.config.throughput import Throughput
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training import Compute, Perceptual
 from titok.config.training_jobs import TrainingJob
@@ -151,6 +152,15 @@ def _throughput(planned: Job, study: Study) -> Work | None:
     return _sampling(planned, study, images, arithmetic_of(Compute(precision=settings.precision, tf32=settings.tf32)))
 
 
+def _costs(planned: Job, study: Study) -> Work:
+    """Every batch encoded once and decoded once."""
+    settings = study.throughput or Throughput()
+    images = (settings.warmup_batches + settings.batches) * settings.batch_size
+    name, stage = planned.wildcards.get("tokenizer", PROXY_TOKENIZER), planned.wildcards.get("stage", "")
+    arithmetic = arithmetic_of(Compute(precision=settings.precision, tf32=settings.tf32))
+    return Work("encoding", "tokenizer", images, {arithmetic: float(images * sum(coding_flops(study, name, stage)))})
+
+
 def _sampling(planned: Job, study: Study, images: int, arithmetic: str) -> Work:
     name = planned.wildcards["generator"]
     entry, sampler = study.generators[name], study.samplers[planned.wildcards["sampler"]]
@@ -224,4 +234,6 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "score_generation": _generations,
     "score_probe": _probe,
     "score_throughput": _throughput,
+    "score_costs": _costs,
+    "score_costs_vqgan": _costs,
 }

@@ -69,6 +69,11 @@ METRICS: dict[str, Metric] = {
     "generator_parameters": Metric("generator parameters", "neither", follows="settings", decimals=0),
     "sampling_images_per_second": Metric("sampling speed", "higher", "images/s", follows="machine", decimals=1),
     "sampling_gflop": Metric("operations per sample", "lower", "GFLOP", follows="settings", decimals=3),
+    "encode_gflop": Metric("operations to encode", "lower", "GFLOP", follows="settings", decimals=3),
+    "decode_gflop": Metric("operations to decode", "lower", "GFLOP", follows="settings", decimals=3),
+    "encode_images_per_second": Metric("encoding", "higher", "images/s", follows="machine", decimals=1),
+    "decode_images_per_second": Metric("decoding", "higher", "images/s", follows="machine", decimals=1),
+    "peak_memory_mib": Metric("memory beside the weights", "lower", "MiB", follows="machine", decimals=0),
     "training_images_per_second": Metric(
         "training speed", "higher", "images/s per device", follows="machine", decimals=1
     ),

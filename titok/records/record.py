@@ -16,7 +16,7 @@ from titok.errors import ScoreError
 from titok.records.metric import METRICS, Metric, metric_of
 from titok.runtime.files import read_json, sha256_json, write_json
 
-Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
+Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput", "costs"]
 PROTOCOL_ID_DIGITS = 12
 _READ = ("kind", "subject", "metrics", "protocol", "protocol_id")
 _KEYS = {*_READ, "study", "provenance"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from titok.reporting.cells import heading
-from titok.reporting.collect import MissingScore, Scores
+from titok.reporting.collect import Scores
 from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.labels import place_labels
 from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend
 from titok.reporting.tables import row_subject
+from titok.reporting.token_bits import HALF, bits_of_ids
 
 if TYPE_CHECKING:
     from titok.config.hard_and_soft import HardAndSoft
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 PROBE = "linear_probe_top1"
 PANELS = {"rfid": "Distance", "psnr": "Fidelity", PROBE: "What a linear probe reads"}
-HALF = 16
-"""Bits of a number in float16, as soft tokens are kept where nothing rounds them further."""
 HARD, SOFT = look(2), look(0)
 CODECS = {"jpeg": ("JPEG", "#555555", "-"), "webp": ("WebP", "#999999", "--")}
 
@@ -74,21 +72,6 @@ def _codecs(wanted: HardAndSoft, scores: Scores) -> Iterator[dict[str, Any]]:
             point = {"label": f"{CODECS[codec][0]} {quality}", "kind": CODECS[codec][0]}
             point["bits_per_image"] = found["bits_per_image"].iloc[0]
             yield point | _seen(found, scores, ("rfid", "psnr"))
-
-
-def bits_of_ids(record: pd.Series, label: str) -> float:
-    """K log2 V, or what the record itself says.
-
-    Raises:
-        MissingScore: it has neither.
-    """
-    stated = float(record.get("bits_per_image", math.nan))
-    if not math.isnan(stated):
-        return stated
-    tokens, size = (float(record.get(name) or math.nan) for name in ("num_latent_tokens", "codebook_size"))
-    if math.isnan(tokens * size):
-        raise MissingScore(f"{record['file']}: {label} has no codebook and says no bits; show it among the soft rows")
-    return tokens * math.log2(size)
 
 
 def _seen(found: pd.DataFrame, scores: Scores, metrics: tuple[str, ...]) -> dict[str, float]:
@@ -152,7 +135,7 @@ def _from_files(wanted: HardAndSoft, sources: Sources) -> Drawing:
 
 HARD_AND_SOFT = Figure(
     "hard_and_soft",
-    "Hard and soft tokens",
+    "Hard and soft tokens over bits",
     "What one image takes against what comes back, and against what a linear probe reads in the tokens. Hard tokens "
     "take K log2 V bits. Soft tokens are curves: every channel is rounded to so many equally wide steps between the "
     "least and the largest value that it has in training images; the decoder was trained on unrounded ones. Probes "
