@@ -10,7 +10,6 @@ from titok.commands.extraction import made_by
 from titok.commands.score_records import image_source, write_score
 from titok.config.load import load_job
 from titok.config.measuring_jobs import ProbeJob
-from titok.config.section import fingerprint
 from titok.config.training import ImageTraining
 from titok.config.views import StoredCodes
 from titok.data.images import Images, ImageSet
@@ -28,6 +27,7 @@ from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
 from titok.runtime.seed import seed_everything
+from titok.runtime.sums import sha256_json
 from titok.training.loop import train
 from titok.training.probe import FreshFeatures, LinearProbe, LinearProbes, ProbeTask, TrainingFeatures
 
@@ -65,7 +65,7 @@ def linear_probe(options: argparse.Namespace) -> None:
     inputs = {"model": options.model, "train": options.train, "test": options.test}
     # Other settings, seeds, models or images start afresh beside it, as trainings do.
     about = {"model": model_sum, "seed": seed, "config": job.identity(), "images": training_set.fingerprint}
-    run = options.state / fingerprint(about)[:12]
+    run = options.state / sha256_json(about)[:12]
     train(
         ProbeTask(probe, job.probe),
         batches,

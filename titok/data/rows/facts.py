@@ -18,7 +18,7 @@ from titok.config.model import VQGANModel
 from titok.config.views import StoredCodes, ViewSet
 from titok.data.views import View, views_of
 from titok.errors import TitokError
-from titok.runtime.files import sha256_json
+from titok.runtime.sums import sha256_json
 
 FORMAT = "titok-proxy-codes-1"
 MAX_IDS = 2**16

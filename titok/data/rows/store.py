@@ -16,7 +16,8 @@ import numpy as np
 
 from titok.data.rows.facts import Facts, RowsError
 from titok.data.rows.parts import PartFolder, PartRecord, rows_sha256
-from titok.runtime.files import atomic_path, read_json, sha256_json, write_json
+from titok.runtime.files import atomic_path, read_json, write_json
+from titok.runtime.sums import sha256_json
 
 
 @dataclass(frozen=True, eq=False)
