@@ -3,8 +3,6 @@ its settings decide a result and which only how it is reached."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -138,9 +136,3 @@ class Section(BaseModel):
 def _sections(value: Any) -> dict[str, Section]:
     """The sections of a mapping by name; none of anything else."""
     return {key: one for key, one in value.items() if isinstance(one, Section)} if isinstance(value, dict) else {}
-
-
-def fingerprint(resolved: Any) -> str:
-    """SHA-256 of plain data in canonical JSON: equal settings have equal fingerprints, whatever their order."""
-    canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()

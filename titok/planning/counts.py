@@ -20,7 +20,8 @@ from typing import Any
 from titok.config.model import ClassifierModel, GeneratorModel, VQGANModel
 from titok.config.section import Section
 from titok.models.operations import Flops
-from titok.runtime.files import FileError, read_json, sha256_json, write_json
+from titok.runtime.files import FileError, read_json, write_json
+from titok.runtime.sums import sha256_json
 from titok.training.operations import StepFlops
 
 _PACKAGE = Path(__file__).parents[1]

@@ -19,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from titok.errors import TitokError
-from titok.runtime.files import FileError, atomic_path, existing_file, read_json, sha256_json, write_json
+from titok.runtime.files import FileError, atomic_path, existing_file, read_json, write_json
+from titok.runtime.sums import sha256_json
 from titok.runtime.weight_names import shared_beginning, unwrapped
 
 WEIGHTS_FILE = "model.safetensors"
