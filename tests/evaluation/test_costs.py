@@ -8,9 +8,11 @@ from __future__ import annotations
 import pytest
 import torch
 from models.test_image_tokenizer import FAMILIES
+from training import tiny
 
 from titok.config.throughput import Throughput
 from titok.evaluation.costs import coding_operations, measure_coding
+from titok.models.alit_flops import alit_parts
 from titok.models.flops import detokenize_flops, tokenizer_parts, vqgan_parts
 from titok.runtime.peak_memory import peak_memory
 
@@ -33,6 +35,19 @@ def test_operations_of_a_grid() -> None:
     found = coding_operations(model, 16)
     assert found.encode == parts["encoder"].forward + parts["quantizer"].forward
     assert found.decode == parts["decoder"].forward == detokenize_flops(model, 16)
+
+
+def test_operations_of_the_longest_code() -> None:
+    model = tiny.alit()
+    parts = {part: flops.forward for part, flops in alit_parts(model.config).items()}
+    found = coding_operations(model, model.config.image_size)
+    assert found.encode == parts["base"] + parts["encoder"] + parts["quantizer"]
+    assert found.decode == parts["decoder"] + parts["pixel_decoder"]
+
+
+def test_operations_of_a_frozen_encoder_and_its_decoder() -> None:
+    found = coding_operations(FAMILIES["soft"](), 16)
+    assert min(found) > 0
 
 
 @pytest.mark.parametrize(("name", "width"), [("single_stage", None), ("vae", 4)])

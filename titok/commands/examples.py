@@ -100,6 +100,8 @@ titok tokenize digit.png --model results/digits/tokenizers/l2/seed0/stage1 --out
 titok tokenize bird.png --model results/cifar10/tokenizers/tail-32/seed0/stage1 --quality l1=0.1 --output t.npz""",
     ("detokenize",): "titok detokenize tokens.npz --model tokenizer_titok_l32 --output images",
     ("reconstruct",): "titok reconstruct photo.jpg --model tokenizer_titok_l32 --output reconstructions",
+    ("tokbench",): r"""
+titok tokbench TokBench/images --model tokenizer_titok_l32 --output image_reconstruction_results/titok-l-32""",
     ("generate",): r"""
 titok generate --class 207 360 --per-class 4 --generator generator_titok_l32 --tokenizer tokenizer_titok_l32 \
     --sampler titok-l-32 --output images

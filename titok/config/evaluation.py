@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from titok.config.data import ResizeRule
+from titok.config.detector import Detector
 from titok.config.encoders import Encoder
 from titok.config.protocols import PROTOCOLS, ProtocolName, fill
 from titok.config.section import Fraction, KnownBy, Name, Neutral, NonNegativeInt, Operational, PositiveInt, Section
@@ -158,6 +159,8 @@ class Evaluation(Section):
     """Networks of timm by a name of the study's: a Frechet distance with each and, where `kid` is asked for, a KID."""
     lpips: Lpips | None = None
     """Null: no LPIPS."""
+    detector: Annotated[Detector | None, Neutral(None)] = None
+    """Whose finds reconstructions shall preserve; null: nobody looks."""
     uncertainty: Uncertainty | None = None
     """Null: no intervals."""
     checks: SampleChecks = SampleChecks()
@@ -173,14 +176,14 @@ class Evaluation(Section):
 
     def of_samples(self) -> Self:
         """Without what is read for reconstructions only."""
-        return self.model_copy(update=_defaults("rounding", "lpips", "resize_rule"))
+        return self.model_copy(update=_defaults("rounding", "lpips", "resize_rule", "detector"))
 
     def of_milestones(self) -> Self:
         """Of reconstructions while a model trains: what a milestone shows, without the metrics that a study may add.
 
         A training is told these settings, so that what it is not told cannot make it anew.
         """
-        added = _defaults("kid", "density_coverage", "mind", "encoders", "lpips", "uncertainty")
+        added = _defaults("kid", "density_coverage", "mind", "encoders", "lpips", "detector", "uncertainty")
         return self.of_reconstructions().model_copy(update=added)
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from torch import Tensor
 from titok.config.evaluation import Evaluation
 from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
+from titok.evaluation.detections import DetectionsPreserved
 from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.looking import INCEPTION_PROTOCOL, Look, Looking, distance_protocol
@@ -82,6 +83,7 @@ def score_reconstructions(
     codebook_size: int | None = None,
     lpips: PerceptualDistance | None = None,
     encoders: Mapping[str, FeatureExtractor] | None = None,
+    detections: DetectionsPreserved | None = None,
     num_examples: int = 0,
     keep_tokens: bool = False,
     scratch: Path | None = None,
@@ -98,6 +100,7 @@ def score_reconstructions(
         codebook_size: V; null for continuous latents, which have no codebook scores.
         lpips: on ``device``; null: no LPIPS.
         encoders: the networks of ``settings.encoders``, on ``device``.
+        detections: what a detector finds; null: nobody looks.
         num_examples: how many of the first images to give back with their reconstructions.
         keep_tokens: give the tokens of all images back.
         scratch: folder for the features of all images while this runs (1 GB for 50,000); null: the system's.
@@ -107,9 +110,9 @@ def score_reconstructions(
         ScoreError: no images, a reconstruction that is not finite or has another shape, labels that do not match, or
             fewer images than a covariance of the features needs.
     """
-    looked = EncoderPass(encoders or {}, settings, scratch, device)
+    looked, where = EncoderPass(encoders or {}, settings, scratch, device), torch.device(device)
     running = _Running(
-        extractor, settings, codebook_size, labels, lpips, looked, num_examples, scratch, torch.device(device)
+        extractor, settings, codebook_size, labels, lpips, looked, detections, num_examples, scratch, where
     )
     kept: list[Tensor] = []
     with torch.inference_mode():
@@ -147,6 +150,7 @@ class _Running:
     labels: Tensor | None
     lpips: PerceptualDistance | None
     encoders: EncoderPass
+    detections: DetectionsPreserved | None
     num_examples: int
     scratch: Path | None
     device: torch.device
@@ -178,6 +182,8 @@ class _Running:
             for looking, pixels in ((self.real, originals), (self.fake, restored))
         )
         self.encoders.update(restored, originals)
+        if self.detections is not None:
+            self.detections.update(originals, restored)
         self.spread.update(originals, restored)
         self._note("psnr", psnr(restored, originals, data_range=255))
         self._note("ssim", ssim(restored, originals, data_range=255))
@@ -230,6 +236,8 @@ class _Running:
             **{name: float(torch.cat(values).mean()) for name, values in self.per_image.items()},
         }
         metrics |= self._baselines() | self.encoders.metrics()
+        if self.detections is not None:
+            metrics |= self.detections.metrics()
         if line is not None:
             metrics["rfid_infinity"] = line.value
         if real.spatial is not None and fake.spatial is not None:
@@ -274,6 +282,7 @@ class _Running:
             "psnr": {"of": "8-bit images", "data_range": 255, "mean_of": "images", "ceiling_db": PSNR_CEILING},
             "ssim": {"of": "8-bit images", "data_range": 255, "window": self.window},
             **self.encoders.protocol(),
+            **({} if self.detections is None else self.detections.protocol()),
             **({} if self.lpips is None else {"lpips": self.lpips.identity | {"of": "8-bit images"}}),
         }
 

@@ -48,6 +48,7 @@ METRICS: dict[str, Metric] = {
     "psnr": Metric("PSNR", "higher", "dB"),
     "ssim": Metric("SSIM", "higher", decimals=3),
     "lpips": Metric("LPIPS (VGG16)", "lower", decimals=3),
+    "detections_preserved": Metric("detections preserved", "higher", "fraction", decimals=1, in_percent=True),
     "codebook_usage": Metric("codebook usage", "higher", "fraction", decimals=1, in_percent=True),
     "codebook_entropy_bits": Metric("codebook entropy", "higher", "bits"),
     "codebook_perplexity": Metric("codebook perplexity", "higher", "codes", decimals=1),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from titok.config.rows import Row
 
 TITLE = "Hard and soft tokens"
-QUALITY = ("rfid", "psnr", "ssim", "lpips", "classifier_accuracy")
+QUALITY = ("rfid", "psnr", "ssim", "lpips", "classifier_accuracy", "detections_preserved")
 PROBES = tuple(
     f"linear_probe_top1_{of}_{pooling}" for of in ("bottleneck", "width") for pooling in ("mean", "concatenate")
 )
