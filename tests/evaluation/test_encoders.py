@@ -16,7 +16,7 @@ from evaluation.test_reconstruction import Tokenizer, restore, settings
 from titok.config.encoders import Encoder
 from titok.config.evaluation import Evaluation, KernelDistance, SampleChecks, Uncertainty
 from titok.errors import ScoreError
-from titok.evaluation.encoders import EncoderPass
+from titok.evaluation.encoders import EncoderPass, looked_at
 from titok.evaluation.generation import score_samples
 from titok.evaluation.reconstruction import score_reconstructions
 from titok.evaluation.reference import collect_reference
@@ -69,6 +69,50 @@ def test_reconstructions_beside_their_originals(images: torch.Tensor, judge: Cla
     assert interval.low < scores.metrics["fd_patches"] < interval.high
     assert scores.protocol["encoders"] == {"patches": {"label": "Patches", **Patches().identity}}
     assert "encoders" not in plain.protocol
+
+
+def test_one_of_so_many_images_is_looked_at_whatever_the_batches(
+    images: torch.Tensor, judge: ClassifierExtractor
+) -> None:
+    thin = Encoder(model="patches", label="Patches", weights="w.safetensors", one_of=3)
+    found = [
+        score_reconstructions(
+            Tokenizer(),
+            images.split(size),
+            judge,
+            settings(encoders={"patches": thin}),
+            encoders={"patches": Patches()},
+        )
+        for size in (1, 32, 100)
+    ]
+    chosen = images[torch.from_numpy(looked_at(0, len(images), 3))]
+    real, fake = features_of(chosen), features_of(restore(chosen).clamp(0, 1))
+    for scores in found:
+        assert scores.metrics["fd_patches"] == pytest.approx(distance(real, fake), rel=1e-4)
+        assert scores.protocol["encoders"]["patches"]["one_of"] == 3
+
+
+def test_places_lie_one_in_each_run_and_meet_all_classes() -> None:
+    places = looked_at(0, 1000, 5)
+    assert (places // 5).tolist() == list(range(200))
+    assert np.concatenate([looked_at(0, 333, 5), looked_at(333, 1000, 5)]).tolist() == places.tolist()
+    # Classes that come in turn: a fixed place would meet two of ten; 20 of each are expected, within 5 deviations.
+    classes = np.bincount(places % 10, minlength=10)
+    assert np.abs(classes - 20).max() < 5 * np.sqrt(200 * 0.1 * 0.9)
+    assert looked_at(7, 10, 1).tolist() == [7, 8, 9]
+
+
+def test_intervals_want_all_images_and_samples_can_be_left_out() -> None:
+    thin = Encoder(model="patches", label="Patches", weights="w.safetensors", one_of=3, samples=False)
+    with pytest.raises(ValueError, match=r"encoders\.patches\.one_of is 3, but uncertainty draws"):
+        Evaluation(
+            extractor={"kind": "classifier", "classifier": "judge"},
+            encoders={"patches": thin},
+            uncertainty=Uncertainty(),
+        )
+    evaluation = settings(encoders={"patches": thin})
+    assert not evaluation.of_samples().encoders
+    assert evaluation.of_reconstructions().encoders == {"patches": thin}
 
 
 def test_samples_beside_real_images_of_their_own_look(images: torch.Tensor, judge: ClassifierExtractor) -> None:

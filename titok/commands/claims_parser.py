@@ -1,4 +1,4 @@
-"""The command lines of ``titok claims`` and ``titok facts``; what they do is in ``titok.commands.claims``."""
+"""The command lines of ``titok claims``, ``where`` and ``facts``; what they do is in ``titok.commands``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _written(options: argparse.Namespace) -> list[Path]:
 
 
 def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Namespace], None]]) -> None:
-    """Adds both verbs; ``lazy`` names a function of a module of commands."""
+    """Adds the three verbs; ``lazy`` names a function of a module of commands."""
     claims = verbs.add_parser(
         "claims",
         help="judge every claim of the paper",
@@ -66,6 +66,19 @@ def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Names
     )
     add_overwrite(claims, _written, ours="written_together")
     claims.set_defaults(run=lazy("claims", "claims"))
+
+    where = verbs.add_parser(
+        "where",
+        help="in which studies each claim holds: their judgements side by side",
+        description="Reads claims.json of results or evidence folders, whose names are the columns' names. Claims "
+        "about ImageNet's numbers are left out: one study alone could have them.",
+        epilog="example: titok where results/digits results/fashion --not-run imagenet256 --output where.md",
+    )
+    where.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results/digits")
+    where.add_argument("--not-run", nargs="*", default=[], metavar="STUDY", help="columns to be filled by somebody")
+    where.add_argument("--output", type=ending(".md"), help="Markdown to write, the numbers as .csv beside it")
+    add_overwrite(where, output_and(".csv"))
+    where.set_defaults(run=lazy("where", "where"))
 
     facts = verbs.add_parser("facts", help="measure the full-size models: tokens, bits, compression, parameters")
     facts.add_argument("--output", type=ending(".json"), required=True, help="JSON to write")

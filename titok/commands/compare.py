@@ -1,4 +1,4 @@
-"""``titok numbers | compare``: a run's numbers as a file, and two runs held against each other; no torch here."""
+"""``titok numbers | evidence | compare``: what of a run is kept, and two runs side by side; no torch here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from titok.reporting.compare import compare_runs
 from titok.reporting.compare_page import write_page
 from titok.reporting.compare_text import difference_frame, summary_lines
 from titok.reporting.documented import documented_lines
+from titok.reporting.evidence_folder import MANIFEST as EVIDENCE
+from titok.reporting.evidence_folder import NUMBERS, write_evidence
 from titok.reporting.numbers import Run, read_folder
 from titok.reporting.numbers_file import read_numbers, write_numbers
 from titok.runtime.files import sha256_file, write_text
@@ -38,10 +40,18 @@ def compare(options: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def evidence(options: argparse.Namespace) -> None:
+    """Copies what a repository keeps of a finished study."""
+    manifest = write_evidence(options.results, options.output, options.lock)
+    print(f"{options.output}: {manifest['numbers']} numbers and {len(manifest['files'])} files of {options.results}")
+
+
 def _read(path: Path, *, with_sums: bool) -> Run:
+    if (path / EVIDENCE).is_file():
+        path = path / NUMBERS
     return read_numbers(path) if _is_file(path) else read_folder(path, with_sums=with_sums)
 
 
 def _is_file(path: Path) -> bool:
-    """Whether numbers come from a file, of which the name tells where there is none."""
-    return path.is_file() or path.suffix == ".csv"
+    """Whether numbers come from a file, of which the name tells where there is none, or from an evidence folder."""
+    return path.is_file() or path.suffix == ".csv" or (path / EVIDENCE).is_file()

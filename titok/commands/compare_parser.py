@@ -1,4 +1,4 @@
-"""The command lines of ``titok numbers`` and ``titok compare``; what they do is in ``titok.commands.compare``."""
+"""The command lines of ``titok numbers``, ``evidence`` and ``compare``, of ``titok.commands.compare``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUMBERS = "example: titok numbers results/digits --output docs/measurements/digi
 
 
 def add_compare(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Namespace], None]]) -> None:
-    """Adds both verbs; ``lazy`` names a function of a module of commands."""
+    """Adds the three verbs; ``lazy`` names a function of a module of commands."""
     compare = verbs.add_parser(
         "compare",
         help="how two runs differ: equal, within noise, or not",
@@ -63,5 +63,23 @@ def add_compare(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Name
     )
     add_overwrite(numbers, paths_of("output"))
     numbers.set_defaults(run=lazy("compare", "numbers"))
+    _add_evidence(verbs, lazy)
     for verb in (compare, numbers):
         verb.add_argument("--scores-only", action="store_true", help="leave out sums of weights, samples and tokens")
+
+
+def _add_evidence(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Namespace], None]]) -> None:
+    evidence = verbs.add_parser(
+        "evidence",
+        help="write what of a finished study a repository keeps: numbers, tables, figures, page, manifest",
+        description="Fills a folder of a few MB, which `titok compare` and `titok where` read in the place of results. "
+        "Run again, it replaces what it wrote of the same study.",
+        epilog="example: titok evidence results/fashion --output docs/evidence/fashion",
+    )
+    evidence.add_argument("results", type=Path, help="e.g. results/fashion")
+    evidence.add_argument("--output", type=Path, required=True, help="folder to fill, e.g. docs/evidence/fashion")
+    evidence.add_argument(
+        "--lock", type=Path, default=Path("requirements.lock"), help="pinned packages, whose sum is noted"
+    )
+    add_overwrite(evidence, lambda options: [options.output / "evidence.json"], ours="evidence", folders=["output"])
+    evidence.set_defaults(run=lazy("compare", "evidence"))

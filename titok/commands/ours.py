@@ -148,6 +148,11 @@ def _agree(one: Any, other: Any) -> bool:
     return one == other or one is None or other is None
 
 
+def evidence(options: argparse.Namespace, path: Path) -> bool:
+    """The manifest of a folder with the same study's evidence."""
+    return bool(_document(path).get("study") == options.results.resolve().name)
+
+
 def _document(path: Path) -> dict[str, Any]:
     """A JSON object; an empty one for anything else."""
     try:

@@ -47,6 +47,12 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
     )
     plan.add_argument("--remaining", action="store_true", help="only what is not there yet")
     plan.add_argument("--paper", type=Path, default=shipped("config/paper.csv"), help="the published numbers")
+    plan.add_argument(
+        "--compare-with",
+        type=Path,
+        metavar="BENCHMARKS",
+        help="logs/<study>/benchmarks of a finished run: how wrong was the plan, rule by rule; --output is then a CSV",
+    )
     plan.add_argument("--output", type=Path, help="Markdown file to write")
     plan.add_argument("--json", type=Path, help="JSON file to write")
     add_overwrite(plan, paths_of("output", "json"), ours="plan")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from titok.config.section import KnownBy, Section
+from titok.config.section import KnownBy, Neutral, PositiveInt, Section
 
 
 class Encoder(Section):
@@ -23,6 +23,10 @@ class Encoder(Section):
     names: Literal["exact", "by_order"] = "exact"
     """How tensors find their places. `exact`: by timm's names. `by_order`: first to first, for ports that call them
     otherwise; their number and shapes must agree, which shows most mistakes and not all."""
+    one_of: Annotated[PositiveInt, Neutral(1)] = 1
+    """Looks at one of so many images, at a place drawn in each run of them: for large networks on slow machines."""
+    samples: Annotated[bool, Neutral(True)] = True
+    """Whether samples are judged, too; every score of samples looks at the real images anew."""
 
     @field_validator("label")
     @classmethod

@@ -176,7 +176,8 @@ class Evaluation(Section):
 
     def of_samples(self) -> Self:
         """Without what is read for reconstructions only."""
-        return self.model_copy(update=_defaults("rounding", "lpips", "resize_rule", "detector"))
+        judging = {name: encoder for name, encoder in self.encoders.items() if encoder.samples}
+        return self.model_copy(update=_defaults("rounding", "lpips", "resize_rule", "detector") | {"encoders": judging})
 
     def of_milestones(self) -> Self:
         """Of reconstructions while a model trains: what a milestone shows, without the metrics that a study may add.
@@ -191,6 +192,16 @@ class Evaluation(Section):
         labels = [one.label for one in self.encoders.values()]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise ValueError(f"encoders have the label {twice[0]!r} twice; nobody could tell their numbers apart")
+        return self
+
+    @model_validator(mode="after")
+    def _intervals_are_of_all_images(self) -> Self:
+        thinned = [name for name, encoder in self.encoders.items() if encoder.one_of > 1]
+        if self.uncertainty is not None and thinned:
+            raise ValueError(
+                f"encoders.{thinned[0]}.one_of is {self.encoders[thinned[0]].one_of}, but uncertainty draws from all "
+                f"images; set one_of: 1, or uncertainty: null"
+            )
         return self
 
     @model_validator(mode="after")

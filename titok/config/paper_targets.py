@@ -14,7 +14,7 @@ from titok.config.targets import Targets
 from titok.errors import TitokError
 
 TABLES: tuple[str, ...] = (*get_args(TableName), *get_args(PanelName))
-TARGET_NAMES: tuple[str, ...] = (*TABLES, *FIGURES, "paper")
+TARGET_NAMES: tuple[str, ...] = (*TABLES, *FIGURES, "paper", "core")
 """What can be asked for by name, beside the workflow's own `all`, `tokenizers`, `generators` and `scores`."""
 
 TABLE_ENDINGS = ("csv", "md", "tex")
@@ -33,6 +33,8 @@ def target_files(targets: Targets, name: str) -> list[str]:
     """
     if name == "paper":
         return targets.everything()
+    if name == "core":
+        return core_files(targets)
     if name not in dict(_of_study(targets)):
         there = ", ".join(known for known, _ in _of_study(targets))
         raise NoSuchTarget(
@@ -40,6 +42,20 @@ def target_files(targets: Targets, name: str) -> list[str]:
         )
     folder, endings = dict(_of_study(targets))[name]
     return [f"{targets.root}/{folder}/{name}.{ending}" for ending in endings]
+
+
+def core_files(targets: Targets) -> list[str]:
+    """One seed of the grid, the first hour of a night: how its tokenizers reconstruct, and the VQGAN.
+
+    Raises:
+        NoSuchTarget: the study has no grid.
+    """
+    grid = targets.study.reporting.tables.table4
+    if grid is None:
+        raise NoSuchTarget(f"the study {targets.study.study!r} has no core: it needs reporting.tables.table4")
+    rows = [cell.row for cell in grid.cells()]
+    scores = [targets.reconstruction_scores(str(row.tokenizer), row.stage)[0] for row in rows]
+    return [*targets.vqgan_score(), *scores]
 
 
 def available(targets: Targets) -> list[str]:

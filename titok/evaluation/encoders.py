@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +42,10 @@ class EncoderPass:
         references: Mapping[str, Reference] | None = None,
     ) -> None:
         self._settings = settings
-        self._seen = {name: _Seen(one, scratch, device, (references or {}).get(name)) for name, one in encoders.items()}
+        self._seen = {
+            name: _Seen(one, scratch, device, (references or {}).get(name), _one_of(settings, name))
+            for name, one in encoders.items()
+        }
 
     def update(self, images: Tensor, originals: Tensor | None = None) -> None:
         """Looks at uint8 images (B, 3, H, W) and, of reconstructions, at what they were made from."""
@@ -79,16 +83,26 @@ class _Seen:
     """One encoder's two sets."""
 
     def __init__(
-        self, encoder: FeatureExtractor, scratch: Path | None, device: torch.device | str, reference: Reference | None
+        self,
+        encoder: FeatureExtractor,
+        scratch: Path | None,
+        device: torch.device | str,
+        reference: Reference | None,
+        one_of: int,
     ) -> None:
         self._encoder, self._device, self._reference = encoder, device, reference
+        self._one_of, self._passed = one_of, 0
         self._made = Looking(encoder, scratch=scratch, device=device)
         self._originals = None if reference else Looking(encoder, scratch=scratch, device=device)
 
     def update(self, images: Tensor, originals: Tensor | None) -> None:
-        self._made.update(images)
+        places = torch.from_numpy(looked_at(self._passed, self._passed + len(images), self._one_of) - self._passed)
+        self._passed += len(images)
+        if not len(places):
+            return
+        self._made.update(images if self._one_of == 1 else images[places.to(images.device)])
         if self._originals is not None and originals is not None:
-            self._originals.update(originals)
+            self._originals.update(originals if self._one_of == 1 else originals[places.to(originals.device)])
 
     def findings(self, what: str) -> list[Finding]:
         return rank_findings(self._made.count, self._encoder.feature_dim, what)
@@ -119,6 +133,23 @@ class _Seen:
         return self.real.features.to(self._device)
 
     def about(self) -> dict[str, Any]:
+        own = self._encoder.identity | ({"one_of": self._one_of} if self._one_of > 1 else {})
         if self._reference is None:
-            return dict(self._encoder.identity)
-        return self._encoder.identity | {"reference": self._reference.source | {"num_images": self._reference.count}}
+            return own
+        return own | {"reference": self._reference.source | {"num_images": self._reference.count}}
+
+
+def looked_at(first: int, end: int, one_of: int) -> np.ndarray:
+    """Places from ``first`` to ``end`` (not in it) that are looked at: one in each run of ``one_of``, drawn there.
+
+    A fixed place in each run would meet the same classes again and again where images come in an order of classes.
+    """
+    if one_of == 1:
+        return np.arange(first, end)
+    runs = range(first // one_of, -(-end // one_of))
+    places = np.array([run * one_of + np.random.default_rng((one_of, run)).integers(one_of) for run in runs])
+    return places[(places >= first) & (places < end)].astype(np.int64)
+
+
+def _one_of(settings: Evaluation, name: str) -> int:
+    return settings.encoders[name].one_of if name in settings.encoders else 1
