@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from config.studies import TINY, changed, tiny_document
+from config.studies import ROOT, TINY, changed, tiny_document
 
 from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, load_study
@@ -118,3 +118,20 @@ def test_an_encoder_begins_as_a_named_network(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(both, sort_keys=False))
     with pytest.raises(ConfigError, match=r"encoder_init and training\.start_from are both given"):
         load_study(file)
+
+
+def test_the_study_of_both_kinds_has_six_of_each_and_one_decoder_for_all() -> None:
+    study = load_study(ROOT / "config" / "hard_soft.yaml")
+    table = study.reporting.tables.token_kinds
+    assert table is not None
+    rows = [row.tokenizer for row in table.rows if row.stage != "floor"]
+    assert {seeds for name in rows if (seeds := study.tokenizer_seeds(str(name)))} == {(0, 1, 2)}
+    kinds = [tokenizer_facts(study, str(name)).is_discrete for name in rows]
+    assert (kinds.count(True), kinds.count(False)) == (7, 9)
+    softly = {job(study, "soft_decoder", name).model.decoder for name in study.soft_tokenizers}  # type: ignore[attr-defined]
+    assert softly | {job(study, "single_stage", name).model.decoder for name in study.tokenizers} == {study.sizes["b"]}  # type: ignore[attr-defined]
+    losses = study.tokenizers["autoencoder-4"].single_stage
+    assert losses is not None
+    assert losses.losses.kl_weight == 0
+    towers = {entry.own_encoder for entry in study.soft_tokenizers.values()}
+    assert not towers & {"judge", "critic"}, "no row is made by what measures it or by its loss"

@@ -75,6 +75,16 @@ def without_head(file: Path) -> Path:
     return file
 
 
+def test_a_file_as_it_is_released_has_a_classifier_and_gives_the_same_tokens(tmp_path: Path) -> None:
+    whole = SoftTokens.open(TINY, made_up(tmp_path / "whole.safetensors"))
+    bare = SoftTokens.open(TINY, without_head(made_up(tmp_path / "bare.safetensors")))
+    images = torch.rand(1, 3, 40, 40)
+    assert torch.equal(whole(images), bare(images))
+    torch.save({"head.0.weight": torch.zeros(1)} | bare.network.state_dict(), tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"unexpected.*head\.0\.weight"):
+        SoftTokens.open(TINY, tmp_path / "other.pth")
+
+
 def test_random_weights_are_never_taken(tmp_path: Path) -> None:
     file = without_head(made_up(tmp_path / "tiny.safetensors"))
     with pytest.raises(WeightsError, match="SHA-256"):

@@ -247,7 +247,7 @@ def features() -> Batches:
     labels = numbers.integers(0, 3, 40)
     rows = numbers.normal(size=(40, 5)).astype(np.float32)
     rows[np.arange(40), labels] += 3
-    return TrainingFeatures(100 * rows[None], torch.from_numpy(labels), batch_size=8, seed=0)
+    return TrainingFeatures(100 * rows[:, None], torch.from_numpy(labels), batch_size=8, seed=0)
 
 
 class Built(NamedTuple):

@@ -38,8 +38,8 @@ titok score reconstruction --config results/digits/configs/score/reconstructions
     ("score", "lengths"): r"""
 titok score lengths --config results/cifar10/configs/lengths/all.yaml \
     --data results/cifar10/data/test.index.npz --judge results/cifar10/classifiers/judge/model.safetensors \
-    --model results/cifar10/tokenizers/alit-32/seed0/alit_stage1/model.safetensors \
-    --subject '{"tokenizer": "alit-32", "stage": "alit_stage1", "seed": 0}' --output lengths.json""",
+    --model results/cifar10/tokenizers/tail-32/seed0/stage1/model.safetensors \
+    --subject '{"tokenizer": "tail-32", "stage": "stage1", "seed": 0}' --output lengths.json""",
     ("score", "probe"): r"""
 titok score probe --config results/digits/configs/probe/all.yaml --train results/digits/data/train.index.npz \
     --test results/digits/data/test.index.npz --model results/digits/tokenizers/l2/seed0/stage1/model.safetensors \

@@ -31,10 +31,10 @@ from titok.config.training_jobs import (
     VQGANJob,
 )
 from titok.config.views import StoredCodes, ViewSet
-from titok.data.code_store import CodeStore
 from titok.data.coded_images import CodedImages, centre_codes
 from titok.data.images import ImageSet
 from titok.data.opening import open_images, training_images
+from titok.data.rows.store import RowStore
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.tokened_images import MOST_BYTES, TokenedImages
 from titok.data.tokens import TrainingTokens, load_tokens
@@ -166,7 +166,7 @@ def _stage1(job: Stage1Job, options: argparse.Namespace) -> Run:
     inputs = {"data": options.data, "vqgan": options.vqgan}
     if job.proxy_codes is None and options.codes is None:
         return Run(job, job.training, task, _images_for_codes(options, job, vqgan), inputs)
-    store = CodeStore.open(_needed(options, "codes"))
+    store = RowStore.open(_needed(options, "codes"))
     return Run(job, job.training, task, _coded_images(options, job, store), {**inputs, "codes": store.facts_path})
 
 
@@ -261,8 +261,8 @@ def _images_for_tokens(options: argparse.Namespace, job: SoftDecoderJob, model: 
     return TokenedImages(images, crop, model.eval().encode, training.batch_size, options.seed, **_place())
 
 
-def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore) -> CodedImages:
-    """The windows that stored codes are of, with these codes; raises ``CodesError`` where anything differs."""
+def _coded_images(options: argparse.Namespace, job: Stage1Job, store: RowStore) -> CodedImages:
+    """The windows that stored codes are of, with these codes; raises ``RowsError`` where anything differs."""
     facts = store.facts
     resize, rule, crop = (job.proxy_codes or StoredCodes()).framing(job.dataset)
     wanted: dict[str, Any] = {"resize": resize, "resize_rule": rule, "crop": crop, "decoder": job.training.decoder}
@@ -272,7 +272,7 @@ def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore)
     images = open_images(_needed(options, "data"), dataset, workers=options.workers, stage_to=options.stage_to)
     wanted |= {"fingerprint": images.fingerprint, "vqgan_sha256": sha256_file(_needed(options, "vqgan"))}
     store.require(wanted, "this training")
-    return CodedImages(images, crop, facts.view_list(), store.codes, job.training.batch_size, options.seed, **_place())
+    return CodedImages(images, crop, facts.view_list(), store.rows, job.training.batch_size, options.seed, **_place())
 
 
 def _pixel_losses(

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from titok.config.alit import LengthPixelLosses
 from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
 from titok.config.jobs import JOBS, job, job_names
@@ -20,7 +19,7 @@ from titok.config.protocols import PROTOCOLS
 from titok.config.rows import CODECS, PROXY_TOKENIZER
 from titok.config.study import Study
 from titok.config.tokenizer_facts import tokenizer_facts
-from titok.config.training import ReconstructionLosses
+from titok.config.training import Perceptual, ReconstructionLosses
 
 
 def check_study(study: Study) -> None:
@@ -93,7 +92,7 @@ def _check_tokenizer_names(study: Study) -> None:
 def _check_losses(study: Study) -> None:
     """What trainings learn from must be there: proxy codes, and the weights of perceptual networks."""
     for name, tokenizer in study.tokenizers.items():
-        if tokenizer.recipe in ("two_stage", "alit") and study.vqgan is None:
+        if tokenizer.needs_vqgan and study.vqgan is None:
             raise ValueError(
                 f"tokenizers.{name} has recipe {tokenizer.recipe!r} but the study has no vqgan section; add one"
             )
@@ -102,11 +101,11 @@ def _check_losses(study: Study) -> None:
             raise ValueError(
                 f"soft_tokenizers.{name}.own_encoder is {PROXY_TOKENIZER!r}, but the study has no vqgan section"
             )
-    for where, losses in _reconstruction_losses(study):
-        missing = losses.perceptual.missing_weights
-        if missing and losses.perceptual.weight > 0:
+    for where, perceptual in _perceptuals(study):
+        missing = perceptual.missing_weights
+        if missing and perceptual.weight > 0:
             raise ValueError(
-                f"{where}.losses.perceptual has kind {losses.perceptual.kind!r} but no file for "
+                f"{where} has kind {perceptual.kind!r} but no file for "
                 f"weights.{', weights.'.join(missing)}; give each a path (`titok fetch --help` says how to get "
                 f"them), or choose another kind"
             )
@@ -124,6 +123,11 @@ def _check_protocol(study: Study) -> None:
                 f"dataset.{key} is {getattr(study.dataset, key)!r}, but protocol {name!r} fixes it to {value!r}; "
                 f"change it, or name another protocol"
             )
+    if study.evaluation.resize_rule not in (None, study.dataset.resize_rule):
+        raise ValueError(
+            f"evaluation.resize_rule is {study.evaluation.resize_rule!r}, but protocol {name!r} fixes how images are "
+            f"resized to {study.dataset.resize_rule!r}; remove one of the two"
+        )
     needs_file = protocol.samples_against == "reference file"
     if study.generators and needs_file != (study.evaluation.reference is not None):
         raise ValueError(
@@ -252,26 +256,31 @@ def _references(study: Study) -> Iterator[tuple[str, str, str]]:
             yield "tokenizer", generator.tokenizer, f"generators.{name}.tokenizer"
         for sampler in generator.samplers:
             yield "sampler", sampler, f"generators.{name}.samplers"
-    for where, losses in _reconstruction_losses(study):
-        if losses.perceptual.classifier is not None:
-            yield "classifier", losses.perceptual.classifier, f"{where}.losses.perceptual.classifier"
+    for where, perceptual in _perceptuals(study):
+        if perceptual.classifier is not None:
+            yield "classifier", perceptual.classifier, f"{where}.classifier"
     if study.evaluation.extractor.classifier is not None:
         yield "classifier", study.evaluation.extractor.classifier, "evaluation.extractor.classifier"
     yield from study.reporting.references()
 
 
-def _reconstruction_losses(study: Study) -> Iterator[tuple[str, ReconstructionLosses | LengthPixelLosses]]:
+def _perceptuals(study: Study) -> Iterator[tuple[str, Perceptual]]:
+    """(where it is written, settings) of every perceptual loss."""
+    losses: list[tuple[str, ReconstructionLosses]] = []
     if study.vqgan and study.vqgan.training:
-        yield "vqgan", study.vqgan.losses
-    yield from ((f"baselines.{name}", baseline.losses) for name, baseline in study.baselines.items())
-    yield from ((f"soft_tokenizers.{name}", soft.losses) for name, soft in study.soft_tokenizers.items())
+        losses.append(("vqgan", study.vqgan.losses))
+    losses += [(f"baselines.{name}", baseline.losses) for name, baseline in study.baselines.items()]
+    losses += [(f"soft_tokenizers.{name}", soft.losses) for name, soft in study.soft_tokenizers.items()]
     for name, tokenizer in study.tokenizers.items():
         if tokenizer.stage2:
-            yield f"tokenizers.{name}.stage2", tokenizer.stage2.losses
+            losses.append((f"tokenizers.{name}.stage2", tokenizer.stage2.losses))
         if tokenizer.single_stage:
-            yield f"tokenizers.{name}.single_stage", tokenizer.single_stage.losses
-        if tokenizer.alit and tokenizer.alit.stage2:
-            yield f"tokenizers.{name}.alit.stage2", tokenizer.alit.stage2.losses
+            losses.append((f"tokenizers.{name}.single_stage", tokenizer.single_stage.losses))
+    yield from ((f"{where}.losses.perceptual", each.perceptual) for where, each in losses)
+    for name, tokenizer in study.tokenizers.items():
+        if tokenizer.own is not None:
+            told = tokenizer.own.perceptuals()
+            yield from ((f"tokenizers.{name}.{tokenizer.recipe}.{where}", perceptual) for where, perceptual in told)
 
 
 def _require(kind: str, name: str, known: Iterable[str], where: str) -> None:

@@ -69,7 +69,7 @@ class TokenAttention(Section):
     seed: NonNegativeInt = 0
     of: Literal["encoder", "decoder"] = "encoder"
     """`encoder`: how much each token looks at each patch, in the last block. `decoder`: how much each patch looks at
-    each token, in the last block but one, as the official notebook of ALIT shows it."""
+    each token, in the last block but one (docs/adaptive_length.md)."""
 
 
 class Rates(Section):

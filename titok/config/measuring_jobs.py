@@ -65,14 +65,27 @@ class ScoreJob(Job):
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
         """The workflow reads the latter two, so that neither is scored again for what the other alone depends on."""
-        return ALL, "reconstructions", "samples"
+        both = (ALL,) if study.evaluation.resize_rule is None else ()
+        return *both, "reconstructions", "samples"
 
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """Everything, or what one of the two needs."""
         whole = study.evaluation
+        if name not in cls.names(study):
+            raise KeyError(
+                f"no score is called {name!r}, for evaluation.resize_rule is {whole.resize_rule!r}, of reconstructions "
+                f"alone; allowed: {', '.join(cls.names(study))}"
+            )
         parts = {ALL: whole, "reconstructions": whole.of_reconstructions(), "samples": whole.of_samples()}
-        return cls(study=study.study, dataset=study.dataset.seen(), evaluation=parts[name])
+        dataset = cls.reconstructed(study) if name == "reconstructions" else study.dataset.seen()
+        return cls(study=study.study, dataset=dataset, evaluation=parts[name])
+
+    @staticmethod
+    def reconstructed(study: Study) -> Dataset:
+        """Test images as they are reconstructed."""
+        seen, rule = study.dataset.seen(), study.evaluation.resize_rule
+        return seen if rule is None else seen.model_copy(update={"resize_rule": rule})
 
 
 class ExternalJob(ScoreJob):
@@ -95,7 +108,7 @@ class ExternalJob(ScoreJob):
         """Measured as the study's own are."""
         return cls(
             study=study.study,
-            dataset=study.dataset.seen(),
+            dataset=cls.reconstructed(study),
             evaluation=study.evaluation.of_reconstructions(),
             name=name,
             external=study.external[name],
@@ -179,7 +192,7 @@ class LengthsJob(ScoreJob):
         kept = {"lpips": evaluation.lpips, "uncertainty": evaluation.of_reconstructions().uncertainty}
         return cls(
             study=study.study,
-            dataset=study.dataset.seen(),
+            dataset=cls.reconstructed(study),
             evaluation=evaluation.of_milestones().model_copy(update=kept),
             lengths=study.adaptive_length.model_copy(update={"beside": {}, "tokens": None}),
         )
@@ -196,8 +209,8 @@ class ProbeJob(Job):
     batch_size: Annotated[PositiveInt, Operational()]
     probe: LinearProbe
     lengths: Annotated[tuple[PositiveInt, ...] | None, Neutral(None)] = None
-    """At which the first reading is probed, of a tokenizer with tail drop; empty: all, as of ALIT always. Null: the
-    longest code alone, of any tokenizer."""
+    """At which the first reading is probed, of a tokenizer with tail drop; empty: all, as always where a short code is
+    no beginning of a long one. Null: the longest code alone, of any tokenizer."""
 
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:

@@ -23,13 +23,13 @@ class ModelFiles:
         return f"{self.root}/tokenizers/{name}/seed{seed}/{stage}/model.safetensors"
 
     def probed_stage(self, name: str) -> str:
-        """Whose latents are probed: the first stage, whose encoder later ones keep; of an ALIT, the last."""
+        """Whose latents are probed: the first stage, whose encoder later ones keep; the last, if they do not."""
         return tokenizer_facts(self.study, name).stages[-1 if self.trains_encoder_twice(name) else 0]
 
     def trains_encoder_twice(self, name: str) -> bool:
         """Whether a tokenizer's stages have encoders of their own."""
         entry = self.study.tokenizers.get(name)
-        return entry is not None and entry.recipe == "alit"
+        return entry is not None and entry.own is not None and entry.own.trains_encoder_twice
 
     def probed_model(self, name: str, seed: int | str) -> str:
         """The tokenizer in that stage."""

@@ -21,10 +21,10 @@ from titok.config.model_files import ModelFiles
 from titok.config.quantization import quantized_stage
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
-from titok.config.section import fingerprint
 from titok.config.soft_tokens import SOFT_STAGE, encoder_facts
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training_jobs import ReconstructingJob
+from titok.runtime.sums import sha256_json
 
 SHARED_ENCODER = "encoder"
 """In the place of a stage: an encoder that all stages of its tokenizer share."""
@@ -40,7 +40,7 @@ class Targets(ModelFiles):
 
     def settings(self, kind: str, name: str) -> str:
         """Fingerprint of what decides a job's result; Snakemake reruns its rule when it changes."""
-        return fingerprint(self.sums.filled(job(self.study, kind, name)).identity())
+        return sha256_json(self.sums.filled(job(self.study, kind, name)).identity())
 
     def execution(self, kind: str, name: str) -> str:
         """The other settings of a job, as JSON: how it runs and where its files lie."""
@@ -293,7 +293,7 @@ class Targets(ModelFiles):
             kind, tables = FIGURES[figure], reporting.tables.resolved()
             own = tables[kind.table] if issubclass(kind, TableFigure) else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
-        return fingerprint(settings)
+        return sha256_json(settings)
 
     def score_files(self, stems: Iterable[str]) -> list[str]:
         """Files behind score stems such as `reconstruction/l2/stage2` (below `scores/`, without seed), all seeds."""

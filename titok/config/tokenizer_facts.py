@@ -52,7 +52,7 @@ def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
         size=entry.encoder,
         num_tokens=entry.num_latent_tokens,
         codebook_size=entry.codebook_size,
-        is_discrete=entry.kind == "vq" and (entry.alit is None or entry.alit.latents == "quantized"),
+        is_discrete=entry.is_discrete,
     )
 
 

@@ -15,7 +15,7 @@ from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, 
 from titok.config.sampling import MaskSchedule
 from titok.config.section import Neutral
 from titok.config.study import Study
-from titok.config.study_models import generator_model, tokenizer_model
+from titok.config.study_models import generator_model, model_settings, tokenizer_model
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -140,6 +140,15 @@ class TokenizerJob(ReconstructingJob):
     @abstractmethod
     def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
         """The fields that this kind alone has."""
+
+
+class OwnRecipeJob(TokenizerJob):
+    """A stage of a tokenizer whose recipe is none of a TiTok's; a subclass says of what class the model is."""
+
+    @classmethod
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """The model, as the recipe's section makes it."""
+        return {"model": model_settings(study, name, cls.kind)}
 
 
 class TiTokJob(TokenizerJob):

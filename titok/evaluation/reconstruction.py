@@ -32,7 +32,6 @@ from titok.evaluation.uncertainty import (
     extrapolation_protocol,
     intervals_of,
 )
-from titok.metrics.code_length import CodeLength
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.extrapolation import Extrapolation
 from titok.metrics.features import FeatureExtractor
@@ -165,7 +164,6 @@ class _Running:
         looking = functools.partial(Looking, self.extractor, scratch=self.scratch, device=self.device)
         self.real, self.fake = looking(), looking(logits=self.settings.uncertainty is not None)
         self.codebook = CodebookUse(self.codebook_size, self.device) if self.codebook_size else None
-        self.coded = CodeLength(self.codebook_size, self.device) if self.codebook_size else None
         self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
         self.spread = PixelSpread(self.device)
         self.real_read = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -193,9 +191,7 @@ class _Running:
         if self.lpips is not None:
             self._note("lpips", self.lpips.of(restored.float() / 255, originals.float() / 255))
         if self.codebook is not None and ids is not None:
-            self.codebook.update(ids.counted())
-        if self.coded is not None and ids is not None and ids.lengths is None:
-            self.coded.update(ids.values)
+            self.codebook.update(ids.values if ids.lengths is None else ids.counted())
         if reconstruction.posterior is not None:
             self._note("kl_bits_per_image", reconstruction.posterior.kl().double().sum(dim=1) / math.log(2))
         if self.labels is not None and self.extractor.reads_classes:
@@ -253,9 +249,9 @@ class _Running:
             metrics["codebook_usage"] = self.codebook.usage
             metrics["codebook_entropy_bits"] = self.codebook.entropy_bits
             metrics["codebook_perplexity"] = self.codebook.perplexity
-        if self.coded is not None and not math.isnan(self.coded.static):
-            metrics["coded_bits_per_image"] = self.coded.static
-            metrics["coded_bits_per_image_by_position"] = self.coded.by_position
+            if not math.isnan(self.codebook.coded_bits):
+                metrics["coded_bits_per_image"] = self.codebook.coded_bits
+                metrics["coded_bits_per_image_by_position"] = self.codebook.coded_bits_by_position
         return metrics
 
     def _baselines(self) -> dict[str, float]:

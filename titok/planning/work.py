@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from titok.config.alit import LengthPixelLosses
 from titok.config.image_counts import stated_images
 from titok.config.jobs import job
 from titok.config.length_stages import scored_lengths
@@ -17,21 +16,19 @@ from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.soft_models import soft_model
 from titok.config.study import Study
-from titok.config.study_models import alit_model, generator_model, tokenizer_model
+from titok.config.study_models import generator_model, model_settings, tokenizer_model
 from titok.config.throughput import Throughput
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
-from titok.config.training import Compute, ReconstructionLosses
+from titok.config.training import Compute, Perceptual
 from titok.config.training_jobs import TrainingJob
 from titok.config.training_rules import training_rules
 from titok.generation.per_step import guidance_scales
 from titok.models.operations import Flops
 from titok.planning.counts import (
-    alit_parts,
     classifier_flops,
     generator_flops,
-    soft_parts,
+    parts_of_model,
     step_of_job,
-    tokenizer_parts,
     vqgan_parts,
 )
 from titok.planning.graph import Job, PlanError
@@ -104,7 +101,8 @@ def _training(planned: Job, study: Study) -> Work:
 
 
 def _critic(study: Study, losses: object) -> ClassifierModel | None:
-    name = losses.perceptual.classifier if isinstance(losses, ReconstructionLosses | LengthPixelLosses) else None
+    perceptual = getattr(losses, "perceptual", None)
+    name = perceptual.classifier if isinstance(perceptual, Perceptual) else None
     return study.classifiers[name].model if name else None
 
 
@@ -114,10 +112,8 @@ def parts_of(study: Study, name: str, stage: str) -> dict[str, Flops]:
         model = study.vqgan.model if name == PROXY_TOKENIZER and study.vqgan else study.baselines[name].model
         return vqgan_parts(model, study.dataset.image_size)
     if name in study.soft_tokenizers:
-        return soft_parts(soft_model(study, name))
-    if study.tokenizers[name].alit:
-        return alit_parts(alit_model(study, name))
-    return tokenizer_parts(tokenizer_model(study, name, stage))
+        return parts_of_model(soft_model(study, name))
+    return parts_of_model(model_settings(study, name, stage)) or parts_of_model(tokenizer_model(study, name, stage))
 
 
 def coding_flops(study: Study, name: str, stage: str) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args
 
 from titok.errors import ScoreError
 from titok.records.metric import METRICS, Metric, metric_of
-from titok.runtime.files import read_json, sha256_json, write_json
+from titok.runtime.files import read_json, write_json
+from titok.runtime.sums import sha256_json
 
 Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput", "costs"]
 PROTOCOL_ID_DIGITS = 12
