@@ -197,10 +197,11 @@ def test_every_metric_says_what_its_values_follow() -> None:
     groups = {
         word: {name for name, metric in METRICS.items() if metric.follows == word} for word in ("machine", "settings")
     }
-    assert groups["machine"] == {"sampling_images_per_second", "training_images_per_second"}
-    assert groups["machine"] == {name for name, metric in METRICS.items() if "/s" in metric.unit}
+    speeds = {f"{work}_images_per_second" for work in ("sampling", "training", "encode", "decode")}
+    assert groups["machine"] == speeds | {"peak_memory_mib"}
+    assert speeds == {name for name, metric in METRICS.items() if "/s" in metric.unit}
     parameters = {name for name in METRICS if name.endswith("parameters")}
-    assert groups["settings"] == parameters | {"bits_per_image", "sampling_gflop"}
+    assert groups["settings"] == parameters | {"bits_per_image", "sampling_gflop", "encode_gflop", "decode_gflop"}
     at = described("bits_per_image@8").follows, described("bits_per_image@l1<0.08").follows
     assert at == ("settings", "training")
     others = "rfid@8", "mean_length@l1<0.08", "fd_dino", "nobody_knows"
