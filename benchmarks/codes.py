@@ -26,11 +26,11 @@ from benchmarks.prepare import noise, photographs
 from titok.commands.proxy_encoder import ProxyEncoder
 from titok.config.data import Dataset
 from titok.config.views import StoredCodes, ViewSet
-from titok.data.code_extraction import ViewReader, extract_parts
-from titok.data.code_facts import CodeFacts
-from titok.data.code_parts import PartFolder
-from titok.data.code_store import CodeStore, merge
 from titok.data.coded_images import CodedImages
+from titok.data.rows.extraction import ViewReader, make_parts
+from titok.data.rows.facts import Facts, codes_of_a_window
+from titok.data.rows.parts import PartFolder
+from titok.data.rows.store import RowStore, merge
 from titok.data.shards import ShardReader, ShardWriter
 from titok.data.streamed import StreamedSet, StreamedTraining
 from titok.data.transforms import from_uint8
@@ -100,13 +100,14 @@ class Bench:
             for number in range(count):
                 writer.write(f"image-{number}", pictures[number % len(pictures)], 0)
         with ShardReader(folder, "train") as reader:
-            self.facts = CodeFacts.of(
-                self.settings,
+            self.facts = Facts.of(
                 Dataset(kind="folder", resize=side, image_size=side),
-                encoder.vqgan.config,
-                vqgan_sha256="",
+                self.settings,
                 fingerprint=reader.fingerprint,
                 images=count,
+                network_sha256="",
+                codebook_size=encoder.vqgan.config.codebook_size,
+                columns=codes_of_a_window(side, encoder.vqgan.config),
                 precision=encoder.precision,
             )
         self.windows = count * self.facts.shape[1]
@@ -128,25 +129,25 @@ class Bench:
                 latents = self.encoder.vqgan.encode(images[: self.windows - start])
         latents.sum().item()
 
-    def extract(self) -> CodeStore:
+    def extract(self) -> RowStore:
         """From shards to one merged file."""
         output = self.folder / "train.npy"
         folder = PartFolder.of(output, self.facts)
         size, workers = self.options.batch_size, self.options.workers
         read = ViewReader(self.folder, "train", self.facts)
         made_by: dict[str, str] = {}
-        extract_parts(
+        make_parts(
             read, self.encoder.codes, folder, self.facts.parts(), batch_size=size, workers=workers, made_by=made_by
         )
         return merge(folder, output)
 
     def batches(self) -> list[dict[str, Any]]:
         """An epoch of training batches with stored codes, beside the same images without."""
-        store = CodeStore.open(self.folder / "train.npy")
+        store = RowStore.open(self.folder / "train.npy")
         size, crop = self.options.batch_size, self.facts.crop
         images = StreamedSet(self.folder, "train", self.facts.resize, workers=self.options.workers)
         plain = StreamedTraining(images, crop, size, seed=0)
-        coded = CodedImages(images, crop, self.facts.view_list(), store.codes, size, seed=0)
+        coded = CodedImages(images, crop, self.facts.view_list(), store.rows, size, seed=0)
 
         def epoch(source: StreamedTraining | CodedImages) -> Callable[[], None]:
             def run() -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from titok.config.jobs import job, job_names
 from titok.config.load import dump_yaml, load_study
-from titok.config.section import fingerprint
+from titok.runtime.sums import sha256_json
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "net.json"
@@ -52,7 +52,7 @@ def settings(path: Path) -> dict[str, dict[str, str]]:
     found = {}
     for kind, name in job_names(study):
         section = job(study, kind, name)
-        found[f"{kind}/{name}"] = {"fingerprint": fingerprint(section.identity()), "document": dump_yaml(section)}
+        found[f"{kind}/{name}"] = {"fingerprint": sha256_json(section.identity()), "document": dump_yaml(section)}
     return found
 
 

@@ -38,8 +38,11 @@ def test_every_verb_of_the_workflow_is_there() -> None:
     assert {words[1] for words in EVERY_VERB if words[0:1] == ("score",) and words[1:]} == {
         "reconstruction",
         "codec",
+        "costs",
         "external",
+        "floor",
         "probe",
+        "quantized",
         "generation",
         "lengths",
         "throughput",

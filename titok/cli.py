@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from titok import __version__
 from titok.commands.claims_parser import add_claims
-from titok.commands.code_verbs import add_code_verbs
 from titok.commands.compare_parser import add_compare
 from titok.commands.examples import add_examples
+from titok.commands.extraction_verbs import add_code_verbs, add_tokens
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
 from titok.commands.option_types import JobKinds, Parser, ending, folder_or, number, weights_name, whole
@@ -157,13 +157,7 @@ def _add_study_verbs(verbs: Verbs) -> None:
 def _add_data_verbs(verbs: Verbs) -> None:
     add_prepare(verbs, _lazy("prepare", "run"))
 
-    tokens = verbs.add_parser("tokens", help="turn a dataset's images into token ids")
-    add_paths(tokens, config="resolved settings", data="index of the training shards", tokenizer="its model file")
-    tokens.add_argument("--output", type=ending(".npz"), required=True, help="token file (.npz) to write")
-    add_overwrite(tokens, output_and(), ours="tokens")
-    add_device(tokens)
-    add_workers(tokens)
-    tokens.set_defaults(run=_lazy("tokens", "extract_tokens"))
+    add_tokens(verbs, _lazy)
 
     parity = verbs.add_parser(
         "parity",
@@ -211,6 +205,7 @@ def _add_train(verbs: Verbs) -> None:
     train.add_argument("--vqgan", type=Path, help="model file of the proxy VQGAN (stage1)")
     train.add_argument("--codes", type=Path, help="stored proxy codes (.npy) of the images' views (stage1)")
     train.add_argument("--init", type=Path, help="model file of stage 1 (stage2)")
+    train.add_argument("--encoder", type=Path, help="model file of the study whose encoder is frozen (soft_decoder)")
     train.add_argument("--critic", type=Path, help="model file of the perceptual classifier, where the losses name one")
     train.add_argument("--test", type=Path, help="index of the test shards, where the settings have milestone scores")
     train.add_argument("--judge", type=Path, help="classifier behind milestone scores, where the settings name one")

@@ -21,9 +21,9 @@ from config.studies import changed
 
 from titok.config.load import load_study
 from titok.config.model import VQGANModel
-from titok.data.code_store import CodeStore
 from titok.data.coded_images import CodedImages
 from titok.data.images import load_images
+from titok.data.rows.store import RowStore
 from titok.data.transforms import from_uint8
 from titok.models.folder import load_vqgan
 from titok.models.vqgan import VQGAN
@@ -64,13 +64,13 @@ def inputs(bench: Workbench, **changes: object) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def store(bench: Workbench) -> CodeStore:
-    return CodeStore.open(bench.root / "train.npy")
+def store(bench: Workbench) -> RowStore:
+    return RowStore.open(bench.root / "train.npy")
 
 
-def test_what_is_stored_says_what_it_is(bench: Workbench, store: CodeStore) -> None:
-    assert store.codes.shape == (1697, 12, 16)
-    assert store.facts.vqgan_sha256 == sha256_file(bench.model("vqgan"))
+def test_what_is_stored_says_what_it_is(bench: Workbench, store: RowStore) -> None:
+    assert store.rows.shape == (1697, 12, 16)
+    assert store.facts.network_sha256 == sha256_file(bench.model("vqgan"))
     assert store.facts.views["crops"] == "five"
     assert [(part.first, part.end) for part in store.records][-1] == (1500, 1697)
     assert {part.made_by["batch_size"] for part in store.records} == {32}
@@ -78,18 +78,18 @@ def test_what_is_stored_says_what_it_is(bench: Workbench, store: CodeStore) -> N
     assert store.records[0].made_by["libjpeg"]
 
 
-def test_stored_codes_are_those_computed_online(bench: Workbench, store: CodeStore) -> None:
+def test_stored_codes_are_those_computed_online(bench: Workbench, store: RowStore) -> None:
     """The same crop gives the same codes: those of every window of some batches, by the frozen VQGAN of training."""
     vqgan = load_vqgan(bench.model("vqgan"))
     images = load_images(bench.root / "data", "train", 18)
-    source = CodedImages(images, 16, store.facts.view_list(), store.codes, 64, seed=1)
+    source = CodedImages(images, 16, store.facts.view_list(), store.rows, 64, seed=1)
     for step in range(4):
         batch = source.batch(step)
         assert torch.equal(vqgan.tokenize(from_uint8(batch.images)).values, batch.codes)
     assert len(batch.codes.unique()) > 8
 
 
-def test_jobs_make_the_same_bytes(bench: Workbench, store: CodeStore, tmp_path: Path) -> None:
+def test_jobs_make_the_same_bytes(bench: Workbench, store: RowStore, tmp_path: Path) -> None:
     output = tmp_path / "train.npy"
     bench.run("codes", "extract", **inputs(bench), output=output, range="300:900")
     for part in ("3/3", "1/3"):
@@ -104,7 +104,7 @@ def test_jobs_make_the_same_bytes(bench: Workbench, store: CodeStore, tmp_path: 
 
 
 @pytest.mark.long
-def test_a_killed_extraction_repeats_at_most_one_part(bench: Workbench, store: CodeStore, tmp_path: Path) -> None:
+def test_a_killed_extraction_repeats_at_most_one_part(bench: Workbench, store: RowStore, tmp_path: Path) -> None:
     output = tmp_path / "train.npy"
     process = titok(*command("codes", "extract", **inputs(bench), output=output))
     deadline = time.monotonic() + 60
@@ -122,7 +122,7 @@ def test_a_killed_extraction_repeats_at_most_one_part(bench: Workbench, store: C
     assert made.items() <= kept.items(), "finished parts are not made again"
 
 
-def test_complete_codes_are_left_alone(bench: Workbench, store: CodeStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_complete_codes_are_left_alone(bench: Workbench, store: RowStore, capsys: pytest.CaptureFixture[str]) -> None:
     before = store.path.stat().st_mtime_ns
     bench.run("codes", "extract", **inputs(bench), output=store.path)
     assert "complete already" in capsys.readouterr().out
@@ -134,7 +134,7 @@ def test_complete_codes_are_left_alone(bench: Workbench, store: CodeStore, capsy
 
 @pytest.mark.long
 def test_jobs_with_other_settings_replace_the_array_when_all_are_done(
-    bench: Workbench, store: CodeStore, tmp_path: Path
+    bench: Workbench, store: RowStore, tmp_path: Path
 ) -> None:
     output = tmp_path / "train.npy"
     for path in (store.path, store.facts_path):
@@ -144,11 +144,11 @@ def test_jobs_with_other_settings_replace_the_array_when_all_are_done(
         bench.run("codes", "extract", **changed, output=output, part=part)
         assert output.read_bytes() == store.path.read_bytes()
     bench.run("codes", "merge", output)
-    assert CodeStore.open(output).facts.vqgan_sha256 == sha256_file(bench.model("other_vqgan"))
+    assert RowStore.open(output).facts.network_sha256 == sha256_file(bench.model("other_vqgan"))
 
 
 def test_verify_reads_all_and_encodes_some(
-    bench: Workbench, store: CodeStore, capsys: pytest.CaptureFixture[str]
+    bench: Workbench, store: RowStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {"data": bench.train_data, "vqgan": bench.model("vqgan")}
     bench.run("codes", "verify", store.path, **files, samples=20, **{"batch-size": 7})
@@ -158,15 +158,15 @@ def test_verify_reads_all_and_encodes_some(
     assert "does not fit this VQGAN" in message
     assert "is needed" in bench.refusal("codes", "verify", store.path, **{**files, "vqgan": bench.model("other_vqgan")})
     message = bench.refusal("codes", "verify", store.path, **{**files, "data": bench.test_data})
-    assert "but the codes are of images with" in message
+    assert "but the ids are of images with" in message
 
 
-def test_verify_finds_codes_of_another_vqgan(bench: Workbench, store: CodeStore, tmp_path: Path) -> None:
+def test_verify_finds_codes_of_another_vqgan(bench: Workbench, store: RowStore, tmp_path: Path) -> None:
     """Their file claims to be of this one."""
     output = tmp_path / "train.npy"
     bench.run("codes", "extract", **inputs(bench, vqgan=bench.model("other_vqgan")), output=output)
     document = record(output.with_suffix(".json"))
-    document["facts"]["vqgan_sha256"] = store.facts.vqgan_sha256
+    document["facts"]["vqgan_sha256"] = store.facts.network_sha256
     output.with_suffix(".json").write_text(json.dumps(document))
     message = bench.refusal("codes", "verify", output, data=bench.train_data, vqgan=bench.model("vqgan"), samples=5)
     assert "of 5 images are not the nearest ones" in message
@@ -256,7 +256,7 @@ def test_stage1_learns_the_same_from_stored_codes_as_online(stage1: Stage1, cent
     assert sha256_file(stage1.train({"proxy_codes": CENTRE, **streamed}, codes=centre, workers=1)) == stored
 
 
-def test_stage1_from_many_views_notes_where_its_codes_are_from(stage1: Stage1, store: CodeStore) -> None:
+def test_stage1_from_many_views_notes_where_its_codes_are_from(stage1: Stage1, store: RowStore) -> None:
     trained = stage1.train({}, codes=store.path)
     manifest = record(trained.with_name("manifest.json"))
     assert manifest["provenance"]["inputs"]["codes"]["sha256"] == sha256_file(store.facts_path)
@@ -275,7 +275,7 @@ def test_stage1_from_many_views_notes_where_its_codes_are_from(stage1: Stage1, s
     ],
 )
 def test_codes_of_other_settings_are_refused(
-    stage1: Stage1, store: CodeStore, change: dict[str, Any], words: str
+    stage1: Stage1, store: RowStore, change: dict[str, Any], words: str
 ) -> None:
     message = stage1.refusal(change, codes=store.path)
     assert "does not fit this training" in message
@@ -283,7 +283,7 @@ def test_codes_of_other_settings_are_refused(
     assert message.count("is needed") == 1
 
 
-def test_codes_of_other_images_or_another_vqgan_are_refused(bench: Workbench, stage1: Stage1, store: CodeStore) -> None:
+def test_codes_of_other_images_or_another_vqgan_are_refused(bench: Workbench, stage1: Stage1, store: RowStore) -> None:
     message = stage1.refusal({}, codes=store.path, vqgan=bench.model("other_vqgan"))
     assert "vqgan_sha256: " in message
     data = stage1.folder / "data"

@@ -19,7 +19,8 @@ from training import tiny
 
 import titok
 from titok.cli import main
-from titok.data.tokens import TrainingTokens, load_tokens
+from titok.commands.token_files import TokenFile
+from titok.data.tokens import TokenError, TrainingTokens, load_tokens
 from titok.data.transforms import to_uint8
 from titok.models.alit import Alit
 from titok.models.image_tokenizer import Ids
@@ -102,6 +103,15 @@ def test_each_image_gets_the_code_it_needs_and_comes_back(
     assert abs(back - wanted).max() <= 1  # other batches, other last bits
 
 
+@pytest.mark.parametrize("change", [{"length": True}, {"codes": [True]}, {"length": 2, "codes": [3, False]}])
+def test_true_is_no_number_in_a_file(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Python takes it for 1, as JSON and people do not."""
+    image = {"name": "a", "length": 1, "codes": [3]} | change
+    (tmp_path / "codes.json").write_text(json.dumps({"settings": {}, "images": [image]}))
+    with pytest.raises(TokenError, match="image 0 has true or false where a number belongs"):
+        TokenFile.open(tmp_path / "codes.json")
+
+
 def test_without_a_quality_all_images_have_the_longest_code(
     tmp_path: Path, model: TiTok | Alit, images: torch.Tensor
 ) -> None:
@@ -149,7 +159,7 @@ def test_a_tokenizer_of_one_length_says_what_to_do(tmp_path: Path, images: torch
     line = ["tokenize", tmp_path / "images", "--model", tmp_path / "fixed", "--output", tmp_path / "codes.json"]
     said = refusal(*line, "--quality", "l1=0.05")
     assert "--quality is l1=0.05, but" in said
-    assert "has one length, 4 tokens; leave --quality out, or name a tokenizer of several lengths: an ALIT, or" in said
+    assert "has one length, 4 tokens; leave --quality out, or name a tokenizer of several lengths (docs/" in said
     assert not (tmp_path / "codes.json").exists()
 
 

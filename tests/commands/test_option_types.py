@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from titok.cli import build_parser
-from titok.commands.code_verbs import VARIANTS
+from titok.commands.extraction_verbs import VARIANTS
 from titok.evaluation.mistakes import STEPS
 
 PARSED = {

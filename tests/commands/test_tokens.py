@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from commands.workbench import Workbench, command, titok
 
+from titok.commands import tokens
 from titok.data.images import load_images
 from titok.data.shards import ShardError
 from titok.data.tokens import load_tokens
@@ -44,6 +45,32 @@ def test_tokens_do_not_depend_on_the_run(bench: Workbench, tmp_path: Path) -> No
     options = {"data": bench.train_data, "tokenizer": bench.model("two"), "output": again}
     bench.run("tokens", config=bench.config("tokens"), **options)
     assert sha256_file(again) == sha256_file(bench.root / "tokens.npz")
+
+
+def test_jobs_make_the_same_tokens(
+    bench: Workbench, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "PART_IMAGES", 512)
+    output = tmp_path / "tokens.npz"
+    options = {"config": bench.config("tokens"), "data": bench.train_data, "tokenizer": bench.model("two")}
+    bench.run("tokens", **options, output=output, part="2/2")
+    bench.run("tokens", **options, output=output, range="0:512", workers=1)
+    assert "1 of 4 parts; when all are there, run it without --part" in capsys.readouterr().out
+    assert not output.exists()
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*-*.npy")}
+    assert len(made) == 3
+    assert "images 0 to 100 are no whole parts" in bench.refusal("tokens", **options, output=output, range="0:100")
+    bench.run("tokens", **options, output=output)
+    assert sha256_file(output) == sha256_file(bench.root / "tokens.npz")
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_what_an_earlier_version_began_is_refused(bench: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "tokens.rows").write_bytes(b"1234")
+    options = {"config": bench.config("tokens"), "data": bench.train_data, "tokenizer": bench.model("two")}
+    message = bench.refusal("tokens", **options, output=tmp_path / "tokens.npz")
+    assert "tokens.rows holds tokens that an earlier version began" in message
+    assert "delete it and tokens.json" in message
 
 
 def test_a_truncated_shard_is_named_and_nothing_is_written(bench: Workbench, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from titok.config.data_jobs import TokensJob
 from titok.config.jobs import job, job_names
 from titok.config.length_stages import length_seeds, length_stages, scored_lengths
 from titok.config.measuring_jobs import LengthsJob, ProbeJob
-from titok.config.section import fingerprint
 from titok.config.targets import Targets
+from titok.runtime.sums import sha256_json
 
 ROWS = [
     {"label": "Tail drop", "tokenizer": "tail", "stage": "stage1"},
@@ -50,7 +50,7 @@ def test_the_section_moves_no_other_job() -> None:
     names = set(job_names(before))
     assert set(job_names(after)) - names == {("lengths", "all")}
     for kind, name in names:
-        assert fingerprint(job(after, kind, name).identity()) == fingerprint(job(before, kind, name).identity()), kind
+        assert sha256_json(job(after, kind, name).identity()) == sha256_json(job(before, kind, name).identity()), kind
 
 
 def test_every_tokenizer_of_several_lengths_is_scored_and_what_stands_beside_it() -> None:

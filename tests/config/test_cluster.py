@@ -14,9 +14,9 @@ from config.studies import changed, study_of, tiny_document, without
 from titok.config.cluster import resources_of
 from titok.config.jobs import job, job_names
 from titok.config.resources import Resources
-from titok.config.section import fingerprint
 from titok.config.snakemake_resources import KEYS, snakemake_resources
 from titok.config.study import Study
+from titok.runtime.sums import sha256_json
 
 
 def study_with(resources: dict[str, Any]) -> Study:
@@ -53,7 +53,7 @@ def test_what_follows(taken: Resources, processes: int, workers: int, gpu_hours:
 def test_no_job_is_another_one_on_other_machines() -> None:
     here, there = study_with({}), study_with({"default": {"gpus": 1, "cpus": 9}, "stage1": {"gpus": 4, "nodes": 2}})
     for kind, name in job_names(here):
-        assert fingerprint(job(here, kind, name).resolved()) == fingerprint(job(there, kind, name).resolved())
+        assert sha256_json(job(here, kind, name).resolved()) == sha256_json(job(there, kind, name).resolved())
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from config.studies import ROOT
 from reporting.simulated import PAPER, Simulated, simulate
 
 from titok.commands.claims import full_size_facts, scope_of
-from titok.config.alit import ALIT_SIZES, LengthPixelLosses, LengthProxyLosses
+from titok.config.alit import ALIT_SIZES, AlitModel, LengthPixelLosses, LengthProxyLosses
 from titok.config.claims import load_claims
-from titok.config.jobs import job
+from titok.config.jobs import JOBS, job, job_names
 from titok.config.load import load_study
-from titok.config.study_models import alit_model, generator_model
+from titok.config.study_models import generator_model, model_settings
 from titok.models.alit_flops import alit_parts, length_decoder_flops, length_encoder_flops
 from titok.planning.graph import Job
 from titok.planning.storage import storage_of
@@ -31,6 +31,15 @@ from titok.reporting.paper import read_paper
 STUDY = load_study(ROOT / "config" / "imagenet100.yaml")
 ALITS = {"alit-small": 262_048_399, "alit-base": 228_689_551, "alit-semilarge": 463_587_983}
 """Name -> parameters of the official model of that size."""
+
+
+def alit(name: str) -> AlitModel:
+    """The settings of one of them."""
+    model = model_settings(STUDY, name, "alit_stage2")
+    assert isinstance(model, AlitModel)
+    return model
+
+
 EPOCH = {"alit_stage1": 126_689 // 256, "alit_stage2": 126_689 // 96}
 
 
@@ -77,7 +86,7 @@ def test_trainings_are_told_what_the_scripts_say(name: str, stage: str, key: str
 
 @pytest.mark.parametrize("name", ALITS)
 def test_losses_and_sizes_are_the_official_ones(name: str) -> None:
-    model = alit_model(STUDY, name)
+    model = alit(name)
     assert model.transformer == ALIT_SIZES[name.removeprefix("alit-")]
     assert model.lengths == tuple(range(32, 257, 32))
     assert (model.codebook_size, model.code_dim, model.halting_threshold) == (4096, 12, 0.55)
@@ -96,7 +105,7 @@ def test_facts_count_what_the_official_models_have() -> None:
 
 @pytest.mark.parametrize("name", ALITS)
 def test_parts_are_all_of_the_model(name: str) -> None:
-    assert sum(part.parameters for part in alit_parts(alit_model(STUDY, name)).values()) == ALITS[name]
+    assert sum(part.parameters for part in alit_parts(alit(name)).values()) == ALITS[name]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +118,7 @@ def test_parts_are_all_of_the_model(name: str) -> None:
 )
 def test_operations_are_those_of_the_page(name: str, encoders: tuple[int, ...], decoders: tuple[int, ...]) -> None:
     """docs/adaptive_length.md counts blocks alone; embeddings and heads are few beside them."""
-    model = alit_model(STUDY, name)
+    model = alit(name)
     found = [length_encoder_flops(model, length).forward / 1e9 for length in (32, 64, 128, 256)]
     assert found == pytest.approx(encoders, rel=0.03)
     found = [length_decoder_flops(model, length).forward / 1e9 for length in (32, 256)]
@@ -123,7 +132,7 @@ def planned(rule: str, **wildcards: str) -> Job:
 def test_scoring_and_storing_cost_what_the_model_is() -> None:
     score = work_of(planned("score_reconstruction", tokenizer="alit-small", stage="alit_stage2"), STUDY)
     assert score is not None
-    per_image = sum(part.forward for part in alit_parts(alit_model(STUDY, "alit-small")).values())
+    per_image = sum(part.forward for part in alit_parts(alit("alit-small")).values())
     assert score.images == 5000
     assert score.flops["fp32"] == pytest.approx(5000 * (per_image + 2 * 11_426_432_192))
     stored = storage_of(planned("train_alit_stage1", tokenizer="alit-small"), STUDY)
@@ -145,19 +154,38 @@ def judged(made: Simulated, claim: str) -> Finding:
 
 
 def test_its_numbers_are_judged_only_where_they_were_measured_alike(made: Simulated) -> None:
+    """The study measures as the official code does; with TiTok's cropping and resize nothing is compared."""
+    assert judged(made, "alit-rfid-256").verdict == "agrees"
+    assert judged(made, "alit-rfid-32").because.startswith("no row of the study's tables stands beside alit/in100-32")
+
+    def otherwise(record: dict[str, Any]) -> None:
+        record["protocol"]["reference"]["resize_rule"] = "official"
+        del record["protocol"]["extractor"]["resize"]
+
+    made.change("reconstruction/alit-small/alit_stage2/seed*", otherwise)
     found = judged(made, "alit-rfid-256")
     assert found.verdict == "not comparable"
     assert "extractor.resize is tensorflow1 here, pytorch-fid in the paper" in found.because
     assert "reference.resize_rule is official here, none in the paper" in found.because
-    assert judged(made, "alit-rfid-32").because.startswith("no row of the study's tables stands beside alit/in100-32")
 
-    def alike(record: dict[str, Any]) -> None:
-        record["protocol"] |= {"num_images": 5000, "rounding": "truncate"}
-        record["protocol"]["reference"]["resize_rule"] = "none"
-        record["protocol"]["extractor"] = record["protocol"]["extractor"] | {"resize": "pytorch-fid"}
 
-    made.change("reconstruction/alit-small/alit_stage2/seed*", alike)
-    assert judged(made, "alit-rfid-256").verdict == "agrees"
+def test_both_croppings_are_as_their_authors_have_them() -> None:
+    """ALIT's trainings and all that is reconstructed see photographs as they are; all else resized ones."""
+    for kind, name in job_names(STUDY):
+        told: Any = job(STUDY, kind, name)
+        if kind.startswith("alit_"):
+            assert told.training.window_area == (0.8, 1.0)
+            assert told.training.random_crop
+            assert told.training.random_flip
+        elif kind in ("stage1", "stage2"):
+            assert told.training.window_area is None
+        if hasattr(told, "dataset") and kind != "data":
+            is_official = kind == "lengths" or (kind, name) == ("score", "reconstructions")
+            assert told.dataset.resize_rule == ("none" if is_official else "official"), (kind, name)
+    [scored] = [name for name in JOBS["score"].names(STUDY) if name != "samples"]
+    assert scored == "reconstructions", "one document for both would crop one of them wrongly"
+    with pytest.raises(KeyError, match=r"no score is called 'all', for evaluation\.resize_rule is 'none'"):
+        job(STUDY, "score", "all")
 
 
 def test_every_published_number_of_it_is_there() -> None:
@@ -172,7 +200,7 @@ def test_lengths_are_chosen_as_published_and_generators_learn_them() -> None:
     lengths = STUDY.adaptive_length
     assert lengths is not None
     assert (lengths.criterion, lengths.scored, lengths.otherwise) == ("l1", (0.03, 0.05, 0.09), "best")
-    assert lengths.lengths == alit_model(STUDY, "alit-small").lengths
+    assert lengths.lengths == alit("alit-small").lengths
     known = {name: generator_model(STUDY, name) for name in STUDY.generators}
     assert {name for name, model in known.items() if model.has_lengths} == {"alit-small-vit", "tail-256-vit"}
     assert {model.num_tokens for model in known.values()} == {128, 256}

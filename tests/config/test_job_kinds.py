@@ -71,7 +71,7 @@ def test_every_training_has_a_rule_with_its_wildcard_and_a_verb(kind: str) -> No
     rule = next(rule for rule in training_rules() if rule.name == f"train_{kind}")
     assert rule.kind is JOBS[kind]
     assert rule.job in ("all", f"{{{JOBS[kind].wildcard}}}")
-    assert set(rule.kind.reads) <= {"data", "vqgan", "codes", "stage1", "alit_stage1", "critic", "tokens"}
+    assert set(rule.kind.reads) <= {"data", "vqgan", "codes", "stage1", "alit_stage1", "critic", "encoder", "tokens"}
     assert rule.has_own_seed == (kind in ("classifier", "vqgan"))
 
 

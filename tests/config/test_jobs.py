@@ -14,7 +14,6 @@ from config.studies import TINY, changed, study_of, tiny_document
 from titok.config.jobs import job, job_names
 from titok.config.load import dump_yaml, load_job, load_study, merge
 from titok.config.measuring_jobs import ScoreJob
-from titok.config.section import fingerprint
 from titok.config.study import Study
 from titok.config.targets import Targets
 
@@ -164,13 +163,6 @@ def test_job_names_list_every_stage_once() -> None:
 def test_jobs_that_do_not_exist(kind: Any, name: str, words: str) -> None:
     with pytest.raises(KeyError, match=words):
         job(load_study(TINY), kind, name)
-
-
-def test_fingerprints_do_not_depend_on_order_and_refuse_what_is_no_number() -> None:
-    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
-    assert fingerprint({"b": [1, 2]}) != fingerprint({"b": [2, 1]})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        fingerprint(float("nan"))
 
 
 def test_a_jobs_values_are_either_decisive_or_operational() -> None:

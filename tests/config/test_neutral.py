@@ -15,8 +15,9 @@ from titok.config.entries import Tokenizer
 from titok.config.jobs import job, job_names
 from titok.config.load import dump_yaml, load_job
 from titok.config.model import TokenizerModel, TokenizerSettings
-from titok.config.section import Neutral, Section, fingerprint
+from titok.config.section import Neutral, Section
 from titok.config.training_jobs import Stage1Job
+from titok.runtime.sums import sha256_json
 
 STUDY = study_of(tiny_document())
 JOBS = [job(STUDY, kind, name) for kind, name in job_names(STUDY)]
@@ -35,7 +36,7 @@ class EntropyJob(Stage1Job):
 
 
 def told(section: Section) -> tuple[str, str]:
-    return fingerprint(section.identity()), dump_yaml(section)
+    return sha256_json(section.identity()), dump_yaml(section)
 
 
 @pytest.mark.parametrize("section", JOBS, ids=lambda section: type(section).__name__)

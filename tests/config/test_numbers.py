@@ -5,13 +5,21 @@ Run: pytest tests/config/test_numbers.py
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import yaml
 from config.studies import changed, tiny_document
+from pydantic import TypeAdapter, ValidationError
 
+from titok import config
 from titok.config.load import ConfigError, load_study, read_yaml
+from titok.config.section import Section
 
 
 def study_with(folder: Path, key: str, text: str) -> Path:
@@ -83,3 +91,30 @@ def test_truth_is_still_told_by_words(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("a: yes\nb: off\nc: 1.0e-05\nd: -3\ne: .inf\n")
     assert read_yaml(path) == {"a": True, "b": False, "c": 1e-5, "d": -3, "e": float("inf")}
+
+
+def sections(base: type[Section] = Section) -> Iterator[type[Section]]:
+    for one in base.__subclasses__():
+        yield from (one, *sections(one))
+
+
+def holds_number(value: object) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(map(holds_number, inside)) or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def test_no_setting_takes_true_for_a_number() -> None:
+    """Whatever a field's type alone would make of it, by itself, in lists or by names."""
+    for module in pkgutil.iter_modules(config.__path__):
+        importlib.import_module(f"{config.__name__}.{module.name}")
+    looked_at = 0
+    for section in set(sections()):
+        for name, field in section.model_fields.items():
+            fields = TypeAdapter(Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation)
+            for value in (True, [True], [True, True], {"a": True}, {"a": [True]}):
+                with contextlib.suppress(ValidationError):
+                    if holds_number(fields.validate_python(value)):
+                        looked_at += 1
+                        with pytest.raises(ValidationError, match="which is no number"):
+                            section.model_validate({name: value})
+    assert looked_at > 100

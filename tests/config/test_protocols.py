@@ -83,6 +83,10 @@ def test_repeating_what_the_protocol_says_is_fine() -> None:
     ("change", "message"),
     [
         (lambda study: changed(study, "dataset.resize_rule", "adm"), r"dataset\.resize_rule is 'adm', but protocol"),
+        (
+            lambda study: changed(study, "evaluation.resize_rule", "adm"),
+            r"evaluation\.resize_rule is 'adm', but protocol",
+        ),
         (lambda study: without(study, "evaluation.reference"), r"with a reference file; set evaluation\.reference"),
         (
             lambda study: changed(changed(study, "evaluation.protocol", "maskbit"), "dataset.resize_rule", "bilinear"),

@@ -13,7 +13,7 @@ from torch import Tensor
 from titok.config.data import Dataset
 from titok.config.model import VQGANModel
 from titok.config.views import StoredCodes
-from titok.data.code_facts import CodeFacts
+from titok.data.rows.facts import Facts, codes_of_a_window
 from titok.data.shards import ShardReader, ShardWriter
 
 DATASET = Dataset(kind="folder", resize=18, image_size=16, in_memory=False)
@@ -35,12 +35,25 @@ def write_photographs(directory: Path, count: int, *, seed: int = 0) -> None:
             writer.write(f"photo-{number:03d}", stream.getvalue(), number % 2)
 
 
-def facts_of(directory: Path, settings: StoredCodes) -> CodeFacts:
+def facts_of(directory: Path, settings: StoredCodes) -> Facts:
     """Facts about codes of the photographs in ``directory``, by the stand-in."""
     with ShardReader(directory, "train") as reader:
-        return CodeFacts.of(
-            settings, DATASET, VQGAN_MODEL, vqgan_sha256="ab" * 32, fingerprint=reader.fingerprint, images=len(reader)
-        )
+        return code_facts(settings, fingerprint=reader.fingerprint, images=len(reader))
+
+
+def code_facts(
+    settings: StoredCodes, fingerprint: str, images: int, dataset: Dataset = DATASET, vqgan: VQGANModel = VQGAN_MODEL
+) -> Facts:
+    """Facts about codes of a dataset by a VQGAN."""
+    return Facts.of(
+        dataset,
+        settings,
+        fingerprint=fingerprint,
+        images=images,
+        network_sha256="ab" * 32,
+        codebook_size=vqgan.codebook_size,
+        columns=codes_of_a_window(dataset.image_size, vqgan),
+    )
 
 
 def encode(windows: Tensor) -> Tensor:

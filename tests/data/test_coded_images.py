@@ -12,12 +12,12 @@ from data.code_toys import encode, facts_of, write_photographs
 from torch import Tensor
 
 from titok.config.views import StoredCodes, ViewSet
-from titok.data.code_extraction import ViewReader, extract_parts
-from titok.data.code_parts import PartFolder
-from titok.data.code_store import CodeStore, merge
 from titok.data.coded_images import CodedImages, centre_codes
 from titok.data.images import ImageSet, TrainingImages
 from titok.data.order import batch_indices
+from titok.data.rows.extraction import ViewReader, make_parts
+from titok.data.rows.parts import PartFolder
+from titok.data.rows.store import RowStore, merge
 from titok.data.shard_index import ShardError
 from titok.data.streamed import StreamedSet
 from titok.data.tokens import TokenSet, TrainingTokens
@@ -94,24 +94,24 @@ def test_codes_of_another_number_of_images_or_views_are_refused(images: ImageSet
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
+def store(tmp_path_factory: pytest.TempPathFactory) -> RowStore:
     """Codes of photographs of several aspect ratios, extracted as `titok codes extract` does."""
     data = tmp_path_factory.mktemp("photographs")
     write_photographs(data, 17)
     settings = StoredCodes(views=ViewSet(crops="five", mirrored=True, random_crops=2), part_images=5)
     facts = facts_of(data, settings)
     folder = PartFolder.of(data / "train.npy", facts)
-    extract_parts(ViewReader(data, "train", facts), encode, folder, facts.parts(), batch_size=9, workers=0, made_by={})
+    make_parts(ViewReader(data, "train", facts), encode, folder, facts.parts(), batch_size=9, workers=0, made_by={})
     return merge(folder, data / "train.npy")
 
 
-def streamed(store: CodeStore, workers: int) -> CodedImages:
+def streamed(store: RowStore, workers: int) -> CodedImages:
     images = StreamedSet(store.path.parent, "train", 18, workers=workers)
-    return CodedImages(images, 16, store.facts.view_list(), store.codes, 6, 3)
+    return CodedImages(images, 16, store.facts.view_list(), store.rows, 6, 3)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_streamed_windows_and_stored_codes_belong_together(store: CodeStore, workers: int) -> None:
+def test_streamed_windows_and_stored_codes_belong_together(store: RowStore, workers: int) -> None:
     source = streamed(store, workers)
     for step in (4, 5, 6, 1):  # on, then back
         batch = source.batch(step)
@@ -122,14 +122,14 @@ def test_streamed_windows_and_stored_codes_belong_together(store: CodeStore, wor
     source.close()
 
 
-def test_workers_change_nothing(store: CodeStore) -> None:
+def test_workers_change_nothing(store: RowStore) -> None:
     alone, shared = streamed(store, 0), streamed(store, 2)
     for step in range(3):
         assert all(map(torch.equal, alone.batch(step), shared.batch(step)))
     shared.close()
 
 
-def test_damaged_images_are_named(store: CodeStore) -> None:
+def test_damaged_images_are_named(store: RowStore) -> None:
     source = streamed(store, 0)
     shard = store.path.parent / "train-000000.tar"
     content = shard.read_bytes()

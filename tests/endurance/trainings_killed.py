@@ -34,12 +34,15 @@ import torch  # noqa: E402
 from training.several import in_processes  # noqa: E402
 from training.tiny import TASKS, build  # noqa: E402
 
+from titok.runtime.manifest import provenance  # noqa: E402
 from titok.runtime.processes import place  # noqa: E402
 from titok.runtime.weights import load_model  # noqa: E402
 from titok.training.checkpoint import CheckpointError, DamagedCheckpointWarning  # noqa: E402
 from titok.training.loop import train  # noqa: E402
 
 STEPS = 60
+PAIRS = ("single_stage_vq", "alit_stage2")
+"""Tasks of two processes: one of a model and its adversary, one whose adversaries' norms look at all processes."""
 FORK = multiprocessing.get_context("fork")
 
 
@@ -52,16 +55,18 @@ def main() -> None:
     found: dict[str, Any] = {"kills": Counter(), "runs": 0, "different": 0, "restarts_from_step_0": 0}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        share = -(-options.kills // (len(names) + 1))
+        share = -(-options.kills // (len(names) + len(PAIRS)))
         for task in names:
             survive(task, 1, share, folder / task, draw, found)
-        survive("single_stage_vq", 2, share, folder / "pair", draw, found)
+        for task in PAIRS:
+            survive(task, 2, share, folder / f"{task}-pair", draw, found)
         accidents = {
             test.__name__: test(folder / test.__name__, draw)
             for test in (cut_checkpoints, full_disk, unwritable_directory, two_trainings)
         }
     result = {**found, "kills_in_all": sum(found["kills"].values()), "accidents": accidents, "seed": options.seed}
-    print(json.dumps({**result, "steps": STEPS, "torch": torch.__version__}, indent=2))
+    machine = provenance(seed=options.seed, config=None)["machine"]
+    print(json.dumps({**result, "steps": STEPS, "torch": torch.__version__, "machine": machine}, indent=2))
     sys.exit(1 if found["different"] or not all(accident["right"] for accident in accidents.values()) else 0)
 
 

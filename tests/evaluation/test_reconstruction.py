@@ -10,7 +10,9 @@ import torch
 
 from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
 from titok.errors import ScoreError
+from titok.evaluation.detections import METRIC, DetectionsPreserved
 from titok.evaluation.reconstruction import PerceptualDistance, ReconstructionScores, score_reconstructions
+from titok.metrics.average_precision import Detections
 from titok.metrics.code_length import kt_bits
 from titok.metrics.features import ClassifierExtractor, ImageFeatures
 from titok.metrics.frechet import frechet_distance
@@ -246,3 +248,27 @@ def test_too_few_images_for_a_line_give_none(images: torch.Tensor, judge: Classi
     assert "rfid_infinity" not in scores.metrics
     assert scores.protocol["at_infinite_n"] is None
     assert "rfid" in scores.intervals
+
+
+def test_a_detector_looks_at_8_bit_originals_and_reconstructions(
+    images: torch.Tensor, judge: ClassifierExtractor
+) -> None:
+    """This one finds one thing in every image, of which the brightness of a pixel is the class."""
+    box, sure = torch.tensor([[0.0, 0.0, 8.0, 8.0]]), torch.ones(1)
+
+    def detect(pixels: torch.Tensor) -> list[Detections]:
+        assert pixels.dtype == torch.uint8
+        return [Detections(box, image[0, 0, :1].long(), sure) for image in pixels]
+
+    scores = score(images, judge, detections=DetectionsPreserved(detect, 0.5, {"detector": "one"}))
+    classes = (images[:, 0, 0, 0] * 255).round()
+    restored = (restore(images)[:, 0, 0, 0].clamp(0, 1) * 255).round()
+    each = []
+    for truth in classes.unique():  # all equally sure: in the order of images
+        right = (classes == truth)[restored == truth].numpy()
+        precision = right.cumsum() / np.arange(1, len(right) + 1)
+        highest = np.maximum.accumulate(precision[::-1])[::-1]
+        each.append((highest * right).sum() / int((classes == truth).sum()))
+    assert scores.metrics[METRIC] == pytest.approx(np.mean(each))
+    assert scores.protocol[METRIC]["detector"] == "one"
+    assert METRIC not in score(images, judge).metrics

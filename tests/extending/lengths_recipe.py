@@ -1,8 +1,8 @@
-"""A tokenizer whose images may have fewer tokens, trained and scored by a study: the toy's recipe and one edit more."""
+"""A tokenizer whose images may have fewer tokens, trained and scored by a study: the toy's recipe, its files longer."""
 
 from __future__ import annotations
 
-from extending.recipes import Edit, Recipe
+from extending.recipes import Recipe
 from extending.toy_tokenizer_recipe import TOKENIZER
 
 _MODEL = '''\
@@ -11,7 +11,7 @@ _MODEL = '''\
 import torch
 from torch import Tensor, nn
 
-from titok.config.model import ToyModel
+from titok.config.toy import ToyModel
 from titok.models.image_tokenizer import Coded, Ids, ImageTokenizer, TokenFacts
 
 
@@ -58,20 +58,16 @@ class Toy(ImageTokenizer):
         return ids.decoded(lambda values: self.decode(self.vectors(values)))
 '''
 
-LENGTHS = Recipe(
-    new={},
-    edits=(
-        Edit(
-            "titok/config/entries.py",
-            '        return () if self.tail_drop == "off"',
-            '        if self.recipe == "toy":\n'
-            "            return tuple(one for one in (1, 5, 21, 85, 341) if one <= self.num_latent_tokens)\n"
-            '        return () if self.tail_drop == "off"',
-        ),
-    ),
-)
-"""What is edited beside the places of a tokenizer of one length."""
+_SAID = """
+
+    def lengths(self, most):
+        return tuple(one for one in (1, 5, 21, 85, 341) if one <= most)
+"""
+
+LENGTHS = Recipe(new={}, edits=())
+"""What is new or edited beside the files of a tokenizer of one length."""
+_SETTINGS = TOKENIZER.new["titok/config/toy.py"]
 LENGTHS_IN_A_STUDY = Recipe(
-    new=TOKENIZER.new | {"titok/models/toy.py": _MODEL},
-    edits=(*TOKENIZER.edits, *LENGTHS.edits),
+    new=TOKENIZER.new | {"titok/models/toy.py": _MODEL, "titok/config/toy.py": _SETTINGS.rstrip() + _SAID},
+    edits=TOKENIZER.edits,
 )

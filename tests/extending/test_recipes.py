@@ -128,9 +128,9 @@ def test_a_dataset(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     images = draws.integers(0, 256, (6, 20, 20, 3), dtype=np.uint8)
     for split in ("train", "test"):
-        np.savez(folder / f"{split}.npz", images=images, labels=np.array([0, 1, 2, 0, 1, 2]))
+        np.savez(folder / f"{split}.npz", images=images, labels=np.array([0, 1, 2, 3, 0, 1]))
     source = {"train": "train.npz", "test": "test.npz"}
-    dataset = {"kind": "arrays", "arrays": source, "num_classes": 3, "resize": 20, "image_size": 16}
+    dataset = {"kind": "arrays", "arrays": source, "num_classes": 4, "resize": 20, "image_size": 16}
     study = study_with(folder, "dataset", dataset)
     resolved = ["resolve", study, "data", "all", "--output", "data.yaml"]
     titok(folder, ["check", study], resolved, ["prepare", "--config", "data.yaml", "--output", "data"])
@@ -139,8 +139,8 @@ import numpy as np
 from titok.config.data import Dataset
 from titok.data.opening import open_images
 from pathlib import Path
-seen = Dataset(kind="arrays", num_classes=3, resize=20, image_size=20, in_memory=True)
+seen = Dataset(kind="arrays", num_classes=4, resize=20, image_size=20, in_memory=True)
 found = open_images(Path("data/test.index.npz"), seen)
 print(np.array_equal(found.pixels.permute(0, 2, 3, 1).numpy(), np.load("test.npz")["images"]), found.labels.tolist())
 """
-    assert run(folder, "-c", code).split("\n")[0] == "True [0, 1, 2, 0, 1, 2]"
+    assert run(folder, "-c", code).split("\n")[0] == "True [0, 1, 2, 3, 0, 1]"

@@ -35,7 +35,7 @@ def test_a_tokenizer(tmp_path: Path) -> None:
     (folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     assert "| train_toy " in titok(folder, ["plan", "table1", "--config", "study.yaml"])
     # On a GPU whose peak is known, training counts its operations.
-    count = "from titok.config.training_jobs import ToyJob; from titok.config.load import load_job;"
+    count = "from titok.config.toy_jobs import ToyJob; from titok.config.load import load_job;"
     count += "from titok.training.flops import step_of_job; print(step_of_job(load_job('toy.yaml', ToyJob)).model)"
     titok(folder, ["check", "study.yaml"], ["resolve", "study.yaml", "toy", "toy", "--output", "toy.yaml"])
     assert run(folder, "-c", count) == "768\n"

@@ -4,32 +4,60 @@ from __future__ import annotations
 
 from extending.recipes import Edit, Recipe
 
-_JOB = '''\
-class ToyJob(TokenizerJob):
+TOKENIZER = Recipe(
+    new={
+        "titok/config/toy.py": '''\
+"""The toy's settings, and what a study says of it."""
+
+from titok.config.recipe import OwnRecipe
+from titok.config.section import PositiveInt, Section
+from titok.config.training import ImageTraining
+
+
+class ToyModel(Section):
+    """Blocks of greys."""
+
+    image_size: PositiveInt
+    block: PositiveInt
+    codebook_size: PositiveInt
+
+
+class ToyRecipe(OwnRecipe):
+    """Trained in one stage."""
+
+    training: ImageTraining
+
+    @property
+    def stages(self):
+        return ("toy",)
+
+    def model(self, entry, around):
+        told = entry.settings
+        return ToyModel(image_size=around.image_size, block=told.patch_size, codebook_size=told.codebook_size)
+''',
+        "titok/config/toy_jobs.py": '''\
+"""What trains the toy."""
+
+from typing import ClassVar
+
+from titok.config.toy import ToyModel
+from titok.config.training_jobs import OwnRecipeJob
+
+
+class ToyJob(OwnRecipeJob):
     """The toy learns from pixels."""
 
     kind: ClassVar[str] = "toy"
 
     model: ToyModel
-
-    @classmethod
-    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
-        """The model."""
-        entry, size = study.tokenizers[name], study.dataset.image_size
-        return {"model": ToyModel(image_size=size, block=entry.patch_size, codebook_size=entry.codebook_size)}
-
-
-'''
-
-TOKENIZER = Recipe(
-    new={
+''',
         "titok/models/toy.py": '''\
 """Every block's mean grey is its token; a colour is learned."""
 
 import torch
 from torch import Tensor, nn
 
-from titok.config.model import ToyModel
+from titok.config.toy import ToyModel
 from titok.models.image_tokenizer import Ids, ImageTokenizer, TokenFacts
 
 
@@ -90,16 +118,9 @@ class ToyTask(Task):
     },
     edits=(
         Edit(
-            "titok/config/model.py",
-            "class VQGANModel(Section):\n",
-            'class ToyModel(Section):\n    """Blocks of greys."""\n\n'
-            "    image_size: PositiveInt\n    block: PositiveInt\n    codebook_size: PositiveInt\n\n\n"
-            "class VQGANModel(Section):\n",
-        ),
-        Edit(
             "titok/models/folder.py",
-            "GeneratorModel, TokenizerModel, VQGANModel\n",
-            "GeneratorModel, TokenizerModel, ToyModel, VQGANModel\n",
+            "from titok.models.alit import Alit\n",
+            "from titok.config.toy import ToyModel\nfrom titok.models.alit import Alit\n",
         ),
         Edit(
             "titok/models/folder.py",
@@ -113,45 +134,35 @@ class ToyTask(Task):
         ),
         Edit(
             "titok/config/entries.py",
+            "    Training,\n)\n",
+            "    Training,\n)\nfrom titok.config.toy import ToyRecipe\n",
+        ),
+        Edit(
+            "titok/config/entries.py",
             '"single_stage", "released"]\nSource',
             '"single_stage", "released", "toy"]\nSource',
         ),
         Edit(
             "titok/config/entries.py",
-            "class Tokenizer(TokenizerSettings):\n",
-            'class ToyStage(Section):\n    """From pixels."""\n\n    training: ImageTraining\n\n\n'
-            "class Tokenizer(TokenizerSettings):\n",
-        ),
-        Edit(
-            "titok/config/entries.py",
             '    recipe: Literal["two_stage", "single_stage", "released", "alit"]',
-            "    toy: ToyStage | None = None\n"
+            "    toy: ToyRecipe | None = None\n"
             '    recipe: Literal["two_stage", "single_stage", "released", "alit", "toy"]',
         ),
         Edit(
-            "titok/config/entries.py",
-            '"single_stage": "single_stage", "released": "source"}',
-            '"single_stage": "single_stage", "released": "source", "toy": "toy"}',
-        ),
-        Edit(
-            "titok/config/training_jobs.py",
-            "GeneratorModel, TokenizerModel, VQGANModel\n",
-            "GeneratorModel, TokenizerModel, ToyModel, VQGANModel\n",
-        ),
-        Edit(
-            "titok/config/training_jobs.py",
-            "class GeneratorJob(TrainingJob):\n",
-            _JOB + "class GeneratorJob(TrainingJob):\n",
-        ),
-        Edit(
-            "titok/config/jobs.py", "    Stage2Job,\n    VQGANJob,\n)", "    Stage2Job,\n    ToyJob,\n    VQGANJob,\n)"
+            "titok/config/jobs.py",
+            "from titok.config.study import Study\n",
+            "from titok.config.study import Study\nfrom titok.config.toy_jobs import ToyJob\n",
         ),
         Edit(
             "titok/config/jobs.py",
             "    SingleStageJob,\n    GeneratorJob,\n",
             "    SingleStageJob,\n    ToyJob,\n    GeneratorJob,\n",
         ),
-        Edit("titok/commands/train.py", "    Stage2Job,\n", "    Stage2Job,\n    ToyJob,\n"),
+        Edit(
+            "titok/commands/train.py",
+            "from titok.config.training import PERCEPTUAL_NETWORKS",
+            "from titok.config.toy_jobs import ToyJob\nfrom titok.config.training import PERCEPTUAL_NETWORKS",
+        ),
         Edit(
             "titok/commands/train.py",
             "from titok.models.vqgan import VQGAN\n",
@@ -171,7 +182,11 @@ class ToyTask(Task):
             '    return Run(job, job.training, task, _images(options, job, job.training), {"data": options.data})\n\n\n'
             "def _needed(options",
         ),
-        Edit("titok/training/flops.py", "Stage2Job, VQGANJob\n", "Stage2Job, ToyJob, VQGANJob\n"),
+        Edit(
+            "titok/training/flops.py",
+            "from titok.config.training import Adversarial",
+            "from titok.config.toy_jobs import ToyJob\nfrom titok.config.training import Adversarial",
+        ),
         Edit(
             "titok/training/flops.py",
             "        case GeneratorJob():\n",

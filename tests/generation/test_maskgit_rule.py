@@ -19,12 +19,12 @@ from torch import Tensor
 
 from titok.config.load import load_study
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
-from titok.config.section import fingerprint
 from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise
 from titok.generation.per_step import choice_temperatures, token_temperatures
 from titok.generation.schedule import masked_counts
 from titok.models.token_space import TokenSpace
+from titok.runtime.sums import sha256_json
 
 GOLDEN = load_golden("maskgit_sampling")
 SCHEDULES = {"cosine": "cosine", "arccos": "arccos", "uniform": "linear"}
@@ -170,4 +170,4 @@ def test_titoks_samplers_are_told_nothing_new() -> None:
     for sampler in PUBLISHED_SAMPLERS.values():
         assert not MASKGIT.keys() & sampler.resolved().keys()
         told = {**sampler.resolved(), "token_temperature": None, "confidence": "logit"}
-        assert fingerprint(Sampler.model_validate(told).identity()) == fingerprint(sampler.identity())
+        assert sha256_json(Sampler.model_validate(told).identity()) == sha256_json(sampler.identity())

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from titok.metrics.code_length import CodeLength, kt_bits
+from titok.metrics.code_length import kt_bits
+from titok.metrics.codebook import CodebookUse
 
 
 def coded(ids: list[int], size: int) -> float:
@@ -35,28 +36,30 @@ def test_the_closed_form_is_the_codes_length_in_any_order(size: int) -> None:
 
 def test_both_tables_are_what_the_definition_says() -> None:
     ids = np.random.default_rng(0).integers(0, 6, (30, 3))
-    found = CodeLength(6)
+    found = CodebookUse(6)
     for part in np.split(ids, [7, 19]):
         found.update(torch.from_numpy(part))
-    assert found.static == pytest.approx(coded(ids.flatten().tolist(), 6) / 30, rel=1e-12)
-    assert found.by_position == pytest.approx(sum(coded(column.tolist(), 6) for column in ids.T) / 30, rel=1e-12)
+    assert found.coded_bits == pytest.approx(coded(ids.flatten().tolist(), 6) / 30, rel=1e-12)
+    assert found.coded_bits_by_position == pytest.approx(
+        sum(coded(column.tolist(), 6) for column in ids.T) / 30, rel=1e-12
+    )
 
 
 def test_places_with_meanings_of_their_own_are_cheaper_by_position() -> None:
     """Three places, each of which uses two codes that the others do not: 1 bit a place instead of log2 6."""
     ids = torch.randint(0, 2, (4000, 3), generator=torch.Generator().manual_seed(0)) + torch.tensor([0, 2, 4])
-    found = CodeLength(6)
+    found = CodebookUse(6)
     found.update(ids)
-    assert found.static == pytest.approx(3 * math.log2(6), rel=0.01)
-    assert found.by_position == pytest.approx(3.0, rel=0.02)
+    assert found.coded_bits == pytest.approx(3 * math.log2(6), rel=0.01)
+    assert found.coded_bits_by_position == pytest.approx(3.0, rel=0.02)
 
 
 def test_few_images_of_a_large_codebook_take_more_than_its_fixed_length() -> None:
     """Learning is paid for: that is said and not hidden."""
-    found = CodeLength(1024)
+    found = CodebookUse(1024)
     found.update(torch.arange(200).view(100, 2))
-    assert found.static > 2 * 10
+    assert found.coded_bits > 2 * 10
 
 
 def test_without_images_there_is_no_number() -> None:
-    assert math.isnan(CodeLength(4).static)
+    assert math.isnan(CodebookUse(4).coded_bits)

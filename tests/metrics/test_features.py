@@ -16,7 +16,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from titok.config.model import ClassifierModel
-from titok.metrics.features import ClassifierExtractor, InceptionExtractor, clean_resize
+from titok.metrics.features import ClassifierExtractor, InceptionExtractor, clean_resize, pytorch_fid_input
 from titok.metrics.frechet import frechet_distance
 from titok.metrics.inception_score import adm_inception_score, inception_score
 from titok.metrics.moments import Moments
@@ -109,6 +109,36 @@ def test_clean_resize_replaces_the_networks_own(
     already = torch.randint(0, 256, (1, 3, 299, 299), dtype=torch.uint8)  # nothing to resize: no difference
     torch.testing.assert_close(clean(already).features, usual(already).features, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(clean(images[:1]).features, usual(images[:1]).features, rtol=1e-2)
+
+
+def test_pytorch_fids_resize_is_bilinear_between_centres(images: torch.Tensor) -> None:
+    """Pillow's filter enlarges by the same rule, in 32-bit floats; black and white become -1 and 1."""
+    side = 299
+    for image in images:
+        channels = [Image.fromarray(channel.numpy().astype(np.float32), mode="F") for channel in image]
+        wanted = np.stack([np.asarray(each.resize((side, side), Image.Resampling.BILINEAR)) for each in channels])
+        found = pytorch_fid_input(image[None], torch.float64)[0].numpy()
+        # Along each axis it rounds once, by half a unit in the last place of 128 to 255, of which 255 make 2.
+        tolerance = 2 * 2.0**-17 * 2 / 255
+        np.testing.assert_allclose(found, wanted.astype(np.float64) / 127.5 - 1, rtol=0, atol=tolerance)
+    flat = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 3, 8, 8)
+    black, white = pytorch_fid_input(flat, torch.float64)
+    assert (black == -1).all()
+    torch.testing.assert_close(
+        white, torch.ones_like(white), rtol=0, atol=1e-14
+    )  # weights add up to 1 but for rounding
+
+
+def test_pytorch_fids_resize_is_what_the_network_sees(
+    weights: Path, float32: InceptionExtractor, images: torch.Tensor
+) -> None:
+    theirs = InceptionExtractor(weights, dtype="float32", resize="pytorch-fid")
+    seen: list[torch.Tensor] = []
+    theirs.network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    features = theirs(images[:1]).features
+    assert torch.equal(seen[0], pytorch_fid_input(images[:1], torch.float32))
+    assert theirs.identity["resize"] == "pytorch-fid"
+    assert not torch.allclose(features, float32(images[:1]).features, rtol=1e-3)
 
 
 def test_missing_weights_say_which_file_and_where(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import timm
 import torch
 from metrics.encoder_weights import LITE0, lite0, made_up
 
-from titok.config.encoder_records import EncoderRecord, load_encoders
+from titok.config.encoder_record import EncoderRecord
+from titok.config.encoder_records import load_encoders
 from titok.errors import ModelError
 from titok.models.soft_tokens import SoftTokens, merged, soft_token_facts
 from titok.runtime.weights import WeightsError
@@ -45,12 +46,13 @@ def test_tokens_width_and_cost(name: str) -> None:
     assert timm.is_model_pretrained(record.model) or name == "efficientnet-lite0", "timm knows this tag"
     facts = soft_token_facts(record)
     assert (facts.parameters, facts.num_tokens, facts.width) == (parameters, tokens, width)
+    assert (record.num_tokens, record.width) == (tokens, width), "as it says without being built"
     assert facts.stored_bits == tokens * width * 16
     if gflop is not None:
         assert gflop * (1 - 0.002) <= facts.gflop <= gflop * (1 + PATCH_EMBEDDING)
 
 
-TINY = EncoderRecord(model="test_vit", kind="ViT", image_size=160, pooling="mean", licence="none")
+TINY = EncoderRecord(model="test_vit", kind="ViT", image_size=160, stride=16, width=64, pooling="mean", licence="none")
 
 
 def test_a_transformers_tokens_are_its_patches_without_what_stands_before_them(tmp_path: Path) -> None:
@@ -71,6 +73,16 @@ def without_head(file: Path) -> Path:
 
     save_file({name: value for name, value in load_file(file).items() if not name.startswith("head.")}, file)
     return file
+
+
+def test_a_file_as_it_is_released_has_a_classifier_and_gives_the_same_tokens(tmp_path: Path) -> None:
+    whole = SoftTokens.open(TINY, made_up(tmp_path / "whole.safetensors"))
+    bare = SoftTokens.open(TINY, without_head(made_up(tmp_path / "bare.safetensors")))
+    images = torch.rand(1, 3, 40, 40)
+    assert torch.equal(whole(images), bare(images))
+    torch.save({"head.0.weight": torch.zeros(1)} | bare.network.state_dict(), tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"unexpected.*head\.0\.weight"):
+        SoftTokens.open(TINY, tmp_path / "other.pth")
 
 
 def test_random_weights_are_never_taken(tmp_path: Path) -> None:

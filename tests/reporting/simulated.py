@@ -119,6 +119,8 @@ class _Numbers:
         seed, sitting = _places(parts[-1])
         side = self.study.dataset.image_size
         extractor = INCEPTION if self.is_imagenet else JUDGE
+        if self.is_imagenet and (told := self.study.evaluation.extractor).resize != "tensorflow1":
+            extractor = extractor | {"resize": told.resize}
         if folder in ("generation", "throughput"):
             generator, sampler, _ = parts
             subject = json.loads(targets.subject(seed=seed, generator=generator, sampler=sampler, sitting=sitting))
@@ -171,12 +173,13 @@ class _Numbers:
         reference = {
             "dataset": self.study.dataset.kind,
             "split": "test",
-            "images": 50_000 if self.is_imagenet else 500,
+            "images": self.study.dataset.images.test if self.study.dataset.images else 500,
             "resize": self.study.dataset.resize,
-            "resize_rule": "official",
+            "resize_rule": self.study.evaluation.resize_rule or "official",
             "crop": side,
         }
-        protocol = {"num_images": reference["images"], "rounding": "round", "extractor": extractor}
+        rounding = self.study.evaluation.rounding
+        protocol = {"num_images": reference["images"], "rounding": rounding, "extractor": extractor}
         return metrics, {**protocol, "reference": reference}
 
     def _lengths(self, subject: dict[str, Any]) -> dict[str, float]:

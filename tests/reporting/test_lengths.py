@@ -69,6 +69,32 @@ def test_the_table_has_lengths_choices_histograms_and_gains(tree, tmp_path: Path
     assert "better" in text
 
 
+@pytest.mark.parametrize(
+    ("changes", "low", "high", "word"),
+    [
+        ((-0.03, -0.04, -0.05), -0.0648, -0.0152, "falls"),
+        ((-0.01, -0.04, -0.07), -0.1145, 0.0345, "undecided"),
+        ((0.03, 0.04, 0.05), 0.0152, 0.0648, "rises"),
+    ],
+)
+def test_what_a_longer_code_changes_is_judged_seed_by_seed(
+    tree, tmp_path: Path, changes: tuple[float, ...], low: float, high: float, word: str
+) -> None:
+    """By hand: mean of three, Student's 4.3027 for two degrees of freedom, deviation 0.01 or 0.03 over root 3."""
+    write(tree)
+    for seed, change in enumerate(changes):
+        level = 0.1 * (seed + 1)  # seeds differ by more than lengths do
+        metrics = {"l1@2": level, "l1@4": level + change, "rfid@2": 5.0, "rfid@4": 2.5}
+        metrics |= {f"{name}@l1<0.08": value for name, value in {"mean_length": 2.5, "rfid": 4.0}.items()}
+        subject = {"tokenizer": "alit", "stage": "alit_stage1", "seed": seed}
+        tree.score(f"lengths/alit/alit_stage1/seed{seed}", "lengths", subject, metrics)
+    data, text = table(tree, tmp_path)
+    [line] = data[data["metric"] == "l1_change"].to_dict("records")
+    assert (line["label"], line["at"], line["n"], line["verdict"]) == ("ALIT", "2 to 4", 3, word)
+    assert (line["low"], line["high"]) == pytest.approx((low, high), abs=1e-4)
+    assert "What a longer code changes" in text
+
+
 def test_probes_stand_beside_what_was_probed(tree, tmp_path: Path) -> None:
     """Of ALIT those of its own stage alone, whose encoder is no other's; of one length, by its number of tokens."""
     write(tree)

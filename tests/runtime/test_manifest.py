@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from titok.config.section import fingerprint
 from titok.runtime.files import FileError
 from titok.runtime.manifest import _code_version, provenance
+from titok.runtime.sums import sha256_json
 
 SCRIPT = """
 import json, sys, time
@@ -42,7 +42,7 @@ def test_says_what_was_used(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     record = provenance(seed=3, config={"a": 1}, inputs={"tokenizer": tmp_path / "model.safetensors"}, device="cpu")
     assert record["seed"] == 3
-    assert record["config_sha256"] == fingerprint({"a": 1})
+    assert record["config_sha256"] == sha256_json({"a": 1})
     assert record["inputs"] == {
         "tokenizer": {
             "file": "model.safetensors",

@@ -35,7 +35,7 @@ def test_reads_off_what_logistic_regression_reads_off(tmp_path: Path, optimizer:
     )
     torch.manual_seed(0)
     probe = LinearProbe(6, 4)
-    batches = TrainingFeatures(rows[None, :400], torch.from_numpy(labels[:400]), 128, seed=0)
+    batches = TrainingFeatures(rows[:400, None], torch.from_numpy(labels[:400]), 128, seed=0)
     output = tmp_path / "out"
     train(ProbeTask(probe, settings), batches, settings, seed=0, config={}, state_dir=tmp_path / "s", output_dir=output)
     state, config = load_model(output)
@@ -71,7 +71,7 @@ def probed(tmp_path: Path, parts: dict[str, np.ndarray], labels: np.ndarray, opt
         torch.manual_seed(len(name))
         probes[name] = LinearProbe(part.shape[1], 8)
     model, rows = LinearProbes(probes), np.concatenate(list(parts.values()), axis=1)
-    batches = TrainingFeatures(rows[None, :800], torch.from_numpy(labels[:800]), 256, seed=0)
+    batches = TrainingFeatures(rows[:800, None], torch.from_numpy(labels[:800]), 256, seed=0)
     folder = tmp_path / "-".join(parts)
     train(ProbeTask(model, settings), batches, settings, seed=0, config={}, state_dir=folder, output_dir=folder / "out")
     with torch.no_grad():

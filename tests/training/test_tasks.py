@@ -18,9 +18,11 @@ from training.tiny import TASKS, build
 
 from titok.config.alit import AlitModel
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.soft_tokens import SoftModel
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.generator import build_generator
+from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.signals import Interrupted
@@ -33,6 +35,7 @@ GOLDEN = HERE / "steps"
 BUILDERS = {
     "tokenizer": lambda model: TiTok(TokenizerModel(**model)),
     "alit": lambda model: Alit(AlitModel(**model)),
+    "soft_tokenizer": lambda model: SoftTokenizer(SoftModel.model_validate(model)),
     "vqgan": lambda model: VQGAN(VQGANModel(**model)),
     "generator": lambda model: build_generator(GeneratorModel(**model)),
     "classifier": lambda model: Classifier(ClassifierModel(**model)),

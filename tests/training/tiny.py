@@ -17,6 +17,7 @@ from titok.config.model import (
     TransformerSize,
     VQGANModel,
 )
+from titok.config.soft_tokens import FrozenEncoder, SoftModel
 from titok.config.training import (
     Adversarial,
     MaskedTokenLosses,
@@ -35,6 +36,7 @@ from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.generator import build_generator
+from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.training.alit_stage1 import AlitStage1Task
@@ -44,6 +46,7 @@ from titok.training.generator import GeneratorTask
 from titok.training.probe import LinearProbe, ProbeTask, TrainingFeatures
 from titok.training.proxy_vqgan import ProxyVQGANTask
 from titok.training.single_stage import SingleStageTask
+from titok.training.soft_decoder import SoftDecoderTask
 from titok.training.stage1 import Stage1Task
 from titok.training.stage2 import Stage2Task
 from titok.training.task import Batches, Task
@@ -176,6 +179,13 @@ def single_stage_vae_task(settings: Training) -> Task:
     return SingleStageTask(titok(head="pixels", vqgan=None, kind="vae"), pixel_losses(0.0), settings)
 
 
+def soft_decoder_task(settings: Training) -> SoftDecoderTask:
+    """Four averages of a classifier's places, with noise while the decoder learns."""
+    encoder = FrozenEncoder(classifier=CLASSIFIER, image_size=16)
+    model = SoftTokenizer(SoftModel(encoder=encoder, num_latent_tokens=4, patch_size=4, decoder=SIZE))
+    return SoftDecoderTask(model, pixel_losses(0.0), settings, latent_noise=0.5)
+
+
 def generator_task(settings: Training) -> Task:
     return GeneratorTask(build_generator(GENERATOR), "arccos", MaskedTokenLosses(), settings)
 
@@ -237,7 +247,7 @@ def features() -> Batches:
     labels = numbers.integers(0, 3, 40)
     rows = numbers.normal(size=(40, 5)).astype(np.float32)
     rows[np.arange(40), labels] += 3
-    return TrainingFeatures(100 * rows[None], torch.from_numpy(labels), batch_size=8, seed=0)
+    return TrainingFeatures(100 * rows[:, None], torch.from_numpy(labels), batch_size=8, seed=0)
 
 
 class Built(NamedTuple):
@@ -256,6 +266,7 @@ TASKS: dict[str, tuple[Callable[[Training], Task], Callable[..., Batches]]] = {
     "alit_stage2": (alit_stage2_task, images),
     "single_stage_vq": (single_stage_vq_task, images),
     "single_stage_vae": (single_stage_vae_task, images),
+    "soft_decoder": (soft_decoder_task, images),
     "generator_vit": (generator_task, tokens),
     "generator_uvit": (uvit_task, tokens),
     "generator_lengths": (lengths_task, tokens_with_lengths),

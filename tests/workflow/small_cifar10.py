@@ -41,7 +41,7 @@ def shortened_cifar10(dataset: dict[str, Any], **changes: int) -> dict[str, Any]
     tables, figures = document["reporting"]["tables"], document["reporting"]["figures"]
     tables["table4"] = {"sizes": ["b"], "tokens": [8]}
     for section, name in (
-        *((document, "adaptive_length"), (tables, "adaptive_length")),
+        *((document, "adaptive_length"), (tables, "adaptive_length"), (tables, "table3c")),
         *((figures, "quality_against_tokens"), (figures, "images_by_length")),
     ):
         del section[name]  # of tokenizers that are left out

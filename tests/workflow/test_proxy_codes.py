@@ -13,7 +13,7 @@ from workflow.sandbox import Sandbox
 
 from titok.config.load import ConfigError, load_study
 from titok.config.targets import Targets
-from titok.data.code_store import CodeStore
+from titok.data.rows.store import RowStore
 
 pytestmark = pytest.mark.workflow
 STAGE1 = "results/tiny/tokenizers/s1/seed0/stage1/model.safetensors"
@@ -77,7 +77,7 @@ def test_stage1_learns_from_what_two_jobs_extracted(empty: Sandbox) -> None:
     with_codes(empty, views=views, part_images=400, jobs=2)
     done = empty.snakemake("--cores", 2, STAGE1, torch=True)
     assert done.status == 0, done.said[-5000:]
-    store = CodeStore.open(empty.results / "codes" / "train.npy")
+    store = RowStore.open(empty.results / "codes" / "train.npy")
     assert store.facts.shape == (1297, 11, 16)
     assert not store.path.with_suffix(".parts").exists()
     manifest = json.loads((empty.folder / STAGE1).with_name("manifest.json").read_text())

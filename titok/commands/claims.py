@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 ENDINGS = {"mlrc": ".md"}
 """Of forms that are no JSON."""
 RELEASED, LARGER, ADAPTIVE = "config/published.yaml", "config/imagenet512.yaml", "config/imagenet100.yaml"
-"""Where the published sizes are written down: the released models, those for 512 pixels, which were not, and ALIT's."""
+"""Where the published sizes are written down: of released models, for 512 pixels (not released), of adaptive length."""
 IMAGES_OF_100 = (126_689, 5_000, 100)
-"""Training and validation images and classes of the ImageNet-100 that ALIT is published on."""
+"""Training and validation images and classes of the ImageNet-100 that adaptive length is published on."""
 
 
 def full_size_facts(
     released: str | Path = RELEASED, larger: str | Path = LARGER, adaptive: str | Path = ADAPTIVE
 ) -> dict[str, dict[str, float]]:
-    """Measured on every full-size model of the first two studies, and on each ALIT of the third.
+    """Measured on every full-size model of the first two studies, and on each of a recipe of its own of the third.
 
     Names of the larger one's tokenizers end in ``-512``.
     """
     from titok.config.model import VQGANModel
-    from titok.config.study_models import alit_model, generator_model, tokenizer_model
+    from titok.config.study_models import generator_model, model_settings, tokenizer_model
     from titok.models.facts import generator_facts, tokenizer_facts
 
     study, larger_study, third = (load_study(shipped(path)) for path in (released, larger, adaptive))
@@ -50,9 +50,9 @@ def full_size_facts(
         for name, entry in some.tokenizers.items()
     }
     facts |= {
-        name: tokenizer_facts(alit_model(third, name), third.dataset.image_size)
+        name: tokenizer_facts(model_settings(third, name, entry.stages[-1]), third.dataset.image_size)
         for name, entry in third.tokenizers.items()
-        if entry.alit
+        if entry.own is not None
     }
     facts |= {name: generator_facts(generator_model(study, name)) for name in study.generators}
     vqgan = study.vqgan.model if study.vqgan else VQGANModel()

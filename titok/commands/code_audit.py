@@ -19,9 +19,10 @@ from torch import Tensor
 
 from titok.commands.codes import facts_of
 from titok.commands.proxy_encoder import ProxyEncoder
-from titok.data.code_extraction import ViewReader, encode_views, random_samples
-from titok.data.code_facts import CodesError, Precision
 from titok.data.loading import batches_of, in_order
+from titok.data.rows.extraction import ViewReader, encode_views
+from titok.data.rows.facts import Precision, RowsError
+from titok.data.rows.verification import random_samples
 from titok.data.shard_index import split_of
 from titok.runtime.device import select_device
 from titok.runtime.files import write_json
@@ -143,7 +144,7 @@ def variant_of(name: str) -> Variant:
             return Variant(name, "encoder's products in TF32", precision="tf32")
         case "torchvision":
             return Variant(name, "decoded by torchvision, resized by Pillow", decode=decoded_by_torchvision)
-    raise CodesError(f"no variant is called {name!r}; allowed: alone, bf16, tf32, torchvision, jpeg-1 to jpeg-100")
+    raise RowsError(f"no variant is called {name!r}; allowed: alone, bf16, tf32, torchvision, jpeg-1 to jpeg-100")
 
 
 def saved_as_jpeg(quality: int, read: ViewReader, index: int) -> Image.Image:

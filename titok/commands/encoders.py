@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from titok.config.encoder_records import EncoderRecord, load_encoders
+from titok.config.encoder_record import EncoderRecord
+from titok.config.encoder_records import load_encoders
 from titok.errors import OptionError
 from titok.models.soft_tokens import SoftTokens, soft_token_facts
 
@@ -35,10 +36,9 @@ def encoders_markdown(records: Mapping[str, EncoderRecord]) -> str:
     lines = [f"| {' | '.join(head)} |", "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
     for name, record in records.items():
         facts = soft_token_facts(record)
-        terms = record.licence if record.commercial else f"{record.licence} (not for business)"
         cells = (
             *(name, f"`{record.model}`", record.kind, f"{record.image_size}", f"{facts.num_tokens} x {facts.width}"),
-            *(f"{facts.parameters:,}", f"{facts.gflop:.3g}", f"{facts.stored_bits / 1000:,.0f}", terms),
+            *(f"{facts.parameters:,}", f"{facts.gflop:.3g}", f"{facts.stored_bits / 1000:,.0f}", record.terms),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

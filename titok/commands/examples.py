@@ -38,12 +38,18 @@ titok score reconstruction --config results/digits/configs/score/reconstructions
     ("score", "lengths"): r"""
 titok score lengths --config results/cifar10/configs/lengths/all.yaml \
     --data results/cifar10/data/test.index.npz --judge results/cifar10/classifiers/judge/model.safetensors \
-    --model results/cifar10/tokenizers/alit-32/seed0/alit_stage1/model.safetensors \
-    --subject '{"tokenizer": "alit-32", "stage": "alit_stage1", "seed": 0}' --output lengths.json""",
+    --model results/cifar10/tokenizers/tail-32/seed0/stage1/model.safetensors \
+    --subject '{"tokenizer": "tail-32", "stage": "stage1", "seed": 0}' --output lengths.json""",
     ("score", "probe"): r"""
 titok score probe --config results/digits/configs/probe/all.yaml --train results/digits/data/train.index.npz \
     --test results/digits/data/test.index.npz --model results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
     --subject '{"tokenizer": "l2", "stage": "stage1", "seed": 0}' --state state/probe --output probe.json""",
+    ("score", "quantized"): r"""
+titok score quantized --bits 4 --config results/mine/configs/quantized/all.yaml \
+    --data results/mine/data/test.index.npz --train results/mine/data/train.index.npz \
+    --judge results/mine/classifiers/judge/model.safetensors \
+    --model results/mine/tokenizers/vae/seed0/single_stage/model.safetensors \
+    --subject '{"tokenizer": "vae", "stage": "single_stage-4bit", "seed": 0}' --output vae-4bit.json""",
     ("score", "codec"): r"""
 titok score codec --codec jpeg --quality 50 --config results/digits/configs/score/reconstructions.yaml \
     --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
@@ -51,6 +57,10 @@ titok score codec --codec jpeg --quality 50 --config results/digits/configs/scor
     ("score", "external"): r"""
 titok score external --config results/mine/configs/external/vae.yaml --data results/mine/data/test.index.npz \
     --reconstructions vae-reconstructions --output vae.json --per-image vae.csv""",
+    ("score", "floor"): r"""
+titok score floor --config results/mine/configs/floor/patches-64.yaml --data results/mine/data/test.index.npz \
+    --train results/mine/data/train.index.npz --judge results/mine/classifiers/judge/model.safetensors \
+    --subject '{"tokenizer": "patches-64", "stage": "floor", "seed": 0}' --output patches.json""",
     ("score", "generation"): r"""
 titok score generation --config results/digits/configs/score/samples.yaml --samples samples.npz \
     --data results/digits/data/train.index.npz --judge results/digits/classifiers/judge/model.safetensors \
@@ -60,6 +70,10 @@ titok score throughput --config results/digits/configs/throughput/four-steps.yam
     --generator results/digits/generators/l2-vit/seed0/model.safetensors \
     --tokenizer results/digits/tokenizers/l2/seed0/stage1/model.safetensors \
     --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0, "sitting": 0}' --output speed.json""",
+    ("score", "costs"): r"""
+titok score costs --config results/mine/configs/costs/all.yaml \
+    --model results/mine/tokenizers/vae/seed0/single_stage/model.safetensors \
+    --subject '{"tokenizer": "vae", "stage": "single_stage", "seed": 0}' --output costs.json""",
     ("table",): r"""
 titok table table3b --study config/digits.yaml --output tables/table3b.md \
     --scores $(find results/digits/scores -name '*.json')""",
@@ -86,6 +100,8 @@ titok tokenize digit.png --model results/digits/tokenizers/l2/seed0/stage1 --out
 titok tokenize bird.png --model results/cifar10/tokenizers/tail-32/seed0/stage1 --quality l1=0.1 --output t.npz""",
     ("detokenize",): "titok detokenize tokens.npz --model tokenizer_titok_l32 --output images",
     ("reconstruct",): "titok reconstruct photo.jpg --model tokenizer_titok_l32 --output reconstructions",
+    ("tokbench",): r"""
+titok tokbench TokBench/images --model tokenizer_titok_l32 --output image_reconstruction_results/titok-l-32""",
     ("generate",): r"""
 titok generate --class 207 360 --per-class 4 --generator generator_titok_l32 --tokenizer tokenizer_titok_l32 \
     --sampler titok-l-32 --output images

@@ -23,7 +23,7 @@ _PICTURES = "folder for PNG files, an .npz file, or a .png file for a single pic
 
 
 def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
-    """Adds tokenize, detokenize, reconstruct, generate, fetch and doctor."""
+    """Adds tokenize, detokenize, reconstruct, tokbench, generate, fetch and doctor."""
     tokenize = verbs.add_parser("tokenize", help="image files to token ids, with any checkpoint")
     _add_images(tokenize)
     tokenize.add_argument("--output", type=ending(".json", ".npz"), required=True, help=".json or .npz to write")
@@ -52,7 +52,14 @@ def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
     reconstruct.add_argument("--output", type=folder_or(".npz", ".png"), required=True, help=_PICTURES)
     reconstruct.set_defaults(run=lazy("files", "reconstruct"))
 
-    for parser in (tokenize, detokenize, reconstruct):
+    tokbench = verbs.add_parser("tokbench", help="TokBench's pictures through a tokenizer, as its scripts read them")
+    tokbench.add_argument("images", type=Path, metavar="IMAGES", help="folder `images` of TokBench's data")
+    tokbench.add_argument("--size", type=whole(), help="side of the squares for a VQGAN (default: 256)")
+    tokbench.add_argument("--output", type=Path, required=True, help="folder to make, called like the tokenizer")
+    add_overwrite(tokbench, folders=["output"])
+    tokbench.set_defaults(run=lazy("tokbench", "tokbench"))
+
+    for parser in (tokenize, detokenize, reconstruct, tokbench):
         parser.add_argument("--model", required=True, help=f"tokenizer or VQGAN: {_SOURCE}")
     for parser in (detokenize, reconstruct):
         add_overwrite(parser, _archive)
@@ -64,7 +71,7 @@ def add_file_verbs(verbs: Verbs, lazy: Lazy) -> None:
         )
     generate = _add_generate(verbs)
     generate.set_defaults(run=lazy("generate", "generate_images"))
-    for parser in (tokenize, detokenize, reconstruct, generate):
+    for parser in (tokenize, detokenize, reconstruct, tokbench, generate):
         _add_compute(parser)
     _add_encoders(verbs).set_defaults(run=lazy("encoders", "encoders"))
     _add_fetch(verbs).set_defaults(run=lazy("fetch", "fetch_weights"))

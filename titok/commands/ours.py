@@ -69,7 +69,7 @@ def tokens(options: argparse.Namespace, path: Path) -> bool:
 
 def codes(options: argparse.Namespace, path: Path) -> bool:
     """Codes, which the verb itself compares with its settings, or what a kill left of them."""
-    from titok.data.code_parts import parts_beside
+    from titok.data.rows.parts import parts_beside
 
     return "facts" in _document(options.output.with_suffix(".json")) or parts_beside(options.output).is_dir()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from titok.data.code_facts import CodesError, Precision
+from titok.data.rows.facts import Precision, RowsError
 from titok.data.transforms import from_uint8
 from titok.models.folder import load_vqgan
 from titok.models.vqgan import VQGAN
@@ -27,10 +27,10 @@ class ProxyEncoder:
 
     @classmethod
     def load(cls, path: Path, device: str, precision: Precision) -> ProxyEncoder:
-        """The VQGAN in a model file; raises ``CodesError`` for TF32 on anything but a CUDA device."""
+        """The VQGAN in a model file; raises ``RowsError`` for TF32 on anything but a CUDA device."""
         chosen = select_device(device, allow_tf32=precision == "tf32")
         if precision == "tf32" and chosen.type != "cuda":
-            raise CodesError(f"--precision is tf32, which only CUDA devices have, but the device is {chosen}; use fp32")
+            raise RowsError(f"--precision is tf32, which only CUDA devices have, but the device is {chosen}; use fp32")
         return cls(load_vqgan(path, chosen), chosen, precision)
 
     def codes(self, windows: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ from titok.commands.lpips_score import open_lpips
 from titok.config.adaptive_length import LengthRule, TokenLengths
 from titok.config.evaluation import Lpips
 from titok.config.weight_files import WeightFile
+from titok.data.rows.extraction import Encode
 from titok.data.tokens import TokenError
+from titok.data.transforms import from_uint8
 from titok.evaluation.length_criteria import criterion_of
 from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.models.length_choice import Chosen, Criterion, choose_lengths
@@ -60,7 +62,7 @@ def _coder_of_quality(
         held = f"one length{f', {most} tokens' if most else ''}" if model.facts.is_discrete else "no codebook"
         raise TokenError(
             f"--quality is {measure}={threshold:g}, but {options.model} has {held}; leave --quality out, or name a "
-            f"tokenizer of several lengths: an ALIT, or a TiTok trained with tail_drop"
+            f"tokenizer of several lengths (docs/adaptive_length.md), such as a TiTok trained with tail_drop"
         )
     if (measure == "lpips") != (options.lpips is not None):
         raise TokenError(
@@ -81,15 +83,16 @@ def _coder_of_quality(
     return ids
 
 
-def token_rows(model: ImageTokenizer, rule: TokenLengths | None, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Images to rows of tokens (B, K) on the CPU; with a rule, of K tokens, 0 after an image's own, and its length."""
+def token_rows(model: ImageTokenizer, rule: TokenLengths | None, device: torch.device) -> Encode:
+    """Windows (B, 3, S, S) uint8 to rows of tokens (B, K) on the CPU; with a rule, of K tokens, 0 after an image's own,
+    and its length."""
     if rule is None:
-        return lambda images: model.tokenize(images.to(device)).of_one_length().cpu()
+        return lambda windows: model.tokenize(from_uint8(windows).to(device)).of_one_length().cpu()
     chosen = _chooser(model, criterion_of(rule.criterion, rule.threshold), rule)
     most = model.facts.most_tokens or 0
 
-    def rows(images: Tensor) -> Tensor:
-        found = chosen(images.to(device))
+    def rows(windows: Tensor) -> Tensor:
+        found = chosen(from_uint8(windows).to(device))
         values = F.pad(found.values, (0, most - found.values.shape[1]))
         return torch.cat([values, found.lengths[:, None]], dim=1).cpu()
 

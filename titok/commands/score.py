@@ -14,12 +14,14 @@ from titok.commands.lpips_score import open_lpips
 from titok.commands.score_encoders import encoders_of_samples, open_encoders
 from titok.commands.score_records import image_source, pixels_of, training_images, write_score
 from titok.commands.score_speeds import NONE, sampling_speed, training_speed
+from titok.config.detector import Detector
 from titok.config.evaluation import Extractor
 from titok.config.image_counts import NUM_EXAMPLES
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import ScoreJob
 from titok.data.opening import open_images
 from titok.evaluation.codecs import CodecRoundTrip
+from titok.evaluation.detections import DetectionsPreserved, open_detector
 from titok.evaluation.generation import score_samples
 from titok.evaluation.per_image import write_per_image
 from titok.evaluation.reconstruction import Reconstruct, ReconstructionScores, score_reconstructions
@@ -90,6 +92,7 @@ def score_outputs(
         codebook_size=codebook_size,
         lpips=open_lpips(job.evaluation.lpips, device),
         encoders=open_encoders(job.evaluation, device),
+        detections=_detections(job.evaluation.detector, device),
         num_examples=num_examples,
         keep_tokens=options.per_image is not None,
         scratch=options.output.parent,
@@ -100,6 +103,14 @@ def score_outputs(
     named = {"name": job.evaluation.protocol} if job.evaluation.protocol else {}
     protocol = {**named, **scores.protocol, **LATENTS, "reference": image_source(images, job.dataset)}
     return replace(scores, protocol=protocol)
+
+
+def _detections(settings: Detector | None, device: torch.device) -> DetectionsPreserved | None:
+    """A fresh count of what the study's detector finds, if it names one."""
+    if settings is None:
+        return None
+    detect, digest = open_detector(settings.name, settings.path, settings.sha256, device)
+    return DetectionsPreserved(detect, settings.confidence, {"detector": settings.name, "sha256": digest})
 
 
 def named_inputs(options: argparse.Namespace) -> dict[str, Path]:

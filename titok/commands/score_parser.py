@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_score(verbs: Verbs, lazy: Lazy) -> None:
-    """Adds ``score`` with its seven kinds."""
+    """Adds ``score`` with its ten kinds."""
     score = verbs.add_parser("score", help="measure reconstructions, samples or latents")
     kinds = score.add_subparsers(title="what", metavar="WHAT", required=True)
 
@@ -41,6 +41,12 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     probe.add_argument("--state", type=Path, required=True, help="folder for the probe's training state")
     probe.set_defaults(run=lazy("score_probe", "linear_probe"))
 
+    quantized = kinds.add_parser("quantized", help="the same of soft tokens whose channels are rounded to few bits")
+    quantized.add_argument("--bits", type=whole(1, 8), required=True, help="of a channel, 1 to 8")
+    add_paths(quantized, data="index of the test shards", train="index of the training shards, for ranges of channels")
+    add_paths(quantized, model="model file of a tokenizer without a codebook")
+    quantized.set_defaults(run=lazy("score_quantized", "quantized_tokens"))
+
     codec = kinds.add_parser("codec", help="the same of JPEG or WebP at a quality, and the bits they take")
     codec.add_argument("--codec", choices=("jpeg", "webp"), required=True, help="how images are written and read")
     codec.add_argument("--quality", type=whole(1, 100), required=True, help="1 to 100")
@@ -54,6 +60,11 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
         reconstructions="folder of pictures called like their images, or .npz (arr_0) in their order",
     )
     external.set_defaults(run=lazy("score_external", "external"))
+
+    floor = kinds.add_parser("floor", help="the same of mean patches, or of regions of one colour")
+    add_paths(floor, data="index of the test shards")
+    floor.add_argument("--train", type=Path, help="index of the training shards, whose patches are averaged")
+    floor.set_defaults(run=lazy("score_floor", "floor"))
 
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
     add_paths(generation, samples="sample file (.npz), or a folder of parts")
@@ -71,23 +82,33 @@ def add_score(verbs: Verbs, lazy: Lazy) -> None:
     add_device(throughput)
     throughput.set_defaults(run=lazy("score_throughput", "throughput"))
 
-    for kind in (reconstruction, lengths, probe, codec, external, generation):
+    costs = kinds.add_parser("costs", help="parameters, operations, speed and memory of a tokenizer")
+    add_paths(
+        costs, model="its model file", config="resolved settings: throughput", output="score record (.json) to write"
+    )
+    add_overwrite(costs, output_and(), ours="score")
+    add_subject(costs, "tokenizer")
+    add_device(costs)
+    costs.set_defaults(run=lazy("score_costs", "costs"))
+
+    for kind in (reconstruction, lengths, probe, quantized, codec, external, floor, generation):
         add_paths(kind, config="resolved settings of the scores", output="score record (.json) to write")
         add_execution(kind)
         add_device(kind)
         add_workers(kind)
-    for kind in (reconstruction, external):
+    for kind in (reconstruction, external, floor):
         kind.add_argument("--examples", type=ending(".npz"), help="file (.npz) for some originals and reconstructions")
-    for kind in (reconstruction, lengths, codec, external):
+    for kind in (reconstruction, lengths, quantized, codec, external, floor):
         kind.add_argument("--per-image", type=ending(".csv"), help="file (.csv) for the measures of every image")
-    for kind in (reconstruction, external):
+    for kind in (reconstruction, external, floor):
         add_overwrite(kind, paths_of("output", "examples", "per_image"), ours="score")
     add_overwrite(lengths, paths_of("output", "pictures", "per_image"), ours="score")
-    add_overwrite(codec, paths_of("output", "per_image"), ours="score")
+    for kind in (quantized, codec):
+        add_overwrite(kind, paths_of("output", "per_image"), ours="score")
     add_overwrite(probe, output_and(), ours="score", folders=["state"])
     add_overwrite(generation, output_and(), ours="score")
-    for kind in (reconstruction, lengths, probe):
+    for kind in (reconstruction, lengths, probe, quantized, floor):
         add_subject(kind, "tokenizer")
     add_subject(generation, "generator")
-    for kind in (reconstruction, lengths, codec, external, generation):
+    for kind in (reconstruction, lengths, quantized, codec, external, floor, generation):
         kind.add_argument("--judge", type=Path, help="model file of the classifier that the settings name")

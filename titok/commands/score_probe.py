@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-import numpy as np
+import torch
 
+from titok.commands.extraction import made_by
 from titok.commands.score_records import image_source, write_score
 from titok.config.load import load_job
 from titok.config.measuring_jobs import ProbeJob
-from titok.config.section import fingerprint
 from titok.config.training import ImageTraining
+from titok.config.views import StoredCodes
 from titok.data.images import Images, ImageSet
 from titok.data.opening import open_images, training_images
 from titok.data.resized_crops import ResizedCrops
+from titok.data.rows.extraction import ViewReader, stored_rows
+from titok.data.rows.facts import PART_IMAGES, Facts
+from titok.data.shard_index import split_of
 from titok.data.streamed import StreamedSet
-from titok.data.view_rows import RowsOf, rows_of_views
-from titok.data.views import views_of
+from titok.data.transforms import from_uint8
 from titok.evaluation.lengths import lengths_of
 from titok.evaluation.probe_features import FeatureReader, name_at, probe_accuracies
 from titok.models.folder import load_image_tokenizer
@@ -27,6 +27,7 @@ from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.device import select_device
 from titok.runtime.files import sha256_file
 from titok.runtime.seed import seed_everything
+from titok.runtime.sums import sha256_json
 from titok.training.loop import train
 from titok.training.probe import FreshFeatures, LinearProbe, LinearProbes, ProbeTask, TrainingFeatures
 
@@ -57,14 +58,14 @@ def linear_probe(options: argparse.Namespace) -> None:
     if job.probe.views is None:
         batches = _fresh(job, training_set, features_of, seed)
     else:
-        batches = _stored(job, training_set, features_of, seed, options.state, {"model": model_sum, "lengths": shorter})
+        batches = _stored(options, job, training_set, features_of, device)
     probes = _probes(job, columns, seed)
     several = len(probes) > 1
     probe = (LinearProbes(probes) if several else probes[job.probe.first.name]).to(device)
     inputs = {"model": options.model, "train": options.train, "test": options.test}
     # Other settings, seeds, models or images start afresh beside it, as trainings do.
     about = {"model": model_sum, "seed": seed, "config": job.identity(), "images": training_set.fingerprint}
-    run = options.state / fingerprint(about)[:12]
+    run = options.state / sha256_json(about)[:12]
     train(
         ProbeTask(probe, job.probe),
         batches,
@@ -113,35 +114,35 @@ def _probes(job: ProbeJob, columns: dict[str, int], seed: int) -> dict[str, Line
 
 
 def _stored(
-    job: ProbeJob, images: Images, features_of: RowsOf, seed: int, state: Path, of: Mapping[str, Any]
+    options: argparse.Namespace, job: ProbeJob, images: Images, features_of: FeatureReader, device: torch.device
 ) -> TrainingFeatures:
-    """Batches of features that are computed once; ``of`` says what else than settings and images decides them."""
+    """Batches of features that are computed once."""
     if job.probe.views is None:
         raise ValueError("the settings store no features")
-    views = views_of(job.probe.views)
-    identity = {
-        **{name: value for name, value in of.items() if value},
-        "features": job.probe.features,
-        **({"readings": [reading.name for reading in job.probe.readings]} if job.probe.readings else {}),
-        "views": [view.spec() for view in views],
-        "images": image_source(images, job.dataset),
-    }
-    file = state / "features" / f"{fingerprint(identity)[:12]}.f32"
-    features = rows_of_views(
-        file,
-        identity,
-        images,
-        views,
-        features_of,
-        np.float32,
-        crop=job.dataset.image_size,
-        batch_size=job.batch_size,
-        desc="encode for the probe",
+    side = job.dataset.image_size
+    facts = Facts.of(
+        job.dataset,
+        # In whole batches: what is computed together is then what one pass over all images computes together.
+        StoredCodes(views=job.probe.views, part_images=max(1, PART_IMAGES // job.batch_size) * job.batch_size),
+        fingerprint=images.fingerprint,
+        images=len(images),
+        network_sha256=sha256_file(options.model),
+        columns=features_of(torch.zeros(1, 3, side, side)).shape[1],
+        readings=features_of.names,
     )
-    return TrainingFeatures(features, images.labels, job.probe.batch_size, seed)
+    store = stored_rows(
+        options.state / "features" / f"{facts.identity}.npy",
+        facts,
+        ViewReader(*split_of(options.train), facts),
+        lambda windows: features_of(from_uint8(windows)),
+        batch_size=job.batch_size,
+        workers=options.workers,
+        made_by=made_by(device, job.batch_size),
+    )
+    return TrainingFeatures(store.rows, images.labels, job.probe.batch_size, int(options.subject["seed"]))
 
 
-def _fresh(job: ProbeJob, images: ImageSet | StreamedSet, features_of: RowsOf, seed: int) -> FreshFeatures:
+def _fresh(job: ProbeJob, images: ImageSet | StreamedSet, features_of: FeatureReader, seed: int) -> FreshFeatures:
     """Batches of features of newly drawn windows, read and encoded in the largest equal parts that fit."""
     whole = job.probe.batch_size
     part = next(size for size in range(min(whole, job.batch_size), 0, -1) if whole % size == 0)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from titok.config.data import Dataset
 from titok.config.load import ConfigError
-from titok.config.measuring_jobs import ProbeJob, ScoreJob, ThroughputJob
+from titok.config.measuring_jobs import CostsJob, ProbeJob, ScoreJob, ThroughputJob
 from titok.data.images import Images
 from titok.data.opening import open_images
 from titok.records.record import Interval, Kind, score_record, write_record
@@ -45,7 +45,7 @@ def image_source(images: Images, dataset: Dataset) -> dict[str, Any]:
 
 def write_score(
     options: argparse.Namespace,
-    job: ScoreJob | ProbeJob | ThroughputJob,
+    job: ScoreJob | ProbeJob | ThroughputJob | CostsJob,
     kind: Kind,
     metrics: dict[str, float],
     protocol: dict[str, Any],
@@ -62,7 +62,7 @@ def write_score(
     write_record(options.output, record)
 
 
-def _batch_size(job: ScoreJob | ProbeJob | ThroughputJob) -> int:
+def _batch_size(job: ScoreJob | ProbeJob | ThroughputJob | CostsJob) -> int:
     """Images that were looked at together."""
     if isinstance(job, ScoreJob):
         return job.evaluation.batch_size

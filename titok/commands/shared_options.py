@@ -44,3 +44,24 @@ def add_subject(parser: argparse.ArgumentParser, name: str) -> None:
         required=True,
         help=f"what is measured, as JSON: {name}, seed and whatever else tables shall tell it by",
     )
+
+
+def add_parts(parser: argparse.ArgumentParser) -> None:
+    """For verbs that extract rows part by part, in any number of jobs."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--part", type=_share, metavar="I/N", help="only the I-th of N equal shares, e.g. 3/16")
+    which.add_argument("--range", type=_range, metavar="FIRST:END", help="only these images, in whole parts")
+
+
+def _share(text: str) -> tuple[int, int]:
+    number, _, jobs = text.partition("/")
+    if not (number.isdigit() and jobs.isdigit()) or not 1 <= int(number) <= int(jobs):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write I/N with I from 1 to N, e.g. 3/16")
+    return int(number), int(jobs)
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, end = text.partition(":")
+    if not (first.isdigit() and end.isdigit()) or int(first) >= int(end):
+        raise argparse.ArgumentTypeError(f"{text!r} is no range; write FIRST:END, e.g. 0:4096")
+    return int(first), int(end)

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from titok.config.file_sums import FileSums
-from titok.config.section import Section, fingerprint
+from titok.config.section import Section
 from titok.runtime.files import FileError, read_json
+from titok.runtime.sums import sha256_json
 
 
 def identity_of(settings: Section) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def identity_of(settings: Section) -> dict[str, Any]:
 
 def state_name(told: Mapping[str, Any]) -> str:
     """Names the state of this very run: other settings, seeds or inputs start afresh beside it and lose nothing."""
-    return fingerprint(told)[:12]
+    return sha256_json(told)[:12]
 
 
 def kept_config(folder: Path, settings: Section, told: Mapping[str, Any]) -> dict[str, Any]:

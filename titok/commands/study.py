@@ -75,10 +75,15 @@ def study_schema() -> dict[str, Any]:
 
 
 def _allow_every_family(document: dict[str, Any]) -> None:
-    """A file's `tokenizers` may hold 2D VQGANs, which say so; `load_study` sorts them."""
+    """A file's `tokenizers` may hold 2D VQGANs and frozen encoders, which say so; `load_study` sorts them. And encoders
+    may be called by their names."""
     (pattern,) = document["properties"]["tokenizers"]["patternProperties"]
-    two_dimensional = (document["properties"]["baselines"]["patternProperties"][pattern], {"$ref": _PROXY})
-    entries = [{"allOf": [entry, {"required": ["family"]}]} for entry in two_dimensional]
+    sections = [document["properties"][name]["patternProperties"][pattern] for name in ("baselines", "soft_tokenizers")]
+    entries = [{"allOf": [entry, {"required": ["family"]}]} for entry in (*sections, {"$ref": _PROXY})]
+    by_name = {"type": "string"}
+    document["$defs"]["EncoderTokenizer"]["properties"]["encoder"]["anyOf"].append(by_name)
+    named = document["$defs"]["EncoderInit"]["properties"]
+    named["encoder"] = {"anyOf": [named["encoder"], by_name]}
     document["properties"]["tokenizers"]["patternProperties"] = {pattern: {"anyOf": [{"$ref": _TITOK}, *entries]}}
 
 

@@ -159,6 +159,9 @@ def _of_json(document: dict[str, Any]) -> TokenFile:
 def _codes_of(entries: Sequence[dict[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray | None]:
     """The codes of all images, and their lengths where they have any; one that lacks its length is no such file."""
     codes = [entry[key] for entry in entries]
+    for place, entry in enumerate(entries):
+        if isinstance(entry.get("length"), bool) or any(isinstance(one, bool) for one in entry[key]):
+            raise ValueError(f"image {place} has true or false where a number belongs")  # Python takes them for 1 and 0
     if not any("length" in entry for entry in entries):
         return np.array(codes), None
     return _filled_up(codes, [entry["length"] for entry in entries])

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from functools import singledispatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from titok.commands.beginnings import begin
+from titok.commands.frozen_encoders import with_frozen_encoder
 from titok.commands.state_folder import identity_of, kept_config, state_name
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.job import Job
 from titok.config.jobs import JOBS
 from titok.config.load import load_job
 from titok.config.section import Section
+from titok.config.soft_jobs import SoftDecoderJob
 from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Perceptual, Training
 from titok.config.training_jobs import (
     ClassifierJob,
@@ -29,11 +31,12 @@ from titok.config.training_jobs import (
     VQGANJob,
 )
 from titok.config.views import StoredCodes, ViewSet
-from titok.data.code_store import CodeStore
 from titok.data.coded_images import CodedImages, centre_codes
 from titok.data.images import ImageSet
 from titok.data.opening import open_images, training_images
+from titok.data.rows.store import RowStore
 from titok.data.streamed import StreamedSet, StreamedTraining
+from titok.data.tokened_images import MOST_BYTES, TokenedImages
 from titok.data.tokens import TrainingTokens, load_tokens
 from titok.data.views import views_of
 from titok.errors import OptionError
@@ -43,7 +46,7 @@ from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.folder import load_classifier, load_folder, load_tokenizer, load_vqgan
 from titok.models.generator import build_generator
-from titok.models.hub import find, load
+from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
@@ -57,9 +60,9 @@ from titok.training.generator import GeneratorTask
 from titok.training.loop import Evaluate, train
 from titok.training.proxy_vqgan import ProxyVQGANTask
 from titok.training.single_stage import SingleStageTask
+from titok.training.soft_decoder import SoftDecoderTask
 from titok.training.stage1 import Stage1Task
 from titok.training.stage2 import Stage2Task
-from titok.training.start_from import begin_from
 from titok.training.task import Batches, Task
 from titok.training.utilisation import Utilisation, device_peaks
 
@@ -86,7 +89,7 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
     """In this process, alone or with others."""
     seed_everything(options.seed, "init", options.task)
     run = _run_of(load_job(options.config, JOBS[options.task], options.execution), options)
-    origin = _begin(run)
+    origin = begin(run.task, run.training, getattr(run.settings, "encoder_init", None))
     device = select_device(device_name, allow_tf32=run.training.compute.tf32, try_convolutions=True)
     run.task.to(device)
     inputs = {role: sha256_file(path) for role, path in (run.inputs | origin).items()}
@@ -107,21 +110,6 @@ def _train_here(options: argparse.Namespace, device_name: str) -> None:
             tensorboard=options.tensorboard,
             utilisation=_utilisation(run, device),
         )
-
-
-def _begin(run: Run) -> dict[str, Path]:
-    """Begins at the weights that the settings name, and says what was taken; their file, if any."""
-    chosen = run.training.start_from
-    if chosen is None:
-        return {}
-    weights, _ = find(chosen.weights)
-    given = load(weights, sha256=chosen.sha256).state_dict()
-    run.task.start = begin_from(run.task.model, given, chosen.leave_out, str(weights))
-    if place().is_first:
-        said = ", ".join(f"{count:,} in {part}" for part, count in run.task.start["taken"].items())
-        new = ", ".join(f"{count:,} in {part}" for part, count in run.task.start["new"].items())
-        print(f"begins at {weights}: {said}{f'; anew: {new}' if new else ''}", file=sys.stderr)
-    return {"start_from": weights}
 
 
 def _utilisation(run: Run, device: torch.device) -> Utilisation | None:
@@ -178,7 +166,7 @@ def _stage1(job: Stage1Job, options: argparse.Namespace) -> Run:
     inputs = {"data": options.data, "vqgan": options.vqgan}
     if job.proxy_codes is None and options.codes is None:
         return Run(job, job.training, task, _images_for_codes(options, job, vqgan), inputs)
-    store = CodeStore.open(_needed(options, "codes"))
+    store = RowStore.open(_needed(options, "codes"))
     return Run(job, job.training, task, _coded_images(options, job, store), {**inputs, "codes": store.facts_path})
 
 
@@ -213,6 +201,14 @@ def _single_stage(job: SingleStageJob, options: argparse.Namespace) -> Run:
     losses, inputs = _pixel_losses(options, job)
     task = SingleStageTask(TiTok(job.model), losses, job.training)
     return Run(job, job.training, task, _images(options, job, job.training), inputs)
+
+
+@_run_of.register
+def _soft_decoder(job: SoftDecoderJob, options: argparse.Namespace) -> Run:
+    model, origin = with_frozen_encoder(job.model, job.weights, options.encoder)
+    losses, inputs = _pixel_losses(options, job)
+    task = SoftDecoderTask(model, losses, job.training, job.latent_noise)
+    return Run(job, job.training, task, _images_for_tokens(options, job, model), inputs | origin)
 
 
 @_run_of.register
@@ -256,8 +252,17 @@ def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN)
     return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed, **_place())
 
 
-def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore) -> CodedImages:
-    """The windows that stored codes are of, with these codes; raises ``CodesError`` where anything differs."""
+def _images_for_tokens(options: argparse.Namespace, job: SoftDecoderJob, model: SoftTokenizer) -> Batches:
+    """Images for a frozen encoder; tokens of crops that never change, of images in memory, are computed once."""
+    training, images, crop = job.training, _open(options, job), job.dataset.image_size
+    moves = training.random_crop or training.random_flip
+    if moves or not isinstance(images, ImageSet) or 4 * len(images) * model.numbers > MOST_BYTES:
+        return training_images(images, crop, training, options.seed, **_place())
+    return TokenedImages(images, crop, model.eval().encode, training.batch_size, options.seed, **_place())
+
+
+def _coded_images(options: argparse.Namespace, job: Stage1Job, store: RowStore) -> CodedImages:
+    """The windows that stored codes are of, with these codes; raises ``RowsError`` where anything differs."""
     facts = store.facts
     resize, rule, crop = (job.proxy_codes or StoredCodes()).framing(job.dataset)
     wanted: dict[str, Any] = {"resize": resize, "resize_rule": rule, "crop": crop, "decoder": job.training.decoder}
@@ -267,11 +272,11 @@ def _coded_images(options: argparse.Namespace, job: Stage1Job, store: CodeStore)
     images = open_images(_needed(options, "data"), dataset, workers=options.workers, stage_to=options.stage_to)
     wanted |= {"fingerprint": images.fingerprint, "vqgan_sha256": sha256_file(_needed(options, "vqgan"))}
     store.require(wanted, "this training")
-    return CodedImages(images, crop, facts.view_list(), store.codes, job.training.batch_size, options.seed, **_place())
+    return CodedImages(images, crop, facts.view_list(), store.rows, job.training.batch_size, options.seed, **_place())
 
 
 def _pixel_losses(
-    options: argparse.Namespace, job: VQGANJob | PixelStageJob
+    options: argparse.Namespace, job: VQGANJob | PixelStageJob | SoftDecoderJob
 ) -> tuple[ReconstructionLoss, dict[str, Path]]:
     """The reconstruction losses and the files behind them."""
     critic, inputs = _perceptual(options, job.losses.perceptual)

@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterator
 from typing import Any
 
+from titok.config.package_files import is_there
 from titok.config.section import KnownBy, Section
 from titok.config.study import Study
 
@@ -13,7 +14,7 @@ from titok.config.study import Study
 def absent_files(study: Study) -> list[str]:
     """Every path or pattern under which nothing lies, as the study writes it, once each."""
     named = dict.fromkeys([*study.dataset.source.paths, *_weights(study)])
-    return [path for path in named if not glob.glob(path) and not glob.glob(glob.escape(path))]
+    return [path for path in named if not glob.glob(path) and not is_there(path)]
 
 
 def _weights(value: Any) -> Iterator[str]:

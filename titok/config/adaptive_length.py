@@ -27,7 +27,8 @@ class LengthRule(Section):
     otherwise: Otherwise = "best"
     """What an image gets that no length satisfies: the length that came nearest, as officially, or the longest."""
     lengths: tuple[PositiveInt, ...] = ()
-    """Which ones a tokenizer with tail drop may choose from; empty: all from 1 to K. ALIT has its own."""
+    """Which ones a tokenizer with tail drop may choose from; empty: all from 1 to K. Where a short code is no
+    beginning of a long one, all lengths are tried."""
 
 
 class TokenLengths(LengthRule):

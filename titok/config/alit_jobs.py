@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 from titok.config.alit import AlitModel, LengthPixelLosses, LengthProxyLosses
 from titok.config.entries import Tokenizer
 from titok.config.study import Study
-from titok.config.study_models import alit_model
-from titok.config.training_jobs import TokenizerJob
+from titok.config.training_jobs import OwnRecipeJob
 
 
-class AlitJob(TokenizerJob):
+class AlitJob(OwnRecipeJob):
     """A stage of an ALIT."""
 
     model: AlitModel
@@ -23,8 +22,8 @@ class AlitJob(TokenizerJob):
 
     @classmethod
     def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
-        """Model and losses."""
-        return {"model": alit_model(study, name), "losses": stage.losses}
+        """Losses, too."""
+        return {**super().own(study, name, stage), "losses": stage.losses}
 
 
 class AlitStage1Job(AlitJob):

@@ -10,10 +10,8 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from titok.config.alit import LengthPixelLosses
 from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
-from titok.config.external import EXTERNAL
 from titok.config.jobs import JOBS, job, job_names
 from titok.config.length_stages import check_lengths
 from titok.config.pictures import check_pictures
@@ -21,7 +19,7 @@ from titok.config.protocols import PROTOCOLS
 from titok.config.rows import CODECS, PROXY_TOKENIZER
 from titok.config.study import Study
 from titok.config.tokenizer_facts import tokenizer_facts
-from titok.config.training import ReconstructionLosses
+from titok.config.training import Perceptual, ReconstructionLosses
 
 
 def check_study(study: Study) -> None:
@@ -40,6 +38,7 @@ def check_study(study: Study) -> None:
         _check_generator(study, name, generator)
     _check_reporting(study)
     check_pictures(study)
+    _check_soft_rows(study)
     for kind, job_name in job_names(study):
         _check_shapes(study, kind, job_name)
     for name, tokenizer in study.tokenizers.items():
@@ -49,7 +48,7 @@ def check_study(study: Study) -> None:
 
 def _check_names(study: Study) -> None:
     known: dict[str, Mapping[str, object]] = {
-        "tokenizer": {**study.tokenizers, **study.baselines, **study.external},
+        "tokenizer": {**study.tokenizers, **study.baselines, **study.soft_tokenizers, **study.external, **study.floors},
         "generator": study.generators,
         "sampler": study.samplers,
         "size": study.sizes,
@@ -61,33 +60,52 @@ def _check_names(study: Study) -> None:
 
 def _check_tokenizer_names(study: Study) -> None:
     """Rows and generators name a tokenizer, a baseline and the VQGAN alike; and a baseline's job has its name."""
-    for where, names in (("tokenizers", study.tokenizers), ("baselines", study.baselines)):
+    sections: dict[str, Mapping[str, object]] = {
+        "tokenizers": study.tokenizers,
+        "baselines": study.baselines,
+        "soft_tokenizers": study.soft_tokenizers,
+    }
+    for where, names in sections.items():
         if PROXY_TOKENIZER in names:
             raise ValueError(
                 f"{where} has {PROXY_TOKENIZER!r}, the name of the study's 2D VQGAN; choose another name, or say "
                 f"family: vqgan"
             )
-    for name in study.external:
-        if name in {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines}:
-            raise ValueError(f"external.{name}: a name that a tokenizer, a codec or the VQGAN has; choose another name")
+    given = {PROXY_TOKENIZER, *CODECS, *study.tokenizers, *study.baselines, *study.soft_tokenizers}
+    for section, own, others in (
+        ("external", set(study.external), given),
+        ("floors", set(study.floors), given | set(study.external)),
+    ):
+        for name in sorted(own & others):
+            raise ValueError(
+                f"{section}.{name}: a name that a tokenizer, a codec or the VQGAN has; choose another name"
+            )
     for name in study.baselines:
         if name in study.tokenizers or name == "all":
             taken = "a tokenizer has" if name in study.tokenizers else "means all jobs of a kind"
             raise ValueError(f"baselines.{name}: a name that {taken}; choose another name")
+    for name in study.soft_tokenizers:
+        if name in study.tokenizers or name in study.baselines:
+            raise ValueError(f"soft_tokenizers.{name}: a name that a tokenizer or a baseline has; choose another name")
 
 
 def _check_losses(study: Study) -> None:
     """What trainings learn from must be there: proxy codes, and the weights of perceptual networks."""
     for name, tokenizer in study.tokenizers.items():
-        if tokenizer.recipe in ("two_stage", "alit") and study.vqgan is None:
+        if tokenizer.needs_vqgan and study.vqgan is None:
             raise ValueError(
                 f"tokenizers.{name} has recipe {tokenizer.recipe!r} but the study has no vqgan section; add one"
             )
-    for where, losses in _reconstruction_losses(study):
-        missing = losses.perceptual.missing_weights
-        if missing and losses.perceptual.weight > 0:
+    for name, soft in study.soft_tokenizers.items():
+        if soft.own_encoder == PROXY_TOKENIZER and study.vqgan is None:
             raise ValueError(
-                f"{where}.losses.perceptual has kind {losses.perceptual.kind!r} but no file for "
+                f"soft_tokenizers.{name}.own_encoder is {PROXY_TOKENIZER!r}, but the study has no vqgan section"
+            )
+    for where, perceptual in _perceptuals(study):
+        missing = perceptual.missing_weights
+        if missing and perceptual.weight > 0:
+            raise ValueError(
+                f"{where} has kind {perceptual.kind!r} but no file for "
                 f"weights.{', weights.'.join(missing)}; give each a path (`titok fetch --help` says how to get "
                 f"them), or choose another kind"
             )
@@ -105,6 +123,11 @@ def _check_protocol(study: Study) -> None:
                 f"dataset.{key} is {getattr(study.dataset, key)!r}, but protocol {name!r} fixes it to {value!r}; "
                 f"change it, or name another protocol"
             )
+    if study.evaluation.resize_rule not in (None, study.dataset.resize_rule):
+        raise ValueError(
+            f"evaluation.resize_rule is {study.evaluation.resize_rule!r}, but protocol {name!r} fixes how images are "
+            f"resized to {study.dataset.resize_rule!r}; remove one of the two"
+        )
     needs_file = protocol.samples_against == "reference file"
     if study.generators and needs_file != (study.evaluation.reference is not None):
         raise ValueError(
@@ -123,7 +146,8 @@ def _check_proxy_codes(study: Study) -> None:
 def _check_reporting(study: Study) -> None:
     """Tables and figures may show what the study makes: stages, samplers, pairs and seeds that there are."""
     for stage_of, stage, where in study.reporting.stages():
-        stages = (EXTERNAL,) if stage_of in study.external else tokenizer_facts(study, stage_of).stages
+        untrained = study.untrained_stage(stage_of)
+        stages = (untrained,) if untrained else tokenizer_facts(study, stage_of).stages
         _require("stage", stage, stages, where)
     for generator_of, sampler, where in study.reporting.runs():
         _require("sampler", sampler, study.generators[generator_of].samplers, where)
@@ -137,6 +161,18 @@ def _check_reporting(study: Study) -> None:
     for seed, trained, where in _seeds_shown(study):
         if seed not in trained:
             raise ValueError(f"{where} is {seed}, but nothing is trained with it; allowed: {sorted(trained)}")
+
+
+def _check_soft_rows(study: Study) -> None:
+    """Channels are rounded of tokenizers that have some."""
+    shown = study.reporting.figures.hard_and_soft
+    for index, row in enumerate(shown.soft if shown else ()):
+        name = str(row.tokenizer)
+        if study.untrained_stage(name) or tokenizer_facts(study, name).is_discrete:
+            raise ValueError(
+                f"reporting.figures.hard_and_soft.soft.{index}.tokenizer is {name!r}, which gives the study no soft "
+                f"tokens; name one of kind 'vae', or show it among the hard rows"
+            )
 
 
 def _seeds_shown(study: Study) -> Iterator[tuple[int, tuple[int, ...], str]]:
@@ -180,7 +216,7 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
             f"generators.{name}.tokenizer is {PROXY_TOKENIZER!r}, but the study has no vqgan section; add one, or "
             f"name a tokenizer"
         )
-    if generator.tokenizer in study.external:
+    if study.untrained_stage(generator.tokenizer):
         raise ValueError(
             f"generators.{name}.tokenizer is {generator.tokenizer!r}, of which there are reconstructions and no "
             f"tokens; name a tokenizer of the study"
@@ -190,8 +226,8 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
         _require("stage", generator.stage, tokenizer.stages, f"generators.{name}.stage")
     if not tokenizer.is_discrete:
         raise ValueError(
-            f"generators.{name}.tokenizer is {generator.tokenizer!r}, whose kind is 'vae'; MaskGIT needs discrete "
-            f"tokens: name a tokenizer of kind 'vq'"
+            f"generators.{name}.tokenizer is {generator.tokenizer!r}, whose {_softness(study, generator.tokenizer)}; "
+            f"MaskGIT needs discrete tokens: name a tokenizer of kind 'vq'"
         )
     missing = set(study.generator_seeds(name)) - set(study.tokenizer_seeds(generator.tokenizer))
     if missing:
@@ -201,35 +237,50 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
         )
 
 
+def _softness(study: Study, tokenizer: str) -> str:
+    """Why there are no ids."""
+    return "tokens are those of a frozen encoder" if tokenizer in study.soft_tokenizers else "kind is 'vae'"
+
+
 def _references(study: Study) -> Iterator[tuple[str, str, str]]:
     """(kind, name, where it is written) of every name that must exist."""
     for name, tokenizer in study.tokenizers.items():
         yield "size", tokenizer.encoder, f"tokenizers.{name}.encoder"
         yield "size", tokenizer.decoder, f"tokenizers.{name}.decoder"
+    for name, soft in study.soft_tokenizers.items():
+        yield "size", soft.decoder, f"soft_tokenizers.{name}.decoder"
+        if soft.own_encoder not in (None, PROXY_TOKENIZER):
+            yield "classifier", soft.own_encoder, f"soft_tokenizers.{name}.own_encoder"
     for name, generator in study.generators.items():
         if generator.tokenizer != PROXY_TOKENIZER:
             yield "tokenizer", generator.tokenizer, f"generators.{name}.tokenizer"
         for sampler in generator.samplers:
             yield "sampler", sampler, f"generators.{name}.samplers"
-    for where, losses in _reconstruction_losses(study):
-        if losses.perceptual.classifier is not None:
-            yield "classifier", losses.perceptual.classifier, f"{where}.losses.perceptual.classifier"
+    for where, perceptual in _perceptuals(study):
+        if perceptual.classifier is not None:
+            yield "classifier", perceptual.classifier, f"{where}.classifier"
     if study.evaluation.extractor.classifier is not None:
         yield "classifier", study.evaluation.extractor.classifier, "evaluation.extractor.classifier"
     yield from study.reporting.references()
 
 
-def _reconstruction_losses(study: Study) -> Iterator[tuple[str, ReconstructionLosses | LengthPixelLosses]]:
+def _perceptuals(study: Study) -> Iterator[tuple[str, Perceptual]]:
+    """(where it is written, settings) of every perceptual loss."""
+    losses: list[tuple[str, ReconstructionLosses]] = []
     if study.vqgan and study.vqgan.training:
-        yield "vqgan", study.vqgan.losses
-    yield from ((f"baselines.{name}", baseline.losses) for name, baseline in study.baselines.items())
+        losses.append(("vqgan", study.vqgan.losses))
+    losses += [(f"baselines.{name}", baseline.losses) for name, baseline in study.baselines.items()]
+    losses += [(f"soft_tokenizers.{name}", soft.losses) for name, soft in study.soft_tokenizers.items()]
     for name, tokenizer in study.tokenizers.items():
         if tokenizer.stage2:
-            yield f"tokenizers.{name}.stage2", tokenizer.stage2.losses
+            losses.append((f"tokenizers.{name}.stage2", tokenizer.stage2.losses))
         if tokenizer.single_stage:
-            yield f"tokenizers.{name}.single_stage", tokenizer.single_stage.losses
-        if tokenizer.alit and tokenizer.alit.stage2:
-            yield f"tokenizers.{name}.alit.stage2", tokenizer.alit.stage2.losses
+            losses.append((f"tokenizers.{name}.single_stage", tokenizer.single_stage.losses))
+    yield from ((f"{where}.losses.perceptual", each.perceptual) for where, each in losses)
+    for name, tokenizer in study.tokenizers.items():
+        if tokenizer.own is not None:
+            told = tokenizer.own.perceptuals()
+            yield from ((f"tokenizers.{name}.{tokenizer.recipe}.{where}", perceptual) for where, perceptual in told)
 
 
 def _require(kind: str, name: str, known: Iterable[str], where: str) -> None:

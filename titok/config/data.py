@@ -27,7 +27,7 @@ class Dataset(DatasetIdentity):
     """`official`: bicubic, the longer edge follows (truncated) and crops are windows of it. `adm`: ADM's central square
     of `resize` x `resize` pixels (box halvings, then bicubic), of which crops are windows. `bilinear`: as `official`
     with another filter, as MaskBit does. `none`: the photograph as it is, with black around it where an edge is shorter
-    than `resize`; as ALIT is measured officially, with `resize` and `image_size` 256."""
+    than `resize`; with `resize` and `image_size` 256 the other cropping of docs/adaptive_length.md."""
     in_memory: bool = True
     """True: a split is decoded and resized once and kept as one array, which needs images that are square after
     resizing and memory for all of them (number x resize x resize x 3 bytes). False: images are decoded from the shards

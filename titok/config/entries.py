@@ -5,14 +5,16 @@ Each is trained by the study or, with `source`, a released model that the study 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from titok.config.alit import LengthPixelLosses, LengthProxyLosses
+from titok.config.alit_recipe import AlitRecipe
+from titok.config.encoder_init import EncoderInit
 from titok.config.model import ClassifierModel, GeneratorShape, TokenizerSettings, VQGANModel
+from titok.config.recipe import OwnRecipe
 from titok.config.sampling import MaskSchedule
-from titok.config.section import Fraction, Name, Neutral, NonNegativeInt, PositiveInt, Section
+from titok.config.section import Name, Neutral, NonNegativeInt, PositiveInt, Section
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -28,7 +30,7 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-StageName = Literal["stage1", "stage2", "alit_stage1", "alit_stage2", "single_stage", "released"]
+StageName = Literal["stage1", "stage2", "alit_stage1", "alit_stage2", "soft_decoder", "single_stage", "released"]
 Source = Annotated[str, Field(min_length=1)]
 """Where released weights are: a name in `config/sources.yaml`, a folder, or a repository of the Hugging Face Hub."""
 Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_each_once)]
@@ -85,12 +87,27 @@ class Baseline(Section):
     """Null: the study's."""
 
 
-class Stage1(Section):
+class EncoderTraining(Section):
+    """A stage that trains a TiTok's encoder."""
+
+    training: ImageTraining
+    encoder_init: Annotated[EncoderInit | None, Neutral(None)] = None
+    """A network that understands images, as which the encoder begins; null: at random, or as `training.start_from`."""
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.encoder_init is not None and self.training.start_from is not None:
+            raise ValueError("encoder_init and training.start_from are both given; the encoder begins once: remove one")
+        return self
+
+
+class Stage1(EncoderTraining):
     """Predict the proxy codes (paper section 3.2, warm-up)."""
+
+    first_in_documents: ClassVar[tuple[str, ...]] = ("proxy", "training")
 
     proxy: Literal["vqgan"] = "vqgan"
     """Whose codes: the 2D VQGAN of this name."""
-    training: ImageTraining
     losses: ProxyCodeLosses = ProxyCodeLosses()
 
 
@@ -101,37 +118,10 @@ class Stage2(Section):
     losses: ReconstructionLosses = ReconstructionLosses()
 
 
-class SingleStage(Section):
+class SingleStage(EncoderTraining):
     """Everything at once from pixels, without proxy codes."""
 
-    training: ImageTraining
     losses: ReconstructionLosses = ReconstructionLosses(quantizer_weight=1.0)
-
-
-class AlitStage1(Section):
-    """Predict the codes of the study's VQGAN from the codes of every length."""
-
-    training: ImageTraining
-    losses: LengthProxyLosses = LengthProxyLosses()
-
-
-class AlitStage2(Section):
-    """Everything learns pixels, one length at a time, each with an adversary of its own."""
-
-    training: ImageTraining
-    losses: LengthPixelLosses = LengthPixelLosses()
-
-
-class AlitRecipe(Section):
-    """What a tokenizer of recipe `alit` has beside the sizes that all have (docs/adaptive_length.md)."""
-
-    iterations: Annotated[int, Field(ge=2)] = 8
-    """How many lengths there are; the shortest has `num_latent_tokens` over this many tokens."""
-    latents: Literal["quantized", "continuous", "unprojected"] = "quantized"
-    halting_threshold: Fraction = 0.55
-    stage1: AlitStage1
-    stage2: AlitStage2 | None = None
-    """Null stops after stage 1."""
 
 
 class Tokenizer(TokenizerSettings):
@@ -159,26 +149,46 @@ class Tokenizer(TokenizerSettings):
     alit: Annotated[AlitRecipe | None, Neutral(None)] = None
 
     @property
-    def stages(self) -> tuple[StageName, ...]:
+    def own(self) -> OwnRecipe | None:
+        """The section of its recipe, where that is none of TiTok's."""
+        section = getattr(self, self.recipe, None)
+        return section if isinstance(section, OwnRecipe) else None
+
+    @property
+    def settings(self) -> TokenizerSettings:
+        """Itself, seen as what all kinds of models have."""
+        return self
+
+    @property
+    def stages(self) -> tuple[str, ...]:
         """The stages this tokenizer is trained in, in order."""
-        if self.recipe == "alit":
-            return ("alit_stage1", "alit_stage2") if self.alit and self.alit.stage2 else ("alit_stage1",)
-        if self.recipe != "two_stage":
-            return (self.recipe,)
-        return ("stage1", "stage2") if self.stage2 else ("stage1",)
+        if self.own is not None:
+            return self.own.stages
+        if self.recipe == "two_stage":
+            return ("stage1", "stage2") if self.stage2 else ("stage1",)
+        return ("released",) if self.recipe == "released" else ("single_stage",)
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """Numbers of tokens that a choice of length can give an image, from few to K; empty: all have K."""
-        if self.alit is not None:
-            step = self.num_latent_tokens // self.alit.iterations
-            return tuple(range(step, self.num_latent_tokens + 1, step))
+        if self.own is not None:
+            return self.own.lengths(self.num_latent_tokens)
         return () if self.tail_drop == "off" else tuple(range(1, self.num_latent_tokens + 1))
 
     @property
     def leaves_lengths_out(self) -> bool:
         """Whether `adaptive_length.lengths` may name some of them: short codes are beginnings of long ones."""
-        return self.alit is None
+        return self.own is None or self.own.leaves_lengths_out
+
+    @property
+    def needs_vqgan(self) -> bool:
+        """Whether it learns from the study's 2D VQGAN."""
+        return self.own.needs_vqgan if self.own is not None else self.recipe == "two_stage"
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether images become ids."""
+        return self.kind == "vq" and (self.own is None or self.own.is_discrete)
 
     @model_validator(mode="after")
     def _recipe_complete(self) -> Self:
@@ -188,36 +198,22 @@ class Tokenizer(TokenizerSettings):
                 f"recipe is {self.recipe!r}, source {self.source!r} and head {self.head!r}; "
                 f"give source and head exactly when recipe is 'released'"
             )
-        needed = {"two_stage": "stage1", "alit": "alit", "single_stage": "single_stage", "released": "source"}[
-            self.recipe
-        ]
+        needed = {"two_stage": "stage1", "released": "source"}.get(self.recipe, self.recipe)
         if getattr(self, needed) is None:
             raise ValueError(f"recipe is {self.recipe!r} but {needed} is missing; add its training settings")
         if self.recipe == "two_stage" and self.kind == "vae":
             raise ValueError("kind 'vae' has no two-stage form; set recipe: single_stage")
-        self._check_alit()
+        self._check_own()
         return self
 
-    def _check_alit(self) -> None:
-        if (self.recipe == "alit") != (self.alit is not None):
-            raise ValueError(
-                f"recipe is {self.recipe!r} and alit {'' if self.alit else 'not '}given; give both or neither"
-            )
-        if self.alit is None:
-            return
-        if self.encoder != self.decoder:
-            raise ValueError(
-                f"encoder is {self.encoder!r} and decoder {self.decoder!r}; recipe 'alit' has one size for both"
-            )
-        if self.num_latent_tokens % self.alit.iterations:
-            raise ValueError(
-                f"num_latent_tokens is {self.num_latent_tokens}, no multiple of the {self.alit.iterations} iterations "
-                f"(alit.iterations) that add equally many"
-            )
-        if self.kind == "vae":
-            raise ValueError("kind 'vae' is a TiTok's; latents without a codebook are alit.latents: continuous")
-        if self.fsq_levels:
-            raise ValueError("fsq_levels is a TiTok's, and recipe 'alit' learns a codebook; remove it")
+    def _check_own(self) -> None:
+        """The section of a recipe of its own stands there with the recipe alone, and knows what goes with it."""
+        given = [name for name in type(self).model_fields if isinstance(getattr(self, name), OwnRecipe)]
+        for name in given:
+            if name != self.recipe:
+                raise ValueError(f"recipe is {self.recipe!r} and {name} given; give both or neither")
+        if self.own is not None:
+            self.own.check(self)
 
 
 class Generator(Section):

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from titok.config.data import ResizeRule
+from titok.config.detector import Detector
 from titok.config.encoders import Encoder
 from titok.config.protocols import PROTOCOLS, ProtocolName, fill
 from titok.config.section import Fraction, KnownBy, Name, Neutral, NonNegativeInt, Operational, PositiveInt, Section
@@ -28,9 +30,10 @@ class Extractor(Section):
     """For kind `inception`: the hash the weights file must have; null records the file's own."""
     dtype: Literal["float32", "float64"] = "float64"
     """For kind `inception`: arithmetic of the whole network. The official evaluator uses float64."""
-    resize: Literal["tensorflow1", "clean"] = "tensorflow1"
+    resize: Literal["tensorflow1", "clean", "pytorch-fid"] = "tensorflow1"
     """For kind `inception`: how images become 299 x 299. `tensorflow1`: bilinear without antialiasing, as the network
-    of all published FIDs. `clean`: bicubic with antialiasing, as clean-fid; comparable with its own kind only."""
+    of all published FIDs. `clean`: bicubic with antialiasing, as clean-fid. `pytorch-fid`: bilinear between pixels'
+    centres, and 255 as 1 instead of 127/128, as pytorch-fid. Each is comparable with its own kind only."""
 
     @model_validator(mode="after")
     def _network_named(self) -> Self:
@@ -128,6 +131,9 @@ class Evaluation(Section):
     reference: ReferenceFile | None = None
     """What samples are compared with; null: the study's training images."""
     extractor: Extractor
+    resize_rule: Annotated[ResizeRule | None, Neutral(None)] = None
+    """How test images are cropped to be reconstructed, where that is otherwise than what trainings, tokens and probes
+    see (`dataset.resize_rule`, which null stands for)."""
     rounding: Literal["round", "truncate"] = "round"
     """How reconstructions become 8-bit images: the official evaluator rounds, the official sampler truncates."""
     batch_size: Annotated[PositiveInt, Operational()] = 64
@@ -153,13 +159,16 @@ class Evaluation(Section):
     """Networks of timm by a name of the study's: a Frechet distance with each and, where `kid` is asked for, a KID."""
     lpips: Lpips | None = None
     """Null: no LPIPS."""
+    detector: Annotated[Detector | None, Neutral(None)] = None
+    """Whose finds reconstructions shall preserve; null: nobody looks."""
     uncertainty: Uncertainty | None = None
     """Null: no intervals."""
     checks: SampleChecks = SampleChecks()
 
     def of_reconstructions(self) -> Self:
-        """Without what is read for generated images only: those settings are back at their defaults."""
-        unread = _defaults("reference", "num_samples", "inception_score_split_size")
+        """Without what is read for generated images only: those settings are back at their defaults, and so is the
+        `resize_rule`, which the job's dataset has."""
+        unread = _defaults("reference", "num_samples", "inception_score_split_size", "resize_rule")
         kept: dict[str, Any] = {"checks": SampleChecks(allow=self.checks.allow)}
         if self.uncertainty is not None:
             kept["uncertainty"] = self.uncertainty.model_copy(update={"within_classes": False})
@@ -168,14 +177,15 @@ class Evaluation(Section):
     def of_samples(self) -> Self:
         """Without what is read for reconstructions only."""
         judging = {name: encoder for name, encoder in self.encoders.items() if encoder.samples}
-        return self.model_copy(update=_defaults("rounding", "lpips") | {"encoders": judging})
+        unread = _defaults("rounding", "lpips", "resize_rule", "detector")
+        return self.model_copy(update=unread | {"encoders": judging})
 
     def of_milestones(self) -> Self:
         """Of reconstructions while a model trains: what a milestone shows, without the metrics that a study may add.
 
         A training is told these settings, so that what it is not told cannot make it anew.
         """
-        added = _defaults("kid", "density_coverage", "mind", "encoders", "lpips", "uncertainty")
+        added = _defaults("kid", "density_coverage", "mind", "encoders", "lpips", "detector", "uncertainty")
         return self.of_reconstructions().model_copy(update=added)
 
     @model_validator(mode="after")

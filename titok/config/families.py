@@ -1,7 +1,8 @@
-"""One section `tokenizers` for every family: a study may write its 2D VQGANs there, among the others.
+"""One section `tokenizers` for every family: a study may write 2D VQGANs and frozen encoders there, among the others.
 
 Inside, those of family `vqgan` are what they are in studies with sections of their own: `baselines`, and the one called
-`vqgan`, whose codes stage 1 learns, the section `vqgan`. Either way of writing gives the same jobs.
+`vqgan`, whose codes stage 1 learns, the section `vqgan`; those of family `encoder` are `soft_tokenizers`. Either way of
+writing gives the same jobs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any, NamedTuple
 
 from titok.config.rows import PROXY_TOKENIZER
 
-FAMILIES = "titok", "vqgan"
+FAMILIES = "titok", "vqgan", "encoder"
+SOFT = "soft_tokenizers"
 
 
 class Sorted(NamedTuple):
@@ -29,7 +31,7 @@ class Sorted(NamedTuple):
 
 
 def sorted_by_family(document: dict[str, Any]) -> Sorted:
-    """Takes the entries of family `vqgan` out of `tokenizers`, before bases of TiToks are merged under the others.
+    """Takes the entries of other families out of `tokenizers`, before bases of TiToks are merged under the rest.
 
     Raises:
         ValueError: a family that there is not, or a tokenizer that stands in two sections.
@@ -43,20 +45,19 @@ def sorted_by_family(document: dict[str, Any]) -> Sorted:
         family = entry.get("family", FAMILIES[0]) if isinstance(entry, dict) else FAMILIES[0]
         if family not in FAMILIES:
             raise ValueError(f"tokenizers.{name}.family is {family!r}; allowed: {', '.join(FAMILIES)}")
-        if family == "vqgan":
-            moved[_move(document, name)] = f"tokenizers.{name}"
+        if family != FAMILIES[0]:
+            moved[_move(document, name, family)] = f"tokenizers.{name}"
     return Sorted(document, moved)
 
 
-def _move(document: dict[str, Any], name: str) -> str:
-    """Moves a VQGAN to its section; where that is."""
+def _move(document: dict[str, Any], name: str, family: str) -> str:
+    """Moves a VQGAN or a frozen encoder to its section; where that is."""
     entry = document["tokenizers"].pop(name)
-    place = PROXY_TOKENIZER if name == PROXY_TOKENIZER else f"baselines.{name}"
-    others = document if name == PROXY_TOKENIZER else document.get("baselines") or {}
+    is_proxy = family == "vqgan" and name == PROXY_TOKENIZER
+    section = SOFT if family == "encoder" else PROXY_TOKENIZER if is_proxy else "baselines"
+    others = document if is_proxy else document.get(section) or {}
     if not isinstance(others, dict) or others.get(name) is not None:
-        raise ValueError(f"the VQGAN {name!r} stands in tokenizers and in {place.split('.')[0]}; keep one of them")
-    if name == PROXY_TOKENIZER:
-        document[PROXY_TOKENIZER] = entry
-    else:
-        document["baselines"] = {**others, name: entry}
-    return place
+        what = "frozen encoder" if family == "encoder" else "VQGAN"
+        raise ValueError(f"the {what} {name!r} stands in tokenizers and in {section}; keep one of them")
+    document[section] = entry if is_proxy else {**others, name: entry}
+    return section if is_proxy else f"{section}.{name}"

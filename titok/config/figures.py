@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from titok.config.figure_inputs import FigureInputs, GridFigure, TableFigure
+from titok.config.hard_and_soft import HardAndSoft, HardAndSoftTokens
 from titok.config.rows import PROXY_TOKENIZER, Codec, CurveRun, LengthTable, Quality, Row
 from titok.config.section import Name, Neutral, NonNegativeInt, PositiveInt, Section
 
@@ -68,7 +69,7 @@ class TokenAttention(Section):
     seed: NonNegativeInt = 0
     of: Literal["encoder", "decoder"] = "encoder"
     """`encoder`: how much each token looks at each patch, in the last block. `decoder`: how much each patch looks at
-    each token, in the last block but one, as the official notebook of ALIT shows it."""
+    each token, in the last block but one (docs/adaptive_length.md)."""
 
 
 class Rates(Section):
@@ -94,6 +95,8 @@ class Figures(Section):
     figure2: tuple[Row, ...] = ()
     """Quality against speed: a point per row that has a generator."""
     rates: Rates | None = None
+    hard_and_soft: Annotated[HardAndSoft | None, Neutral(None)] = None
+    """Hard tokens, soft tokens in fewer and fewer bits, and codecs, in one chart."""
     training_curves: tuple[CurveRun, ...] = ()
     classifier_accuracy: bool = True
     """Whether the grid's reconstructions are read by the study's judge; Inception knows no classes of a study."""
@@ -298,6 +301,7 @@ FIGURES: dict[str, type[FigureInputs[Any]]] = {
         Figure2,
         RfidAgainstGfid,
         BitsAndQuality,
+        HardAndSoftTokens,
         QualityAgainstTokens,
         LengthImages,
         AttentionImages,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
+from titok.config.package_files import located
 from titok.config.section import KnownBy, Section
 
 MEMORY = "files.json"
@@ -52,12 +53,13 @@ class FileSums:
         is absent (or unreadable) and was never seen."""
         known = self._known.get(path)
         try:
-            facts = Path(path).stat()
+            file = located(path)
+            facts = file.stat()
             found = Known(bytes=facts.st_size, mtime_ns=facts.st_mtime_ns, ctime_ns=facts.st_ctime_ns, sha256=_UNKNOWN)
-            if Path(path).is_dir():
-                known = Known(**{**found, "sha256": _of_folder(Path(path))})
+            if file.is_dir():
+                known = Known(**{**found, "sha256": _of_folder(file)})
             elif known is None or {**known, "sha256": _UNKNOWN} != found:
-                with Path(path).open("rb") as stream:
+                with file.open("rb") as stream:
                     found["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
                 known = found
         except OSError:

@@ -12,8 +12,19 @@ from collections.abc import Iterator
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.data_jobs import CodesJob, DataJob, TokensJob
 from titok.config.job import Job
-from titok.config.measuring_jobs import ExternalJob, LengthsJob, ProbeJob, SampleJob, ScoreJob, ThroughputJob
+from titok.config.measuring_jobs import (
+    CostsJob,
+    ExternalJob,
+    FloorJob,
+    LengthsJob,
+    ProbeJob,
+    QuantizedJob,
+    SampleJob,
+    ScoreJob,
+    ThroughputJob,
+)
 from titok.config.released_jobs import ReleasedGeneratorJob, ReleasedJob, ReleasedTokenizerJob, ReleasedVQGANJob
+from titok.config.soft_jobs import SoftDecoderJob
 from titok.config.study import Study
 from titok.config.training_jobs import (
     ClassifierJob,
@@ -32,6 +43,7 @@ KINDS: tuple[type[Job], ...] = (
     Stage2Job,
     AlitStage1Job,
     AlitStage2Job,
+    SoftDecoderJob,
     SingleStageJob,
     GeneratorJob,
     CodesJob,
@@ -42,9 +54,12 @@ KINDS: tuple[type[Job], ...] = (
     SampleJob,
     ScoreJob,
     ExternalJob,
+    FloorJob,
+    QuantizedJob,
     LengthsJob,
     ProbeJob,
     ThroughputJob,
+    CostsJob,
 )
 """Every kind of job: what a new one has to be added to."""
 

@@ -42,8 +42,8 @@ def check_lengths(study: Study) -> None:
 def _check_section(study: Study, section: AdaptiveLength) -> None:
     if not any(entry.lengths for entry in study.tokenizers.values()):
         raise ValueError(
-            "adaptive_length is given, but no tokenizer has lengths to choose from; add one of recipe alit or with "
-            "tail_drop, or remove the section"
+            "adaptive_length is given, but no tokenizer has lengths to choose from; add one (docs/adaptive_length.md), "
+            "such as one with tail_drop, or remove the section"
         )
     for name, stage in section.beside.items():
         if name not in study.tokenizers:

@@ -17,8 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from titok.config.check import check_study
 from titok.config.families import sorted_by_family
+from titok.config.named_encoders import ENCODERS_FILE, named_encoders, with_records
 from titok.config.numbers import PLAIN
 from titok.config.section import Section
+from titok.config.shipped import shipped
 from titok.config.study import Study
 from titok.errors import TitokError
 
@@ -106,13 +108,20 @@ def load_study(path: str | Path) -> Study:
     except ValueError as error:
         raise ConfigError(f"{path}: 1 problem(s) found:\n  - the study: {error}") from None
     try:
-        study = _validate(Study, apply_defaults(found.document, path), path)
+        study = _validate(Study, _with_encoders(apply_defaults(found.document, path)), path)
         check_study(study)
     except ConfigError as error:
         raise ConfigError(found.as_written(str(error))) from None
     except ValueError as error:
         raise ConfigError(f"{path}: 1 problem(s) found:\n  - the study: {found.as_written(str(error))}") from None
     return study
+
+
+def _with_encoders(document: dict[str, Any]) -> dict[str, Any]:
+    """With the records of encoders that are called by their names; the list of them is read where one is."""
+    if not any(named_encoders(document)):
+        return document
+    return with_records(document, read_yaml(shipped(ENCODERS_FILE)).get("encoders") or {})
 
 
 def load_job(path: str | Path, section: type[AnySection], execution: Mapping[str, Any] | None = None) -> AnySection:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Self
 
+from pydantic import model_validator
+
 from titok.config.adaptive_length import AdaptiveLength
 from titok.config.data import Dataset
 from titok.config.evaluation import Evaluation
 from titok.config.external import External
+from titok.config.floors import Floor, PatchCodebook
 from titok.config.job import ALL, Job
 from titok.config.probe import LinearProbe
+from titok.config.quantization import Quantization
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Neutral, Operational, PositiveInt
 from titok.config.study import Study
@@ -61,14 +65,27 @@ class ScoreJob(Job):
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
         """The workflow reads the latter two, so that neither is scored again for what the other alone depends on."""
-        return ALL, "reconstructions", "samples"
+        both = (ALL,) if study.evaluation.resize_rule is None else ()
+        return *both, "reconstructions", "samples"
 
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """Everything, or what one of the two needs."""
         whole = study.evaluation
+        if name not in cls.names(study):
+            raise KeyError(
+                f"no score is called {name!r}, for evaluation.resize_rule is {whole.resize_rule!r}, of reconstructions "
+                f"alone; allowed: {', '.join(cls.names(study))}"
+            )
         parts = {ALL: whole, "reconstructions": whole.of_reconstructions(), "samples": whole.of_samples()}
-        return cls(study=study.study, dataset=study.dataset.seen(), evaluation=parts[name])
+        dataset = cls.reconstructed(study) if name == "reconstructions" else study.dataset.seen()
+        return cls(study=study.study, dataset=dataset, evaluation=parts[name])
+
+    @staticmethod
+    def reconstructed(study: Study) -> Dataset:
+        """Test images as they are reconstructed."""
+        seen, rule = study.dataset.seen(), study.evaluation.resize_rule
+        return seen if rule is None else seen.model_copy(update={"resize_rule": rule})
 
 
 class ExternalJob(ScoreJob):
@@ -91,11 +108,66 @@ class ExternalJob(ScoreJob):
         """Measured as the study's own are."""
         return cls(
             study=study.study,
-            dataset=study.dataset.seen(),
+            dataset=cls.reconstructed(study),
             evaluation=study.evaluation.of_reconstructions(),
             name=name,
             external=study.external[name],
         )
+
+
+class FloorJob(ScoreJob):
+    """`titok score floor`: mean patches or regions, measured as the study's tokenizers are."""
+
+    kind: ClassVar[str] = "floor"
+    section: ClassVar[str] = "floors"
+    wildcard: ClassVar[str] = "floor"
+
+    floor: Floor
+
+    @model_validator(mode="after")
+    def _patches_fill_the_image(self) -> Self:
+        side = self.dataset.image_size
+        if isinstance(self.floor, PatchCodebook) and side % self.floor.patch_size:
+            raise ValueError(
+                f"patch_size is {self.floor.patch_size}, which does not divide dataset.image_size {side}; allowed: "
+                f"{', '.join(str(size) for size in range(1, side + 1) if side % size == 0)}"
+            )
+        return self
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every floor."""
+        return study.floors
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """One of them; each of its seeds is told by the command line."""
+        entry = study.floors[name]
+        told = entry.model_copy(update={"seeds": None}) if isinstance(entry, PatchCodebook) else entry
+        evaluation = study.evaluation.of_reconstructions()
+        return cls(study=study.study, dataset=study.dataset.seen(), evaluation=evaluation, floor=told)
+
+
+class QuantizedJob(ScoreJob):
+    """`titok score quantized`: soft tokens in few bits; how few, the command line says."""
+
+    kind: ClassVar[str] = "quantized"
+    section: ClassVar[str] = "quantization"
+
+    quantization: Quantization
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where a figure shows soft tokens."""
+        shown = study.reporting.figures.hard_and_soft
+        return (ALL,) if shown and shown.soft else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one."""
+        evaluation = study.evaluation.of_reconstructions()
+        told = {"study": study.study, "dataset": study.dataset.seen(), "evaluation": evaluation}
+        return cls(**told, quantization=study.quantization)
 
 
 class LengthsJob(ScoreJob):
@@ -120,7 +192,7 @@ class LengthsJob(ScoreJob):
         kept = {"lpips": evaluation.lpips, "uncertainty": evaluation.of_reconstructions().uncertainty}
         return cls(
             study=study.study,
-            dataset=study.dataset.seen(),
+            dataset=cls.reconstructed(study),
             evaluation=evaluation.of_milestones().model_copy(update=kept),
             lengths=study.adaptive_length.model_copy(update={"beside": {}, "tokens": None}),
         )
@@ -137,8 +209,8 @@ class ProbeJob(Job):
     batch_size: Annotated[PositiveInt, Operational()]
     probe: LinearProbe
     lengths: Annotated[tuple[PositiveInt, ...] | None, Neutral(None)] = None
-    """At which the first reading is probed, of a tokenizer with tail drop; empty: all, as of ALIT always. Null: the
-    longest code alone, of any tokenizer."""
+    """At which the first reading is probed, of a tokenizer with tail drop; empty: all, as always where a short code is
+    no beginning of a long one. Null: the longest code alone, of any tokenizer."""
 
     @classmethod
     def names(cls, study: Study) -> Iterable[str]:
@@ -163,6 +235,29 @@ class ProbeJob(Job):
             probe=study.probe,
             lengths=chosen if name == LENGTHS else None,
         )
+
+
+class CostsJob(Job):
+    """`titok score costs`: how fast a tokenizer works, and what it takes."""
+
+    kind: ClassVar[str] = "costs"
+    section: ClassVar[str] = "throughput"
+
+    study: str
+    image_size: PositiveInt
+    throughput: Throughput
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """The one, where a table shows costs."""
+        shown = study.reporting.tables.token_kinds
+        return (ALL,) if shown and shown.costs else ()
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """The one; where the study does not measure sampling apart, by the same settings' defaults."""
+        settings = study.throughput or Throughput()
+        return cls(study=study.study, image_size=study.dataset.image_size, throughput=settings)
 
 
 class ThroughputJob(Job):

@@ -23,13 +23,13 @@ class ModelFiles:
         return f"{self.root}/tokenizers/{name}/seed{seed}/{stage}/model.safetensors"
 
     def probed_stage(self, name: str) -> str:
-        """Whose latents are probed: the first stage, whose encoder later ones keep; of an ALIT, the last."""
+        """Whose latents are probed: the first stage, whose encoder later ones keep; the last, if they do not."""
         return tokenizer_facts(self.study, name).stages[-1 if self.trains_encoder_twice(name) else 0]
 
     def trains_encoder_twice(self, name: str) -> bool:
         """Whether a tokenizer's stages have encoders of their own."""
         entry = self.study.tokenizers.get(name)
-        return entry is not None and entry.recipe == "alit"
+        return entry is not None and entry.own is not None and entry.own.trains_encoder_twice
 
     def probed_model(self, name: str, seed: int | str) -> str:
         """The tokenizer in that stage."""
@@ -48,8 +48,9 @@ class ModelFiles:
         return f"{self.root}/tokens/{name}/seed{seed}/{generator_stage(self.study, generator)}.npz"
 
     def trained_stages(self) -> Iterator[tuple[str, str]]:
-        """(name, stage) of every stage of every tokenizer and baseline, in order; the VQGAN is not among them."""
-        for name in (*self.study.tokenizers, *self.study.baselines):
+        """(name, stage) of every stage of every tokenizer, baseline and frozen encoder, in order; the VQGAN is left
+        out."""
+        for name in (*self.study.tokenizers, *self.study.baselines, *self.study.soft_tokenizers):
             yield from ((name, stage) for stage in tokenizer_facts(self.study, name).stages)
 
     def stage_models(self, name: str, stage: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 PLAIN = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _ODD = re.compile(r"[-+]?[.\d][\w.:+-]*")
@@ -19,6 +19,21 @@ def wants_number(annotation: Any) -> bool:
     return annotation in (int, float)
 
 
+def may_be(annotation: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a field can hold a value, or a list of them, of one of these types."""
+    if annotation in (*kinds, Any):
+        return True
+    inside = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return get_origin(annotation) is not Literal and any(may_be(part, kinds) for part in inside)
+
+
+def true_number(value: Any) -> str | None:
+    """What is wrong with a value where a number may stand and yes may not; None if nothing is."""
+    if isinstance(value, list | tuple):
+        return next((reason for each in value if (reason := true_number(each))), None)
+    return f"{'yes (true)' if value else 'no (false)'}, which is no number; {HINT}" if isinstance(value, bool) else None
+
+
 def odd_number(value: Any) -> str | None:
     """What is wrong with a value for a number, if YAML gives it another meaning than its look; None if nothing is.
 
@@ -26,8 +41,8 @@ def odd_number(value: Any) -> str | None:
     """
     if isinstance(value, list | tuple):
         return next((reason for each in value if (reason := odd_number(each))), None)
-    if isinstance(value, bool):
-        return f"{'yes (true)' if value else 'no (false)'}, which is no number; {HINT}"
+    if reason := true_number(value):
+        return reason
     if isinstance(value, str) and _ODD.fullmatch(value) and not PLAIN.fullmatch(value):
         return f"{value}, which people and programs read as different numbers; {HINT}"
     return None

@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from titok.config.figure_inputs import FigureInputs
 from titok.config.figures import FEWEST_PLACES, FIGURES, Figures
+from titok.config.hard_and_soft import TokenKinds
 from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, LengthTable, Row, Table
 from titok.config.section import Neutral, PositiveFloat, Section
 from titok.config.working_checks import Checks
@@ -24,6 +25,7 @@ TableName = Literal[
     "sampling_rules",
     "model_zoo",
     "adaptive_length",
+    "token_kinds",
 ]
 PanelName = Literal["table4a", "table4b", "table4c", "table4d"]
 """The grid's parts as tables of their own: rFID, linear probe, gFID, speed."""
@@ -50,6 +52,8 @@ class Tables(Section):
     """One generator sampled by several rules: rows that differ in their samplers alone."""
     adaptive_length: Annotated[LengthTable | None, Neutral(None)] = None
     """Every length of tokenizers that have several, beside tokenizers of one; what a length for each image gains."""
+    token_kinds: Annotated[TokenKinds | None, Neutral(None)] = None
+    """Tokenizers of all kinds: tokens, width, bits, decoder, quality, linear probe, operations, speed, licence."""
     model_zoo: Table | None = None
     """Released tokenizers that the paper's tables do not have."""
     comparison: Literal["orderings", "values"] = "orderings"
@@ -104,6 +108,8 @@ class Tables(Section):
             return tuple(stem for stem in self.scores("table4") if stem.startswith(kind))
         if name == "adaptive_length" and self.adaptive_length:
             return self.adaptive_length.scores
+        if name == "token_kinds" and self.token_kinds:
+            return self.token_kinds.scores
         if name == "table4" and self.table4:
             return self.table4.scores
         return tuple(dict.fromkeys(stem for row in self.rows(name) for stem in row.scores))

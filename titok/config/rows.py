@@ -16,8 +16,6 @@ from titok.config.section import Name, Neutral, PositiveInt, Section
 
 Stage = Literal[StageName, "vqgan_2d"]
 STAGES: tuple[str, ...] = get_args(Stage)
-TASKS = {"stage1": "stage 1", "stage2": "stage 2", "alit_stage1": "ALIT, stage 1", "alit_stage2": "ALIT, stage 2"}
-"""What panels of training curves are called; other stages are trained in one."""
 PaperRow = Annotated[str, Field(pattern=r"^[a-z0-9_]+/[a-z0-9+_-]+$")]
 """`table/row` of the paper's numbers."""
 Pattern = Annotated[str, Field(pattern=r"^[a-z0-9{}_-]+$")]
@@ -38,7 +36,7 @@ class Row(Section):
     """What readers see, e.g. `TiTok-L-32`."""
     tokenizer: Name | None = None
     """Whose reconstruction scores are shown; `vqgan` is the study's 2D VQGAN."""
-    stage: Stage | Literal["external"] = "stage2"
+    stage: Stage | Literal["external", "floor"] = "stage2"
     generator: Name | None = None
     """Whose samples' scores are shown."""
     sampler: Name | None = None
@@ -200,7 +198,7 @@ class CurveRun(Section):
         if self.tokenizer == PROXY_TOKENIZER:
             return "proxy VQGAN"
         if self.tokenizer:
-            return TASKS.get(self.stage, "single stage")
+            return _stage_title(self.stage)
         return "generator" if self.generator else "classifier"
 
     def directory(self, seed: int) -> str:
@@ -210,3 +208,11 @@ class CurveRun(Section):
         if self.tokenizer:
             return f"tokenizers/{self.tokenizer}/seed{seed}/{self.stage}"
         return f"generators/{self.generator}/seed{seed}" if self.generator else f"classifiers/{self.classifier}"
+
+
+def _stage_title(stage: str) -> str:
+    """What a panel of training curves is called; a recipe's several stages are told apart by the end of their names."""
+    recipe, of_several, number = stage.rpartition("stage")
+    if not (of_several and number.isdigit()):
+        return "single stage"
+    return f"{recipe.removesuffix('_').upper()}, stage {number}" if recipe else f"stage {number}"

@@ -3,8 +3,6 @@ its settings decide a result and which only how it is reached."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -17,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from titok.config.numbers import odd_number, wants_number
+from titok.config.numbers import may_be, odd_number, true_number, wants_number
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """Names become folder names and Snakemake wildcards: lower-case letters, digits, ``-`` and ``_``."""
@@ -73,7 +71,14 @@ class Section(BaseModel):
     def _numbers_look_as_they_count(cls, given: Any) -> Any:
         for name, value in given.items() if isinstance(given, dict) else ():
             field = cls.model_fields.get(name)
-            if field and wants_number(field.annotation) and (reason := odd_number(value)):
+            if field is None:
+                continue
+            if wants_number(field.annotation):
+                reason = odd_number(value)
+            else:  # words may do, too, but yes is none of them
+                is_number = may_be(field.annotation, (int, float)) and not may_be(field.annotation, (bool,))
+                reason = true_number(value) if is_number else None
+            if reason:
                 raise ValueError(f"{name} is {reason}")
         return given
 
@@ -131,9 +136,3 @@ class Section(BaseModel):
 def _sections(value: Any) -> dict[str, Section]:
     """The sections of a mapping by name; none of anything else."""
     return {key: one for key, one in value.items() if isinstance(one, Section)} if isinstance(value, dict) else {}
-
-
-def fingerprint(resolved: Any) -> str:
-    """SHA-256 of plain data in canonical JSON: equal settings have equal fingerprints, whatever their order."""
-    canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -14,14 +14,17 @@ from titok.config.adaptive_length import AdaptiveLength
 from titok.config.data import StudyDataset
 from titok.config.entries import Baseline, Classifier, Generator, ProxyTokenizer, Seeds, Tokenizer
 from titok.config.evaluation import Evaluation
-from titok.config.external import External
+from titok.config.external import EXTERNAL, External
+from titok.config.floors import FLOOR, Floor, ImageRegions
 from titok.config.model import TransformerSize
 from titok.config.probe import LinearProbe
+from titok.config.quantization import Quantization
 from titok.config.reporting import Reporting
 from titok.config.resources import Resources
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.sampling import Sampler
 from titok.config.section import Name, Neutral, Section
+from titok.config.soft_tokens import EncoderTokenizer
 from titok.config.throughput import Throughput
 from titok.config.views import ProxyCodes, ViewSet
 from titok.runtime.arithmetic import Arithmetic
@@ -47,9 +50,14 @@ class Study(Section):
     proxy_codes: ProxyCodes | None = None
     """Views whose proxy codes are stored before stage 1; null: codes of every batch are computed while training."""
     tokenizers: dict[Name, Tokenizer] = Field(default_factory=dict)
-    """TiToks; a file may also have its 2D VQGANs here, with `family: vqgan` (see `titok.config.families`)."""
+    """TiToks; a file may also have its 2D VQGANs here, with `family: vqgan`, and frozen encoders, with `family:
+    encoder` (see `titok.config.families`)."""
+    soft_tokenizers: Annotated[dict[Name, EncoderTokenizer], Neutral({})] = {}  # noqa: RUF012 (as below)
+    """Frozen encoders, each with a decoder that is trained on its tokens."""
     external: Annotated[dict[Name, External], Neutral({})] = {}  # noqa: RUF012 (pydantic copies defaults)
     """Reconstructions that other programs made of the test images: rows like any other."""
+    floors: Annotated[dict[Name, Floor], Neutral({})] = {}  # noqa: RUF012
+    """What a tokenizer must beat: mean patches, and regions of one colour."""
     token_views: ViewSet = ViewSet()
     """Windows of each image that become tokens for the generators."""
     generators: dict[Name, Generator] = Field(default_factory=dict)
@@ -58,6 +66,8 @@ class Study(Section):
     adaptive_length: Annotated[AdaptiveLength | None, Neutral(None)] = None
     """How tokenizers of several lengths give each image its own; null: their longest codes are measured alone."""
     probe: LinearProbe = LinearProbe()
+    quantization: Annotated[Quantization, Neutral(Quantization())] = Quantization()
+    """How channels of soft tokens are rounded, where a figure draws their quality over bits."""
     throughput: Throughput | None = None
     """How sampling speed is measured, once per generator and sampler; null: tables show the speed at which the scored
     samples were made, whatever else the machine did."""
@@ -67,12 +77,22 @@ class Study(Section):
 
     def tokenizer_seeds(self, tokenizer: str) -> tuple[int, ...]:
         """Seeds a tokenizer or baseline is trained with; the study's one VQGAN serves all of them, and of what others
-        made there is one."""
-        if tokenizer in self.external:
+        made, or what nothing random is in, there is one."""
+        floor = self.floors.get(tokenizer)
+        if tokenizer in self.external or isinstance(floor, ImageRegions):
             return (0,)
+        if floor is not None:
+            return floor.seeds or self.seeds
         if tokenizer == PROXY_TOKENIZER:
             return self.seeds
-        return (self.baselines.get(tokenizer) or self.tokenizers[tokenizer]).seeds or self.seeds
+        entry = self.baselines.get(tokenizer) or self.soft_tokenizers.get(tokenizer) or self.tokenizers[tokenizer]
+        return entry.seeds or self.seeds
+
+    def untrained_stage(self, tokenizer: str) -> str | None:
+        """What stands for the stage of a row that no tokenizer of the study makes; null: one does."""
+        if tokenizer in self.external:
+            return EXTERNAL
+        return FLOOR if tokenizer in self.floors else None
 
     def generator_seeds(self, generator: str) -> tuple[int, ...]:
         """Seeds a generator is trained with."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from titok.config.alit import AlitModel
 from titok.config.model import GeneratorModel, TokenizerModel, TokenizerSettings, VQGANModel
+from titok.config.recipe import Around
+from titok.config.section import Section
 from titok.config.study import Study
 from titok.config.tokenizer_facts import tokenizer_facts
 
@@ -25,21 +26,13 @@ def tokenizer_model(study: Study, name: str, stage: str) -> TokenizerModel:
     )
 
 
-def alit_model(study: Study, name: str) -> AlitModel:
-    """The model settings of a named tokenizer of recipe `alit`."""
+def model_settings(study: Study, name: str, stage: str) -> Section:
+    """The model settings of a named tokenizer of any recipe, in one of its stages."""
     entry = study.tokenizers[name]
-    if entry.alit is None:
-        raise KeyError(f"tokenizer {name!r} has recipe {entry.recipe!r} and no section `alit`")
+    if entry.own is None:
+        return tokenizer_model(study, name, stage)
     vqgan = study.vqgan.model if study.vqgan else VQGANModel()
-    same = {"codebook_size", "code_dim", "use_l2_norm", "commitment_weight", "codebook_init"}
-    return AlitModel(
-        **entry.model_dump(include=same),
-        **entry.alit.model_dump(include={"iterations", "latents", "halting_threshold"}),
-        tokens_per_iteration=entry.num_latent_tokens // entry.alit.iterations,
-        image_size=study.dataset.image_size,
-        transformer=study.sizes[entry.encoder],
-        vqgan=vqgan,
-    )
+    return entry.own.model(entry, Around(study.dataset.image_size, study.sizes, vqgan))
 
 
 def generator_model(study: Study, name: str) -> GeneratorModel:

@@ -12,16 +12,19 @@ from titok.config.external import EXTERNAL
 from titok.config.figure_inputs import FigureInputs, TableFigure
 from titok.config.figures import FIGURES
 from titok.config.file_sums import MEMORY, FileSums
+from titok.config.floors import FLOOR, PatchCodebook
 from titok.config.job import ALL
 from titok.config.jobs import job
 from titok.config.length_stages import length_seeds, length_stages
 from titok.config.measuring_jobs import LENGTHS
 from titok.config.model_files import ModelFiles
+from titok.config.quantization import quantized_stage
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
-from titok.config.section import fingerprint
+from titok.config.soft_tokens import SOFT_STAGE, encoder_facts
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
 from titok.config.training_jobs import ReconstructingJob
+from titok.runtime.sums import sha256_json
 
 SHARED_ENCODER = "encoder"
 """In the place of a stage: an encoder that all stages of its tokenizer share."""
@@ -37,7 +40,7 @@ class Targets(ModelFiles):
 
     def settings(self, kind: str, name: str) -> str:
         """Fingerprint of what decides a job's result; Snakemake reruns its rule when it changes."""
-        return fingerprint(self.sums.filled(job(self.study, kind, name)).identity())
+        return sha256_json(self.sums.filled(job(self.study, kind, name)).identity())
 
     def execution(self, kind: str, name: str) -> str:
         """The other settings of a job, as JSON: how it runs and where its files lie."""
@@ -62,6 +65,14 @@ class Targets(ModelFiles):
         perceptual = getattr(losses, "perceptual", None)
         critic = perceptual.classifier if perceptual else None
         return [f"{self.root}/classifiers/{critic}/model.safetensors"] if critic else []
+
+    def encoder(self, kind: str, name: str) -> list[str]:
+        """The model of the study whose frozen encoder a decoder learns to show, if it is one of the study's."""
+        own = self.study.soft_tokenizers[name].own_encoder if kind == SOFT_STAGE else None
+        if own is None:
+            return []
+        folder = PROXY_TOKENIZER if own == PROXY_TOKENIZER else f"classifiers/{own}"
+        return [f"{self.root}/{folder}/model.safetensors"]
 
     def reconstruction_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Reconstruction scores of a tokenizer's stage, one per seed."""
@@ -125,7 +136,10 @@ class Targets(ModelFiles):
             *self.score_files(self._probe_stems()),
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
+            *self.quantized_scores(),
+            *self.score_files(self._stems_of_costs()),
             *(path for name in self.study.external for path in self.reconstruction_scores(name, EXTERNAL)),
+            *(path for name in self.study.floors for path in self.reconstruction_scores(name, FLOOR)),
         ]
 
     def codec_scores(self) -> list[str]:
@@ -133,9 +147,23 @@ class Targets(ModelFiles):
         shown = (stem for figure in self.study.reporting.wanted_figures.values() for stem in figure.scores)
         return self.score_files(stem for stem in shown if stem.split("/")[1] in CODECS)
 
+    def quantized_scores(self) -> list[str]:
+        """Scores of soft tokens in few bits, if a figure shows them."""
+        shown = self.study.reporting.figures.hard_and_soft
+        curves = ((row, stage) for row in shown.soft for stage in shown.curve(row)) if shown else ()
+        return self.score_files(f"reconstruction/{row.tokenizer}/{stage}" for row, stage in curves)
+
+    def costs_scores(self, tokenizer: str, stage: str) -> list[str]:
+        """What a tokenizer's stage costs, measured on its first seed."""
+        return [f"{self.root}/scores/costs/{tokenizer}/{stage}/seed{self.study.tokenizer_seeds(tokenizer)[0]}.json"]
+
+    def _stems_of_costs(self) -> list[str]:
+        return [stem for stem in self.study.reporting.tables.scores("token_kinds") if stem.startswith("costs/")]
+
     def _probe_stems(self) -> list[str]:
-        tables = self.study.reporting.tables
-        stems = (*tables.scores("table4"), *tables.scores("adaptive_length"))
+        tables, shown = self.study.reporting.tables, self.study.reporting.figures.hard_and_soft
+        named = (tables.scores(name) for name in ("table4", "adaptive_length", "token_kinds"))
+        stems = (*(stem for stems in named for stem in stems), *(shown.scores if shown else ()))
         return [stem for stem in stems if stem.startswith("probe/")]
 
     def codes(self) -> list[str]:
@@ -173,12 +201,28 @@ class Targets(ModelFiles):
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
-            facts |= {"num_latent_tokens": known.num_tokens, "codebook_size": known.codebook_size}
+            facts |= {"num_latent_tokens": known.num_tokens}
+            if tokenizer in self.study.soft_tokenizers:
+                facts |= encoder_facts(self.study.soft_tokenizers[tokenizer])
+            else:  # a vae has none, whatever its settings would make one of
+                facts |= {"codebook_size": known.codebook_size if known.is_discrete else None}
         return json.dumps(facts)
 
     def vqgan_subject(self) -> str:
         """What the VQGAN's score is about, as JSON."""
         return self.subject(tokenizer=PROXY_TOKENIZER, stage=PROXY_TOKENIZER, seed=0)
+
+    def floor_subject(self, name: str, seed: str | int) -> str:
+        """What a floor's score is about, as JSON."""
+        return json.dumps({"seed": int(seed), "tokenizer": name, "stage": FLOOR})
+
+    def quantized_subject(self, tokenizer: str, stage: str, bits: str | int, seed: str | int) -> str:
+        """What a score of rounded channels is about, as JSON."""
+        return json.dumps({"seed": int(seed), "tokenizer": tokenizer, "stage": quantized_stage(stage, int(bits))})
+
+    def floor_training_images(self, name: str) -> list[str]:
+        """Index of the images that a floor is fitted on, if it is."""
+        return [f"{self.root}/data/train.index.npz"] if isinstance(self.study.floors[name], PatchCodebook) else []
 
     def everything(self) -> list[str]:
         """What `snakemake` makes when asked for nothing in particular."""
@@ -249,7 +293,7 @@ class Targets(ModelFiles):
             kind, tables = FIGURES[figure], reporting.tables.resolved()
             own = tables[kind.table] if issubclass(kind, TableFigure) else reporting.figures.resolved()[figure]
             settings = [own, reporting.figure_dpi]
-        return fingerprint(settings)
+        return sha256_json(settings)
 
     def score_files(self, stems: Iterable[str]) -> list[str]:
         """Files behind score stems such as `reconstruction/l2/stage2` (below `scores/`, without seed), all seeds."""
@@ -265,6 +309,10 @@ class Targets(ModelFiles):
                 return self.reconstruction_scores(tokenizer, stage)
             case ["lengths", tokenizer, stage]:
                 return self.length_scores(tokenizer, stage)
+            case ["costs", "vqgan"]:
+                return [f"{self.root}/scores/costs/vqgan.json"]
+            case ["costs", tokenizer, stage]:
+                return self.costs_scores(tokenizer, stage)
             case ["probe", tokenizer]:
                 return self.probe_scores(tokenizer)
             case ["generation", generator, sampler]:

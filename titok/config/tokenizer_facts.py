@@ -1,4 +1,5 @@
-"""What everyone needs to know who meets a tokenizer by its name: a TiTok, the study's 2D VQGAN, or a 2D baseline."""
+"""What everyone needs to know who meets a tokenizer by its name: a TiTok, the study's 2D VQGAN, a 2D baseline, or a
+frozen encoder with a decoder."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ from typing import NamedTuple
 
 from titok.config.model import VQGANModel
 from titok.config.rows import PROXY_TOKENIZER
+from titok.config.soft_models import soft_model
+from titok.config.soft_tokens import FROZEN, SOFT_STAGE
 from titok.config.study import Study
 
 BASELINE_STAGE = "vqgan_2d"
@@ -19,10 +22,11 @@ class TokenizerFacts(NamedTuple):
     """What it is trained in, in order; the 2D VQGAN's only one is called `vqgan`, like itself."""
     recipe: str
     size: str
-    """Of its encoder; `vqgan` for 2D tokenizers, which have no size of the study."""
+    """Of its encoder, or of the decoder of a frozen one; `vqgan` for 2D tokenizers, which have no size of the study."""
     num_tokens: int
     """Per image: K, or the codes of the grid."""
     codebook_size: int
+    """Of frozen encoders 0: there is none."""
     is_discrete: bool
 
 
@@ -38,6 +42,9 @@ def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
         return _two_dimensional(study, study.vqgan.model, PROXY_TOKENIZER)
     if name in study.baselines:
         return _two_dimensional(study, study.baselines[name].model, BASELINE_STAGE)
+    if name in study.soft_tokenizers:
+        size, model = study.soft_tokenizers[name].decoder, soft_model(study, name)
+        return TokenizerFacts((SOFT_STAGE,), FROZEN, size, model.num_latent_tokens, 0, is_discrete=False)
     entry = study.tokenizers[name]
     return TokenizerFacts(
         stages=entry.stages,
@@ -45,7 +52,7 @@ def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
         size=entry.encoder,
         num_tokens=entry.num_latent_tokens,
         codebook_size=entry.codebook_size,
-        is_discrete=entry.kind == "vq" and (entry.alit is None or entry.alit.latents == "quantized"),
+        is_discrete=entry.is_discrete,
     )
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from titok.config.data import Dataset
-from titok.config.entries import Tokenizer
+from titok.config.encoder_init import EncoderInit
+from titok.config.entries import EncoderTraining, Tokenizer
 from titok.config.evaluation import Evaluation
 from titok.config.job import ALL, Job
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.sampling import MaskSchedule
+from titok.config.section import Neutral
 from titok.config.study import Study
-from titok.config.study_models import generator_model, tokenizer_model
+from titok.config.study_models import generator_model, model_settings, tokenizer_model
 from titok.config.training import (
     ImageTraining,
     MaskedTokenLosses,
@@ -140,6 +142,15 @@ class TokenizerJob(ReconstructingJob):
         """The fields that this kind alone has."""
 
 
+class OwnRecipeJob(TokenizerJob):
+    """A stage of a tokenizer whose recipe is none of a TiTok's; a subclass says of what class the model is."""
+
+    @classmethod
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """The model, as the recipe's section makes it."""
+        return {"model": model_settings(study, name, cls.kind)}
+
+
 class TiTokJob(TokenizerJob):
     """A stage of a TiTok."""
 
@@ -160,12 +171,13 @@ class Stage1Job(TiTokJob):
     losses: ProxyCodeLosses
     proxy_codes: StoredCodes | None = None
     """What the stored codes must be of; null: codes of each batch are computed while training."""
+    encoder_init: Annotated[EncoderInit | None, Neutral(None)] = None
 
     @classmethod
     def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
-        """The stored codes, too."""
+        """The stored codes, and what the encoder begins as, too."""
         stored = study.proxy_codes.stored() if study.proxy_codes else None
-        return {**super().own(study, name, stage), "proxy_codes": stored}
+        return {**super().own(study, name, stage), "proxy_codes": stored, **_encoder_init(stage)}
 
 
 class PixelStageJob(TiTokJob):
@@ -186,6 +198,18 @@ class SingleStageJob(PixelStageJob):
 
     kind: ClassVar[str] = "single_stage"
     reads: ClassVar[tuple[str, ...]] = ("data", "critic")
+
+    encoder_init: Annotated[EncoderInit | None, Neutral(None)] = None
+
+    @classmethod
+    def own(cls, study: Study, name: str, stage: Any) -> dict[str, Any]:
+        """What the encoder begins as, too."""
+        return {**super().own(study, name, stage), **_encoder_init(stage)}
+
+
+def _encoder_init(stage: EncoderTraining) -> dict[str, EncoderInit]:
+    """What the encoder begins as, where the stage says it."""
+    return {} if stage.encoder_init is None else {"encoder_init": stage.encoder_init.stated}
 
 
 class GeneratorJob(TrainingJob):

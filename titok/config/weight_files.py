@@ -13,7 +13,8 @@ class WeightFile(Section):
     """One file on this machine; ``titok fetch`` gets the known ones."""
 
     path: Annotated[str, Field(min_length=1), KnownBy("sha256")]
-    """`.safetensors`, or a PyTorch file that holds nothing but tensors."""
+    """`.safetensors`, or a PyTorch file that holds nothing but tensors; `package:NAME/FILE` is one inside an installed
+    Python package (where frozen encoders are read)."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """What its SHA-256 must be; null takes the file as it is (every score records the sum it found)."""
 

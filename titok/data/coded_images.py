@@ -1,12 +1,13 @@
 """Training batches that carry the proxy codes of their images, which were computed before: once, not at every step.
 
 Codes belong to a window, so each image is seen in one of the declared views (`titok.data.views`), cut exactly as it was
-encoded: views of a file of codes (`titok.data.code_store`), or the centre alone, encoded when training starts. Letters:
+encoded: views of a file of codes (`titok.data.rows.store`), or the centre alone, encoded when training starts. Letters:
 N images, V views, P proxy codes per view, B batch, S side of the window.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,9 +18,8 @@ from torch import Tensor
 
 from titok.data.images import Images, ImageSet
 from titok.data.loading import ReadAhead
-from titok.data.order import batch_indices, rank_slice
 from titok.data.streamed import StreamedSet
-from titok.data.views import View, crops_of, drawn_views
+from titok.data.views import Draws, View, crops_of
 
 
 class CodedBatch(NamedTuple):
@@ -54,14 +54,15 @@ class CodedImages:
             raise ValueError(
                 f"codes have shape {codes.shape}, but there are {len(images)} images and {len(views)} views"
             )
-        choice = _Choice(batch_size, len(images), len(views), seed, rank_slice(batch_size, rank, world_size))
+        draws = Draws.of(codes, batch_size, seed, rank, world_size)
         self._ahead: ReadAhead[_Seen] | None = None
         if isinstance(images, ImageSet):
             kind = _Cut if len(views) == 1 else _Cutting
-            self._at: Callable[[int], CodedBatch] = kind(images, crop, views, codes, choice)
+            self._at: Callable[[int], CodedBatch] = kind(images, crop, views, codes, draws)
         else:
             reading = _Reading(images, crop, views, codes)
-            self._ahead = ReadAhead(reading, choice.requests, workers=images.workers, name=reading.name)
+            requests = functools.partial(_requests, draws)
+            self._ahead = ReadAhead(reading, requests, workers=images.workers, name=reading.name)
             self._at = self._ahead.at
 
     def batch(self, step: int) -> CodedBatch:
@@ -81,28 +82,8 @@ class _Seen(NamedTuple):
     view: int
 
 
-class _Choice(NamedTuple):
-    """What is in which batch."""
-
-    batch_size: int
-    num_images: int
-    num_views: int
-    seed: int
-    share: slice
-    """This process's part."""
-
-    def columns(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images (B,) and views (B,)."""
-        views = drawn_views(step, self.batch_size, self.num_views, self.seed)
-        return self.samples(step), views[self.share].numpy()
-
-    def samples(self, step: int) -> np.ndarray:
-        """Images (B,)."""
-        return batch_indices(step, self.batch_size, self.num_images, self.seed)[self.share]
-
-    def requests(self, step: int) -> list[_Seen]:
-        """The same, image by image."""
-        return [_Seen(*request) for request in zip(*(column.tolist() for column in self.columns(step)), strict=True)]
+def _requests(draws: Draws, step: int) -> list[_Seen]:
+    return [_Seen(*request) for request in zip(*(column.tolist() for column in draws.columns(step)), strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +94,10 @@ class _Cutting:
     crop: int
     views: Sequence[View]
     codes: np.ndarray
-    choice: _Choice
+    draws: Draws
 
     def __call__(self, step: int) -> CodedBatch:
-        samples, views = self.choice.columns(step)
+        samples, views = self.draws.columns(step)
         side = self.images.side
         where = crops_of(self.views, views, side, side, self.crop, samples)
         top, left, flip = (torch.from_numpy(column) for column in where)
@@ -129,16 +110,16 @@ class _Cut:
     """Takes batches from images in memory whose only windows were cut before: of a small model's step, cutting them at
     every step took a twentieth."""
 
-    def __init__(self, images: ImageSet, crop: int, views: Sequence[View], codes: np.ndarray, choice: _Choice) -> None:
+    def __init__(self, images: ImageSet, crop: int, views: Sequence[View], codes: np.ndarray, draws: Draws) -> None:
         everyone = np.arange(len(images))
         where = views[0].crops_of(images.side, images.side, crop, everyone)
         top, left, flip = (torch.from_numpy(column) for column in where)
         windows = images.windows(torch.from_numpy(everyone), top, left, flip, crop)
         self._columns = windows, images.labels, torch.from_numpy(codes[:, 0].astype(np.int64))
-        self._choice = choice
+        self._draws = draws
 
     def __call__(self, step: int) -> CodedBatch:
-        samples = torch.from_numpy(self._choice.samples(step))
+        samples = torch.from_numpy(self._draws.samples(step))
         return CodedBatch(*(column.index_select(0, samples) for column in self._columns))
 
 

@@ -20,7 +20,8 @@ from titok.config.data import Preparation
 from titok.data.keys import keep_apart
 from titok.data.messages import all_of
 from titok.errors import DataError, TitokError
-from titok.runtime.files import atomic_path, existing_file, read_json, sha256_json, write_json
+from titok.runtime.files import atomic_path, existing_file, read_json, write_json
+from titok.runtime.sums import sha256_json
 
 FORMAT = "titok-plan-1"
 _CHUNK = 2**16

@@ -1,7 +1,7 @@
 """Windows of random size and shape, resized, mirrored half of the time: MAE's for linear probing, and torchvision's.
 
 MAE's crop draws once, whatever the image, and cuts what is larger than the image down to it, where torchvision's draws
-up to ten times (He et al. 2022, `util/crop.py` of the released code). ALIT trains on torchvision's.
+up to ten times (He et al. 2022, `util/crop.py` of the released code).
 """
 
 from __future__ import annotations

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from titok.data.order import batch_indices, rank_slice
-from titok.data.views import drawn_views
+from titok.data.rows.facts import MAX_IDS
+from titok.data.views import Draws
 from titok.errors import TitokError
 from titok.runtime.files import load_npz, save_npz
-
-_MAX_TOKENS = 2**16
+from titok.runtime.npz_rows import mapped_array
 
 
 class TokenError(TitokError, ValueError):
@@ -40,7 +39,7 @@ class TokenSet:
     """Every view of every image as K tokens."""
 
     tokens: np.ndarray
-    """(N, views, K) uint16."""
+    """(N, views, K) uint16; of a file, read from the disk when looked at."""
     labels: np.ndarray
     """(N,) int64 classes."""
     fingerprint: str
@@ -82,14 +81,6 @@ class TokenSet:
         return int(self.tokens.shape[2])
 
 
-def require_16_bits(codebook_size: int) -> None:
-    """Raises ``TokenError`` where 16 bits, in which tokens are kept, are too few for the codebook."""
-    if codebook_size > _MAX_TOKENS:
-        raise TokenError(
-            f"the codebook has {codebook_size} codes; tokens are kept in 16 bits, so at most {_MAX_TOKENS}"
-        )
-
-
 def save_tokens(
     path: str | Path,
     tokens: np.ndarray | torch.Tensor,
@@ -109,10 +100,10 @@ def save_tokens(
     tokens, labels = np.asarray(tokens), np.asarray(labels)
     if not np.issubdtype(tokens.dtype, np.integer):
         raise TokenError(f"tokens are {tokens.dtype}; integers are needed")
-    if tokens.size and (tokens.min() < 0 or tokens.max() >= _MAX_TOKENS):
+    if tokens.size and (tokens.min() < 0 or tokens.max() >= MAX_IDS):
         raise TokenError(
-            f"tokens go from {tokens.min()} to {tokens.max()}; allowed: 0 to {_MAX_TOKENS - 1} "
-            f"(they are kept in 16 bits), so the codebook may have at most {_MAX_TOKENS} codes"
+            f"tokens go from {tokens.min()} to {tokens.max()}; allowed: 0 to {MAX_IDS - 1} "
+            f"(they are kept in 16 bits), so the codebook may have at most {MAX_IDS} codes"
         )
     token_set = TokenSet(
         tokens.astype(np.uint16, copy=False),
@@ -129,9 +120,12 @@ def save_tokens(
 
 
 def load_tokens(path: str | Path) -> TokenSet:
-    """Reads what ``save_tokens`` wrote; raises ``FileError`` for a damaged file, ``TokenError`` for another content."""
-    arrays = load_npz(path)
-    missing = {"tokens", "labels", "about"} - arrays.keys()
+    """Opens what ``save_tokens`` wrote; tokens are read once, to compare their sum, and then where they are looked at.
+
+    Raises ``FileError`` for a damaged file, ``TokenError`` for another content.
+    """
+    arrays = load_npz(path, skip=("tokens",))
+    missing = {"labels", "about"} - arrays.keys()
     if missing:
         raise TokenError(
             f"{path} has no array {', '.join(sorted(missing))}; it is no token file: run the tokenize step"
@@ -139,7 +133,7 @@ def load_tokens(path: str | Path) -> TokenSet:
     try:
         about = json.loads(str(arrays["about"]))
         return TokenSet(
-            arrays["tokens"],
+            mapped_array(path, "tokens"),
             arrays["labels"],
             about["fingerprint"],
             tuple(about["views"]),
@@ -157,18 +151,15 @@ class TrainingTokens:
     """
 
     def __init__(self, token_set: TokenSet, batch_size: int, seed: int, *, rank: int = 0, world_size: int = 1) -> None:
-        self._tokens = torch.from_numpy(token_set.tokens.astype(np.int32))
-        self._labels = torch.from_numpy(token_set.labels)
-        lengths = token_set.lengths
-        self._lengths = None if lengths is None else torch.from_numpy(lengths.astype(np.int64))
-        self._batch_size = batch_size
-        self._seed = seed
-        self._share = rank_slice(batch_size, rank, world_size)
+        self._set = token_set
+        self._draws = Draws.of(token_set.tokens, batch_size, seed, rank, world_size)
 
     def batch(self, step: int) -> TokenBatch:
         """Batch ``step`` (from 0): (B, K) int64 and (B,) int64."""
-        indices = torch.from_numpy(batch_indices(step, self._batch_size, len(self._labels), self._seed))
-        views = drawn_views(step, self._batch_size, self._tokens.shape[1], self._seed)
-        chosen, seen = indices[self._share], views[self._share]
-        lengths = None if self._lengths is None else self._lengths[chosen, seen]
-        return TokenBatch(self._tokens[chosen, seen].long(), self._labels[chosen], lengths)
+        samples, views = self._draws.columns(step)
+        tokens, lengths = self._set.tokens[samples, views], self._set.lengths
+        return TokenBatch(
+            torch.from_numpy(tokens.astype(np.int64)),
+            torch.from_numpy(self._set.labels[samples]),
+            None if lengths is None else torch.from_numpy(lengths[samples, views].astype(np.int64)),
+        )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 
 from titok.config.views import ViewSet
+from titok.data.order import batch_indices, rank_slice
 from titok.data.transforms import Crop, centre_offset
 from titok.errors import DataError
 from titok.runtime.seed import derive_seed, generator
@@ -107,6 +108,32 @@ def crops_of(
 def drawn_views(step: int, batch_size: int, num_views: int, seed: int) -> torch.Tensor:
     """(batch_size,) int64: the number of the view in which each image of batch ``step`` is seen."""
     return torch.randint(0, num_views, (batch_size,), generator=generator(seed, "view", step))
+
+
+class Draws(NamedTuple):
+    """What is in which batch: images in shuffled order, each in one of its views, from the step number alone."""
+
+    batch_size: int
+    num_images: int
+    num_views: int
+    seed: int
+    share: slice
+    """This process's part."""
+
+    @classmethod
+    def of(cls, rows: np.ndarray, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> Self:
+        """Of stored rows (N, V, F), for one of several processes, which share the global batch."""
+        images, views, _ = rows.shape
+        return cls(batch_size, images, views, seed, rank_slice(batch_size, rank, world_size))
+
+    def columns(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (B,) and views (B,)."""
+        views = drawn_views(step, self.batch_size, self.num_views, self.seed)
+        return self.samples(step), views[self.share].numpy()
+
+    def samples(self, step: int) -> np.ndarray:
+        """Images (B,)."""
+        return batch_indices(step, self.batch_size, self.num_images, self.seed)[self.share]
 
 
 def _uniform(key: int, samples: np.ndarray) -> np.ndarray:

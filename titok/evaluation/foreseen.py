@@ -66,7 +66,7 @@ def _require_subsets(study: Study) -> None:
 
 
 def _reconstructs(study: Study) -> bool:
-    return bool(study.vqgan or study.baselines or study.tokenizers)
+    return bool(study.vqgan or study.baselines or study.soft_tokenizers or study.tokenizers)
 
 
 def _milestones(study: Study) -> Iterator[tuple[str, int]]:

@@ -54,6 +54,11 @@ class FeatureReader:
                 f"allowed for it: of: {', '.join(sorted(model.readable))}"
             )
 
+    @property
+    def names(self) -> list[str]:
+        """Of the readings, in the order of their columns."""
+        return list(self._readings)
+
     def __call__(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S), floats in [0, 1] or 8-bit, to features (B, F) float32 on the CPU: all readings' columns.
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from titok.config.evaluation import Evaluation
 from titok.data.transforms import to_uint8
 from titok.errors import ScoreError
+from titok.evaluation.detections import DetectionsPreserved
 from titok.evaluation.encoders import EncoderPass
 from titok.evaluation.findings import rank_findings, refuse
 from titok.evaluation.looking import INCEPTION_PROTOCOL, Look, Looking, distance_protocol
@@ -31,7 +32,6 @@ from titok.evaluation.uncertainty import (
     extrapolation_protocol,
     intervals_of,
 )
-from titok.metrics.code_length import CodeLength
 from titok.metrics.codebook import CodebookUse
 from titok.metrics.extrapolation import Extrapolation
 from titok.metrics.features import FeatureExtractor
@@ -83,6 +83,7 @@ def score_reconstructions(
     codebook_size: int | None = None,
     lpips: PerceptualDistance | None = None,
     encoders: Mapping[str, FeatureExtractor] | None = None,
+    detections: DetectionsPreserved | None = None,
     num_examples: int = 0,
     keep_tokens: bool = False,
     scratch: Path | None = None,
@@ -99,6 +100,7 @@ def score_reconstructions(
         codebook_size: V; null for continuous latents, which have no codebook scores.
         lpips: on ``device``; null: no LPIPS.
         encoders: the networks of ``settings.encoders``, on ``device``.
+        detections: what a detector finds; null: nobody looks.
         num_examples: how many of the first images to give back with their reconstructions.
         keep_tokens: give the tokens of all images back.
         scratch: folder for the features of all images while this runs (1 GB for 50,000); null: the system's.
@@ -108,9 +110,9 @@ def score_reconstructions(
         ScoreError: no images, a reconstruction that is not finite or has another shape, labels that do not match, or
             fewer images than a covariance of the features needs.
     """
-    looked = EncoderPass(encoders or {}, settings, scratch, device)
+    looked, where = EncoderPass(encoders or {}, settings, scratch, device), torch.device(device)
     running = _Running(
-        extractor, settings, codebook_size, labels, lpips, looked, num_examples, scratch, torch.device(device)
+        extractor, settings, codebook_size, labels, lpips, looked, detections, num_examples, scratch, where
     )
     kept: list[Tensor] = []
     with torch.inference_mode():
@@ -148,6 +150,7 @@ class _Running:
     labels: Tensor | None
     lpips: PerceptualDistance | None
     encoders: EncoderPass
+    detections: DetectionsPreserved | None
     num_examples: int
     scratch: Path | None
     device: torch.device
@@ -161,7 +164,6 @@ class _Running:
         looking = functools.partial(Looking, self.extractor, scratch=self.scratch, device=self.device)
         self.real, self.fake = looking(), looking(logits=self.settings.uncertainty is not None)
         self.codebook = CodebookUse(self.codebook_size, self.device) if self.codebook_size else None
-        self.coded = CodeLength(self.codebook_size, self.device) if self.codebook_size else None
         self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
         self.spread = PixelSpread(self.device)
         self.real_read = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -180,6 +182,8 @@ class _Running:
             for looking, pixels in ((self.real, originals), (self.fake, restored))
         )
         self.encoders.update(restored, originals)
+        if self.detections is not None:
+            self.detections.update(originals, restored)
         self.spread.update(originals, restored)
         self._note("psnr", psnr(restored, originals, data_range=255))
         self._note("ssim", ssim(restored, originals, data_range=255))
@@ -187,9 +191,7 @@ class _Running:
         if self.lpips is not None:
             self._note("lpips", self.lpips.of(restored.float() / 255, originals.float() / 255))
         if self.codebook is not None and ids is not None:
-            self.codebook.update(ids.counted())
-        if self.coded is not None and ids is not None and ids.lengths is None:
-            self.coded.update(ids.values)
+            self.codebook.update(ids.values if ids.lengths is None else ids.counted())
         if reconstruction.posterior is not None:
             self._note("kl_bits_per_image", reconstruction.posterior.kl().double().sum(dim=1) / math.log(2))
         if self.labels is not None and self.extractor.reads_classes:
@@ -234,6 +236,8 @@ class _Running:
             **{name: float(torch.cat(values).mean()) for name, values in self.per_image.items()},
         }
         metrics |= self._baselines() | self.encoders.metrics()
+        if self.detections is not None:
+            metrics |= self.detections.metrics()
         if line is not None:
             metrics["rfid_infinity"] = line.value
         if real.spatial is not None and fake.spatial is not None:
@@ -245,9 +249,9 @@ class _Running:
             metrics["codebook_usage"] = self.codebook.usage
             metrics["codebook_entropy_bits"] = self.codebook.entropy_bits
             metrics["codebook_perplexity"] = self.codebook.perplexity
-        if self.coded is not None and not math.isnan(self.coded.static):
-            metrics["coded_bits_per_image"] = self.coded.static
-            metrics["coded_bits_per_image_by_position"] = self.coded.by_position
+            if not math.isnan(self.codebook.coded_bits):
+                metrics["coded_bits_per_image"] = self.codebook.coded_bits
+                metrics["coded_bits_per_image_by_position"] = self.codebook.coded_bits_by_position
         return metrics
 
     def _baselines(self) -> dict[str, float]:
@@ -278,6 +282,7 @@ class _Running:
             "psnr": {"of": "8-bit images", "data_range": 255, "mean_of": "images", "ceiling_db": PSNR_CEILING},
             "ssim": {"of": "8-bit images", "data_range": 255, "window": self.window},
             **self.encoders.protocol(),
+            **({} if self.detections is None else self.detections.protocol()),
             **({} if self.lpips is None else {"lpips": self.lpips.identity | {"of": "8-bit images"}}),
         }
 

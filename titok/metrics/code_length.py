@@ -14,52 +14,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from scipy.special import gammaln
-from torch import Tensor
 
 PRIOR = 0.5
 """The count that every code begins with."""
-
-
-class CodeLength:
-    """Streams ids (B, K) into counts by position; memory O(K V).
-
-    Args:
-        codebook_size: V; ids outside are counted by nobody (`CodebookUse` refuses them).
-        device: where the counts are kept.
-    """
-
-    def __init__(self, codebook_size: int, device: torch.device | str = "cpu") -> None:
-        self._size = codebook_size
-        self._device = torch.device(device)
-        self._counts: Tensor | None = None
-        self._images = 0
-
-    def update(self, ids: Tensor) -> None:
-        """Adds the ids of images, (B, K) of any integer type."""
-        values = ids.detach().to(self._device, torch.int64).flatten(1)
-        if self._counts is None:
-            self._counts = torch.zeros(values.shape[1], self._size + 1, dtype=torch.int64, device=self._device)
-        inside = torch.where((values >= 0) & (values < self._size), values, self._size)
-        self._counts.scatter_add_(1, inside.t().contiguous(), torch.ones_like(inside.t()))
-        self._images += len(values)
-
-    @property
-    def static(self) -> float:
-        """Bits per image by one table of frequencies for all positions; NaN where there were no images."""
-        return math.nan if self._counts is None else kt_bits(self._known.sum(axis=0)[None]) / self._images
-
-    @property
-    def by_position(self) -> float:
-        """Bits per image by a table for each position: in sequences of tokens, places have meanings of their own."""
-        return math.nan if self._counts is None else kt_bits(self._known) / self._images
-
-    @property
-    def _known(self) -> np.ndarray:
-        assert self._counts is not None
-        found: np.ndarray = self._counts[:, :-1].cpu().numpy()
-        return found
 
 
 def kt_bits(counts: np.ndarray) -> float:

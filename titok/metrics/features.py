@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -97,14 +98,16 @@ class InceptionExtractor:
     """InceptionV3 with the FID weights: 2048 pooled features, 1008 logits without bias, 17 x 17 x 7 spatial features.
 
     The image is resized to 299 x 299 as TensorFlow 1 did it, which is part of the network (specification 10.1), or as
-    clean-fid does. Spatial features are the first 7 channels of `mixed_6/conv`, in ADM's order: row, column, channel.
+    clean-fid or pytorch-fid do. Spatial features are the first 7 channels of `mixed_6/conv`, in ADM's order: row,
+    column, channel.
 
     Args:
         weights_path: the converted TF weights; never downloaded.
         sha256: the hash the file must have; null trusts the first digits that the file's name states, if it does.
         dtype: arithmetic and result type; the official evaluator computes in float64.
         device: where to run.
-        resize: how images become 299 x 299; ``clean``: antialiased bicubic in floating point, as clean-fid.
+        resize: how images become 299 x 299 numbers around 0; ``clean``: antialiased bicubic in floating point, as
+            clean-fid; ``pytorch-fid``: see `pytorch_fid_input`.
 
     Raises:
         WeightsError: the file is missing, is another one than the hash says, or holds no such network.
@@ -121,7 +124,7 @@ class InceptionExtractor:
         sha256: str | None = None,
         dtype: Literal["float32", "float64"] = "float64",
         device: torch.device | str = "cpu",
-        resize: Literal["tensorflow1", "clean"] = "tensorflow1",
+        resize: Literal["tensorflow1", "clean", "pytorch-fid"] = "tensorflow1",
     ) -> None:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -149,9 +152,11 @@ class InceptionExtractor:
         self._pooled: Tensor | None = None
         self._spatial: Tensor | None = None
         self.identity = {"kind": "inception", "name": "inception-v3-compat", "sha256": digest, "dtype": dtype}
-        self._clean: Tensor | None = None
-        if resize == "clean":
-            self.network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, inputs: (self._clean,))
+        self._input: Tensor | None = None
+        """What the first layer reads instead of torch-fidelity's own resize."""
+        self._prepare = _PREPARATIONS.get(resize)
+        if self._prepare is not None:
+            self.network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, inputs: (self._input,))
             self.identity["resize"] = resize
 
     def _keep_pooled(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -163,11 +168,11 @@ class InceptionExtractor:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> ImageFeatures:
         """uint8 images (B, 3, H, W) -> features (B, 2048), logits without bias (B, 1008), in the given dtype."""
-        if "resize" in self.identity:
-            self._clean = (clean_resize(images).to(self.network.feature_extractor_internal_dtype) - 128) / 128
+        if self._prepare is not None:
+            self._input = self._prepare(images, self.network.feature_extractor_internal_dtype)
         self.network(images)
         pooled, spatial = self._pooled, self._spatial
-        self._pooled = self._spatial = self._clean = None
+        self._pooled = self._spatial = self._input = None
         if pooled is None:
             raise WeightsError("torch-fidelity's InceptionV3 did not reach its pooling layer; check its version")
         return ImageFeatures(pooled, pooled @ self.network.fc.weight.T, spatial)
@@ -182,6 +187,26 @@ def clean_resize(images: Tensor, side: int = 299) -> Tensor:
         images.double(), size=(side, side), mode="bicubic", antialias=True, align_corners=False
     )
     return resized.clamp(0, 255)
+
+
+def _clean_input(images: Tensor, dtype: torch.dtype) -> Tensor:
+    return (clean_resize(images).to(dtype) - 128) / 128
+
+
+def pytorch_fid_input(images: Tensor, dtype: torch.dtype, side: int = 299) -> Tensor:
+    """uint8 images (B, 3, H, W) to (B, 3, side, side) in [-1, 1] as pytorch-fid makes them.
+
+    Bilinear without antialiasing, as TensorFlow 1's, but between pixels' centres, where that one begins at their
+    corners; and 0 to 255 become -1 to 1, where that one divides by 128. Both move features.
+    """
+    resized = nn.functional.interpolate(images.to(dtype) / 255, size=(side, side), mode="bilinear", align_corners=False)
+    return 2 * resized - 1
+
+
+_PREPARATIONS: dict[str, Callable[[Tensor, torch.dtype], Tensor]] = {
+    "clean": _clean_input,
+    "pytorch-fid": pytorch_fid_input,
+}
 
 
 def _verified_state(path: Path, sha256: str | None) -> tuple[dict[str, Tensor], str]:

@@ -16,6 +16,7 @@ from titok.config.alit import AlitModel
 from titok.errors import ModelError
 from titok.models.halting import Halting, explained
 from titok.models.image_tokenizer import (
+    Attending,
     Coded,
     Codes,
     Ids,
@@ -142,6 +143,15 @@ class Alit(ImageTokenizer):
         """
         last = self._iteration_of(length)
         return self.encoder(next(state for state in self.rollout(images) if state.iteration == last))
+
+    @property
+    def attending(self) -> Attending:
+        """One code for each iteration."""
+        return Attending(self.encoder, self.decoder, self.config.grid_size, self._decode_all)
+
+    def _decode_all(self, images: Tensor) -> None:
+        for state in self.rollout(images):
+            self.proxy_logits(self.code(state).vectors)
 
     @property
     def readable(self) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Where latent tokens and the image look at each other: attention of an encoder's and a decoder's block, as maps.
 
-The official notebook of ALIT shows the decoder: how much each position of the image looks at a token, in the last block
-but one. Letters: B batch, K tokens of a code, G side of the grid of patches, P = G * G.
+A decoder is shown as in an official notebook (docs/adaptive_length.md): how much each position of the image looks at
+a token, in the last block but one. Letters: B batch, K tokens of a code, G side of the grid of patches, P = G * G.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from titok.models.alit import Alit
 from titok.models.backbone import Backbone
 from titok.models.image_tokenizer import ImageTokenizer
-from titok.models.tokenizer import TiTok
 from titok.models.transformer import Block
 
 
@@ -31,21 +29,17 @@ class AttentionMaps(NamedTuple):
 
 @torch.no_grad()
 def attention_maps(model: ImageTokenizer, images: Tensor) -> list[AttentionMaps]:
-    """Of ``images`` (B, 3, H, W): of an ALIT one for each iteration, with its code; of a TiTok one, of all tokens; of a
-    tokenizer without latent tokens that look at patches none.
+    """Of ``images`` (B, 3, H, W): one for each code that the tokenizer makes of them (`ImageTokenizer.attending`), none
+    where it has no latent tokens that look at patches.
 
     Each encoder or decoder has P patches after its class token, and its latent tokens after these.
     """
-    if not isinstance(model, Alit | TiTok):
+    if model.attending is None:
         return []
-    encoder, decoder = model.encoder, model.decoder
+    encoder, decoder, side, run = model.attending
     with _watched(encoder, -1) as encoding, _watched(decoder, max(len(decoder.blocks) - 2, 0)) as decoding:
-        if isinstance(model, Alit):
-            for state in model.rollout(images):
-                model.proxy_logits(model.code(state).vectors)
-        else:
-            model.decoder(model.quantize(model.encode(images)).z_quantized)
-    places = model.config.grid_size**2
+        run(images)
+    places = side**2
     return [
         AttentionMaps(_maps(looks[:, 1 + places :, 1 : 1 + places]), _maps(seen[:, 1 : 1 + places, 1 + places :].mT))
         for looks, seen in zip(encoding, decoding, strict=True)

@@ -13,10 +13,16 @@ from torch import nn
 from titok.config.alit import AlitModel
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.config.soft_tokens import SoftModel
 from titok.models.alit import Alit
+from titok.models.alit_flops import alit_parts
 from titok.models.classifier import Classifier
+from titok.models.flops import tokenizer_parts
 from titok.models.generator import MaskGIT, build_generator
 from titok.models.image_tokenizer import ImageTokenizer
+from titok.models.operations import Flops
+from titok.models.soft_flops import soft_parts
+from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.files import existing_file
@@ -31,13 +37,16 @@ class Kind(NamedTuple):
     settings: type[Section]
     build: Callable[[Any], nn.Module]
     """From such settings alone."""
+    parts: Callable[[Any], dict[str, Flops]] | None = None
+    """Operations of a tokenizer by its boxes; those called `decoder` and `pixel_decoder` turn ids into images."""
 
 
 KINDS: dict[str, Kind] = {
     "classifier": Kind(ClassifierModel, Classifier),
     "vqgan": Kind(VQGANModel, VQGAN),
-    "tokenizer": Kind(TokenizerModel, TiTok),
-    "alit": Kind(AlitModel, Alit),
+    "tokenizer": Kind(TokenizerModel, TiTok, tokenizer_parts),
+    "alit": Kind(AlitModel, Alit, alit_parts),
+    "soft_tokenizer": Kind(SoftModel, SoftTokenizer, soft_parts),
     "generator": Kind(GeneratorModel, build_generator),
 }
 """The one list of models that can be saved and opened; each has settings of a class of its own."""
@@ -62,6 +71,12 @@ def empty_model(settings: Section) -> nn.Module:
     """The model of such settings, on the meta device: shapes without numbers."""
     with torch.device("meta"):
         return KINDS[_kind_of(settings, "what has them")].build(settings)
+
+
+def parts_of_model(settings: Section) -> dict[str, Flops]:
+    """Operations of a tokenizer of such settings, by its boxes; empty where its kind counts none."""
+    parts = KINDS[_kind_of(settings, "what has them")].parts
+    return parts(settings) if parts else {}
 
 
 def own_config(model: nn.Module) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from titok.config.section import Section
 from titok.errors import ModelError
+from titok.models.backbone import Backbone
 from titok.models.quantizer import GaussianPosterior
 
 
@@ -129,6 +130,17 @@ class TokenFacts(NamedTuple):
         return bits_of(count, self.codebook_size, len(self.lengths))
 
 
+class Attending(NamedTuple):
+    """Two transformers over [class, patches, latent tokens], in which tokens and patches look at each other."""
+
+    encoder: Backbone
+    decoder: Backbone
+    grid_size: int
+    """Patches along a side."""
+    run: Callable[[Tensor], object]
+    """Puts every code of images (B, 3, H, W) through both once, the shortest first."""
+
+
 class ImageTokenizer(nn.Module, ABC):
     """Images to ids and back.
 
@@ -160,6 +172,11 @@ class ImageTokenizer(nn.Module, ABC):
         """
         return {"bottleneck": self.encode(images)}
 
+    @property
+    def attending(self) -> Attending | None:
+        """Its transformers; None for one without latent tokens that look at patches."""
+        return None
+
     @abstractmethod
     def tokenize(self, images: Tensor) -> Ids:
         """Images to ids, without gradient."""
@@ -181,7 +198,9 @@ class ImageTokenizer(nn.Module, ABC):
 
         Raises `ModelError` where there is one length.
         """
-        raise ModelError(f"a {type(self).__name__} has codes of one length; an ALIT or a TiTok with tail drop has more")
+        raise ModelError(
+            f"a {type(self).__name__} has codes of one length; docs/adaptive_length.md says which tokenizers have more"
+        )
 
     def posterior(self, images: Tensor) -> GaussianPosterior:
         """The distribution of continuous latents, each (B, K, E); `ModelError` where there are ids instead."""
@@ -204,6 +223,6 @@ def require_side(images: Tensor, side: int) -> None:
 def no_ids(model: ImageTokenizer, operation: str) -> ModelError:
     """What `tokenize` and `detokenize` of continuous latents raise."""
     return ModelError(
-        f"{operation} needs ids, and this {type(model).__name__} has none: its latents are continuous (kind 'vae'). "
+        f"{operation} needs ids, and this {type(model).__name__} has none: its latents are continuous. "
         f"Use posterior(images).mean for latents and decode(latents) for images"
     )

@@ -26,7 +26,7 @@ BLOCK_NAMES = (
     (".mlp.c_fc.", ".mlp.fc1."),
     (".mlp.c_proj.", ".mlp.fc2."),
 )
-"""(fragment of the authors of TiTok and of ALIT, ours) within a transformer's block."""
+"""(fragment of official checkpoints, ours) within a transformer's block."""
 
 _NAMES = (
     (".ln_pre.", ".norm_pre."),

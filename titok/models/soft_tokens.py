@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from titok.config.encoder_records import EncoderRecord
+from titok.config.encoder_record import EncoderRecord
 from titok.errors import ModelError
 from titok.models.flops import abstractly, count
 from titok.models.parameters import count_parameters
@@ -53,7 +53,7 @@ class SoftTokens(nn.Module):
         self.network: Any = network.eval().requires_grad_(False)
         self.preprocessing = preprocessing_of(network, record.model) | {"size": [record.image_size] * 2}
         for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(self.preprocessing[name]).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer(name, torch.tensor(self.preprocessing[name]).view(1, 3, 1, 1))
         self.mean: Tensor
         self.std: Tensor
 

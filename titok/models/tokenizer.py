@@ -18,6 +18,7 @@ from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder
 from titok.models.finite_scalar import FiniteScalarQuantizer
 from titok.models.image_tokenizer import (
+    Attending,
     Coded,
     Codes,
     Ids,
@@ -107,6 +108,14 @@ class TiTok(ImageTokenizer):
         """Images to what the latents are made from, (B, K, D) in the encoder's own width."""
         require_side(images, self.config.image_size)
         return self.encoder.features(images, self.latent_tokens)
+
+    @property
+    def attending(self) -> Attending:
+        """One code, of all tokens."""
+        return Attending(self.encoder, self.decoder, self.config.grid_size, self._predict)
+
+    def _predict(self, images: Tensor) -> None:
+        self.decoder(self.quantize(self.encode(images)).z_quantized)
 
     @property
     def readable(self) -> frozenset[str]:

@@ -17,15 +17,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from titok.config.alit import AlitModel
-from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.model import ClassifierModel, GeneratorModel, VQGANModel
 from titok.config.section import Section
 from titok.models.operations import Flops
-from titok.runtime.files import FileError, read_json, sha256_json, write_json
+from titok.runtime.files import FileError, read_json, write_json
+from titok.runtime.sums import sha256_json
 from titok.training.operations import StepFlops
 
 _PACKAGE = Path(__file__).parents[1]
-_MODELS, _ALIT, _STEPS = "titok.models.flops", "titok.models.alit_flops", "titok.training.flops"
+_MODELS, _FAMILIES, _STEPS = "titok.models.flops", "titok.models.folder", "titok.training.flops"
 _STATES = 8
 """Of the code, whose counts are kept; those of others are removed."""
 _kept: dict[str, Any] = {}
@@ -37,19 +37,14 @@ def step_of_job(job: Section, classifier: ClassifierModel | None = None) -> Step
     return StepFlops(*_counted(_STEPS, "step_of_job", job, classifier))
 
 
-def tokenizer_parts(config: TokenizerModel) -> dict[str, Flops]:
-    """See `titok.models.flops.tokenizer_parts`."""
-    return _parts(_counted(_MODELS, "tokenizer_parts", config))
+def parts_of_model(config: Section) -> dict[str, Flops]:
+    """See `titok.models.folder.parts_of_model`."""
+    return _parts(_counted(_FAMILIES, "parts_of_model", config))
 
 
 def vqgan_parts(config: VQGANModel, image_size: int) -> dict[str, Flops]:
     """See `titok.models.flops.vqgan_parts`."""
     return _parts(_counted(_MODELS, "vqgan_parts", config, image_size))
-
-
-def alit_parts(config: AlitModel) -> dict[str, Flops]:
-    """See `titok.models.alit_flops.alit_parts`."""
-    return _parts(_counted(_ALIT, "alit_parts", config))
 
 
 def generator_flops(config: GeneratorModel) -> Flops:
@@ -92,12 +87,12 @@ def cache_folder() -> Path | None:
 
 @functools.cache
 def counter_sum() -> str:
-    """SHA-256 of whatever counts: all source of this package, and the versions of torch and torchvision."""
+    """SHA-256 of whatever counts: all source of this package, and the versions of torch, torchvision and timm."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(f"{path.relative_to(_PACKAGE)}\n".encode())
         digest.update(path.read_bytes())
-    for package in ("torch", "torchvision"):
+    for package in ("torch", "torchvision", "timm"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
     return digest.hexdigest()
 

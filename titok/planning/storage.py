@@ -9,6 +9,7 @@ from titok.config.length_stages import scored_lengths
 from titok.config.model import VQGANModel
 from titok.config.probe import Reading
 from titok.config.rows import PROXY_TOKENIZER
+from titok.config.soft_models import soft_model
 from titok.config.study import Study
 from titok.config.study_models import generator_model
 from titok.config.tokenizer_facts import tokenizer_facts
@@ -65,6 +66,10 @@ def storage_of(planned: Job, study: Study) -> Storage:
 
 def _features(study: Study, name: str) -> int:
     """Numbers that the probe keeps of one view of an image."""
+    if name in study.soft_tokenizers:
+        model = soft_model(study, name)
+        pooled = [reading.pooling for reading in study.probe.all_readings]
+        return sum(model.encoder.width * (model.num_latent_tokens if one == "concatenate" else 1) for one in pooled)
     entry = study.tokenizers[name]
     found = sum(_columns(study, entry, reading, entry.num_latent_tokens) for reading in study.probe.all_readings)
     if study.reporting.tables.probes_lengths:

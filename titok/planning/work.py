@@ -9,26 +9,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from titok.config.alit import LengthPixelLosses
 from titok.config.image_counts import stated_images
 from titok.config.jobs import job
 from titok.config.length_stages import scored_lengths
 from titok.config.model import ClassifierModel
 from titok.config.rows import PROXY_TOKENIZER
+from titok.config.soft_models import soft_model
 from titok.config.study import Study
-from titok.config.study_models import alit_model, generator_model, tokenizer_model
+from titok.config.study_models import generator_model, model_settings, tokenizer_model
+from titok.config.throughput import Throughput
 from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
-from titok.config.training import Compute, ReconstructionLosses
+from titok.config.training import Compute, Perceptual
 from titok.config.training_jobs import TrainingJob
 from titok.config.training_rules import training_rules
 from titok.generation.per_step import guidance_scales
 from titok.models.operations import Flops
 from titok.planning.counts import (
-    alit_parts,
     classifier_flops,
     generator_flops,
+    parts_of_model,
     step_of_job,
-    tokenizer_parts,
     vqgan_parts,
 )
 from titok.planning.graph import Job, PlanError
@@ -101,7 +101,8 @@ def _training(planned: Job, study: Study) -> Work:
 
 
 def _critic(study: Study, losses: object) -> ClassifierModel | None:
-    name = losses.perceptual.classifier if isinstance(losses, ReconstructionLosses | LengthPixelLosses) else None
+    perceptual = getattr(losses, "perceptual", None)
+    name = perceptual.classifier if isinstance(perceptual, Perceptual) else None
     return study.classifiers[name].model if name else None
 
 
@@ -110,9 +111,9 @@ def parts_of(study: Study, name: str, stage: str) -> dict[str, Flops]:
     if name == PROXY_TOKENIZER or name in study.baselines:
         model = study.vqgan.model if name == PROXY_TOKENIZER and study.vqgan else study.baselines[name].model
         return vqgan_parts(model, study.dataset.image_size)
-    if study.tokenizers[name].alit:
-        return alit_parts(alit_model(study, name))
-    return tokenizer_parts(tokenizer_model(study, name, stage))
+    if name in study.soft_tokenizers:
+        return parts_of_model(soft_model(study, name))
+    return parts_of_model(model_settings(study, name, stage)) or parts_of_model(tokenizer_model(study, name, stage))
 
 
 def coding_flops(study: Study, name: str, stage: str) -> tuple[int, int]:
@@ -149,6 +150,15 @@ def _throughput(planned: Job, study: Study) -> Work | None:
         return None
     images = (settings.warmup_batches + settings.batches) * settings.batch_size
     return _sampling(planned, study, images, arithmetic_of(Compute(precision=settings.precision, tf32=settings.tf32)))
+
+
+def _costs(planned: Job, study: Study) -> Work:
+    """Every batch encoded once and decoded once."""
+    settings = study.throughput or Throughput()
+    images = (settings.warmup_batches + settings.batches) * settings.batch_size
+    name, stage = planned.wildcards.get("tokenizer", PROXY_TOKENIZER), planned.wildcards.get("stage", "")
+    arithmetic = arithmetic_of(Compute(precision=settings.precision, tf32=settings.tf32))
+    return Work("encoding", "tokenizer", images, {arithmetic: float(images * sum(coding_flops(study, name, stage)))})
 
 
 def _sampling(planned: Job, study: Study, images: int, arithmetic: str) -> Work:
@@ -216,10 +226,14 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "sample_generator": _samples,
     "score_reconstruction": _reconstructions,
     "score_vqgan": _reconstructions,
+    "score_quantized": _reconstructions,
     "score_lengths": _lengths,
     "score_codec": _codecs,
     "score_external": _codecs,
+    "score_floor": _codecs,
     "score_generation": _generations,
     "score_probe": _probe,
     "score_throughput": _throughput,
+    "score_costs": _costs,
+    "score_costs_vqgan": _costs,
 }

@@ -48,6 +48,7 @@ METRICS: dict[str, Metric] = {
     "psnr": Metric("PSNR", "higher", "dB"),
     "ssim": Metric("SSIM", "higher", decimals=3),
     "lpips": Metric("LPIPS (VGG16)", "lower", decimals=3),
+    "detections_preserved": Metric("detections preserved", "higher", "fraction", decimals=1, in_percent=True),
     "codebook_usage": Metric("codebook usage", "higher", "fraction", decimals=1, in_percent=True),
     "codebook_entropy_bits": Metric("codebook entropy", "higher", "bits"),
     "codebook_perplexity": Metric("codebook perplexity", "higher", "codes", decimals=1),
@@ -69,6 +70,11 @@ METRICS: dict[str, Metric] = {
     "generator_parameters": Metric("generator parameters", "neither", follows="settings", decimals=0),
     "sampling_images_per_second": Metric("sampling speed", "higher", "images/s", follows="machine", decimals=1),
     "sampling_gflop": Metric("operations per sample", "lower", "GFLOP", follows="settings", decimals=3),
+    "encode_gflop": Metric("operations to encode", "lower", "GFLOP", follows="settings", decimals=3),
+    "decode_gflop": Metric("operations to decode", "lower", "GFLOP", follows="settings", decimals=3),
+    "encode_images_per_second": Metric("encoding", "higher", "images/s", follows="machine", decimals=1),
+    "decode_images_per_second": Metric("decoding", "higher", "images/s", follows="machine", decimals=1),
+    "peak_memory_mib": Metric("memory beside the weights", "lower", "MiB", follows="machine", decimals=0),
     "training_images_per_second": Metric(
         "training speed", "higher", "images/s per device", follows="machine", decimals=1
     ),

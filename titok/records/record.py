@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 
 from titok.errors import ScoreError
 from titok.records.metric import METRICS, Metric, metric_of
-from titok.runtime.files import read_json, sha256_json, write_json
+from titok.runtime.files import read_json, write_json
+from titok.runtime.sums import sha256_json
 
-Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput"]
+Kind = Literal["reconstruction", "lengths", "linear_probe", "generation", "throughput", "costs"]
 PROTOCOL_ID_DIGITS = 12
 _READ = ("kind", "subject", "metrics", "protocol", "protocol_id")
 _KEYS = {*_READ, "study", "provenance"}

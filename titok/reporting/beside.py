@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RELEASED = "released"
 EXTERNAL = "external"
+REGIONS = "regions"
 """Recipes whose numbers no seed of ours changes."""
 PRINTED_EXACTLY = {"table4a/titok-l-32": "table3a/titok-l-32-base"}
 """Rows whose number the paper prints with a digit more in another table. It is judged by that one in either, for a page
@@ -54,7 +55,7 @@ def known_of(
     # The VQGAN is the one teacher that all of a study's tokenizers share; trained here, its record says how fast.
     is_teacher = first.get("tokenizer") == "vqgan"
     is_own = is_teacher and TRAINING_SPEED in records and records[TRAINING_SPEED].notna().any()
-    is_given = first.get("recipe") in (RELEASED, EXTERNAL) or (is_teacher and not (of_the_paper and is_own))
+    is_given = first.get("recipe") in (RELEASED, EXTERNAL, REGIONS) or (is_teacher and not (of_the_paper and is_own))
     if kind == "reconstruction" and is_given:
         return Estimate.exactly(float(first[metric]))
     return scores.by_seed(records, metric)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SHOWN_FAULTS = 5
 """A check that lists faults names this many and counts the rest."""
+UNTRAINED = ("codec", "external", "patches", "regions", "quantized")
+"""Recipes of rows that no training of the study is behind."""
 BEYOND_CHANCE = 5.0
 """Standard deviations of guessing by which a share read correctly must at least lie above chance, so that few images
 cannot pass by luck."""
@@ -143,9 +145,9 @@ def _listed(faults: Sequence[str]) -> str:
 
 
 def _reconstructions(scores: Scores) -> pd.DataFrame:
-    """Those by tokenizers of the study; codecs and others' programs are shown as they are, which may be bad."""
+    """Those by tokenizers of the study; codecs, floors and others' programs are shown as they are, which may be bad."""
     frame = scores.frame[scores.frame["kind"] == "reconstruction"] if len(scores.frame) else scores.frame
-    return frame[~frame["recipe"].isin(["codec", "external"])] if "recipe" in frame else frame
+    return frame[~frame["recipe"].isin(UNTRAINED)] if "recipe" in frame else frame
 
 
 def _codebooks_in_use(records: pd.DataFrame, scores: Scores, checks: Checks) -> Iterator[Check]:

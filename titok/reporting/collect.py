@@ -25,6 +25,7 @@ FOLDERS: dict[Kind, str] = {
     "linear_probe": "probe",
     "generation": "generation",
     "throughput": "throughput",
+    "costs": "costs",
 }
 """Kind of a record -> its folder below ``scores/``."""
 
@@ -34,6 +35,7 @@ _NAMES: dict[Kind, tuple[str, ...]] = {
     "linear_probe": ("tokenizer",),
     "generation": ("generator", "sampler"),
     "throughput": ("generator", "sampler", "sitting"),
+    "costs": ("tokenizer", "stage"),
 }
 """Kind of a record -> what tables find it by, beside its seed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ import pandas as pd
 from titok.records.metric import Metric
 from titok.reporting.cells import EMPTY, Block, Cell, Table, heading, our_cell
 from titok.reporting.collect import Scores
-from titok.reporting.judgement import shown
-from titok.reporting.lengths import PROBE, Place, RowLengths, judged_gain, lengths_of_rows, said
+from titok.reporting.judgement import Judgement, shown
+from titok.reporting.lengths import PROBE, Place, RowLengths, judged_change, judged_gain, lengths_of_rows, said
 from titok.reporting.table_notes import seeds_note
 
 if TYPE_CHECKING:
@@ -27,15 +28,16 @@ GAP = "familiarity_gap"
 RANKS = ("rank_with_jpeg_size", "rank_with_complexity")
 WORDS = {**dict.fromkeys(GAINS, ("better", "worse")), GAP: ("more", "fewer")}
 """Differences that are judged: what they are called above 0 and below."""
+CHANGES = ("rises", "falls")
 NOTE = (
     "Gains compare a length for each image with one length for all of equal mean (between two lengths: a mixture), by "
     "image; over one length: of the same tokenizer; over tokenizers of one length: trained for it alone. Better and "
-    "worse: the whole 95 % interval, over seeds, lies on that side of 0."
+    "worse, rises and falls: the whole 95 % interval, over seeds, lies on that side of 0."
 )
 
 
 def build_length_table(wanted: LengthTable, scores: Scores) -> Table:
-    """Three blocks: all images of one length, each of its own, and what that gains.
+    """Blocks: all images of one length, what a longer one changes, each image of its own, and what that gains.
 
     Raises:
         MissingScore: a row has no scores of lengths.
@@ -46,13 +48,14 @@ def build_length_table(wanted: LengthTable, scores: Scores) -> Table:
     chosen = [(one, place) for one in rows for place in one.places(chosen=True)]
     blocks = [
         _block("All images have K tokens", "K", same, [rows[0].measure, *SAME] if rows else SAME, scores),
+        _longer(rows, scores),
         _block("Each image has the fewest tokens that are good enough", "if", chosen, _with_measure(rows), scores),
         _histograms(chosen, scores),
         _judged("What that gains", chosen, (*GAINS, *RANKS), scores),
         *_familiarity(same, chosen, scores),
     ]
     notes = [NOTE, *seeds_note((one.row.label, scores.statistic(one.records, f"rfid@{at.tag}")) for one, at in same)]
-    data = pd.DataFrame(list(_data([*same, *chosen], scores)))
+    data = pd.DataFrame([*_data([*same, *chosen], scores), *_data_of_changes(rows, scores)])
     return Table("adaptive_length", wanted.title or TITLE, [block for block in blocks if block.rows], data, notes)
 
 
@@ -77,6 +80,42 @@ def _block(
         for index, (one, place) in enumerate(lines)
     ]
     return Block(title, heads, rows)
+
+
+def _changes(rows: Sequence[RowLengths], scores: Scores) -> Iterator[tuple[RowLengths, str, Judgement]]:
+    """(whose, `2 to 4`, change of the criterion) from each length to the next, and from the shortest to the longest."""
+    for one in rows:
+        places = one.places(chosen=False)
+        steps = list(itertools.pairwise(places))
+        for before, after in [*steps, *([(places[0], places[-1])] if len(steps) > 1 else [])]:
+            found = judged_change(scores, one.records, one.measure, before, after)
+            if found is not None:
+                yield one, f"{before.tag} to {after.tag}", found
+
+
+def _longer(rows: Sequence[RowLengths], scores: Scores) -> Block:
+    """What a longer code changes, seed by seed; nothing of tokenizers of one length."""
+    lines = [
+        [Cell(one.row.label), Cell(where), Cell(f"{shown(found)}: {said(found, CHANGES)}".removeprefix(": "))]
+        for one, where, found in _changes(rows, scores)
+    ]
+    same = [(one, place) for one in rows for place in one.places(chosen=False)]
+    head = heading(rows[0].measure, _label(rows[0].measure, same, scores)).rstrip(" ↓↑") if rows else ""
+    return Block("What a longer code changes", ["", "K", f"change of {head}"], lines)
+
+
+def _data_of_changes(rows: Sequence[RowLengths], scores: Scores) -> Iterator[dict[str, Any]]:
+    """The lines behind that block."""
+    for one, where, found in _changes(rows, scores):
+        whose = {"label": one.row.label, "tokenizer": one.row.tokenizer, "stage": one.row.stage, "at": where}
+        judged = {"n": one.records["seed"].nunique(), "low": found.low, "high": found.high}
+        yield {
+            **whose,
+            "metric": f"{one.measure}_change",
+            "mean": found.value,
+            **judged,
+            "verdict": said(found, CHANGES),
+        }
 
 
 def _label(metric: str, lines: Sequence[tuple[RowLengths, Place]], scores: Scores) -> Metric | None:

@@ -114,6 +114,15 @@ def judged_gain(scores: Scores, records: pd.DataFrame, metric: str) -> Judgement
     return None if known is None else judge(Statement(combine([known], [1.0]), low=0.0, high=math.inf))
 
 
+def judged_change(scores: Scores, records: pd.DataFrame, metric: str, before: Place, after: Place) -> Judgement | None:
+    """Whether a metric is higher where all images have one length than where all have another, paired by seed."""
+    groups = [
+        {seed: value for seed, value in scores.by_seed(records, f"{metric}@{at.tag}").items() if math.isfinite(value)}
+        for at in (after, before)
+    ]
+    return judge(Statement(combine(groups, [1.0, -1.0]), low=0.0, high=math.inf)) if all(groups) else None
+
+
 def _known(scores: Scores, records: pd.DataFrame, metric: str) -> Seeds | Estimate | None:
     seeds = {seed: value for seed, value in scores.by_seed(records, metric).items() if math.isfinite(value)}
     if not seeds:

@@ -37,6 +37,7 @@ from titok.reporting.layouts import LAYOUTS, Column
 from titok.reporting.length_table import build_length_table
 from titok.reporting.paper import Paper, PaperValue, read_paper
 from titok.reporting.table_notes import interval_note, ordering_note, reasons, seeds_note
+from titok.reporting.token_kinds import build_token_kinds
 from titok.reporting.writers import write_table
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _built(name: TableName | PanelName, tables: Tables, scores: Scores, paper: P
         return build_grid_table(tables, scores, paper, name.removeprefix("table4") or "abcd")
     if tables.adaptive_length is not None and name == "adaptive_length":
         return build_length_table(tables.adaptive_length, scores)
+    if tables.token_kinds is not None and name == "token_kinds":
+        return build_token_kinds(tables.token_kinds, scores)
     return _build_listed(name, tables, scores, paper)
 
 
@@ -187,7 +190,7 @@ def row_subject(kind: Kind, row: Row) -> dict[str, Any]:
         return {"generator": row.generator, "sampler": row.sampler} if row.generator else {}
     if row.tokenizer is None:
         return {}
-    has_stage = kind == "reconstruction" and row.tokenizer != "vqgan"
+    has_stage = kind in ("reconstruction", "costs") and row.tokenizer != "vqgan"
     return {"tokenizer": row.tokenizer, "stage": row.stage} if has_stage else {"tokenizer": row.tokenizer}
 
 

@@ -152,11 +152,6 @@ def sha256_file(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sha256_json(obj: Any) -> str:
-    """SHA-256 of plain data in canonical JSON: equal data have equal sums whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(obj, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
-
-
 def existing_file(path: str | Path) -> Path:
     """``path`` as a Path; raises ``FileError`` when no file of that name exists, or a mere pointer to one."""
     path = Path(path)

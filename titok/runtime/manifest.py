@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from titok.runtime.arithmetic import current
-from titok.runtime.files import existing_file, sha256_file, sha256_json
+from titok.runtime.files import existing_file, sha256_file
+from titok.runtime.sums import sha256_json
 
 if TYPE_CHECKING:
     import torch

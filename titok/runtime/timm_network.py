@@ -22,7 +22,7 @@ def open_network(
     Args:
         sha256: the sum the file must have; null takes it as it is.
         names: whether tensors are known by timm's names or by their order.
-        options: for timm's ``create_model``.
+        options: for timm's ``create_model``; with ``num_classes`` 0 the file may have a classifier, which nobody reads.
 
     Raises:
         WeightsError: timm has no such network, the file is another one, or does not fit it.
@@ -31,8 +31,17 @@ def open_network(
     digest = verified_sum(model, existing_file(weights_path), sha256)
     network = build(model, **options)
     state, _ = read_weights(weights_path)
+    if options.get("num_classes") == 0:
+        state = without_classifier(state, network)
     load_state(network, in_order(state, network, weights_path) if names == "by_order" else state, weights_path)
     return network, digest
+
+
+def without_classifier(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The tensors but for those of the classifier, by the names that timm's configuration of the network gives it."""
+    stated = cast(Any, network).default_cfg.get("classifier") or ()
+    names = (stated,) if isinstance(stated, str) else tuple(stated)
+    return {name: value for name, value in state.items() if name.rpartition(".")[0] not in names}
 
 
 def verified_sum(model: str, path: Path, sha256: str | None) -> str:

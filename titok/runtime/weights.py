@@ -19,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from titok.errors import TitokError
-from titok.runtime.files import FileError, atomic_path, existing_file, read_json, sha256_json, write_json
+from titok.runtime.files import FileError, atomic_path, existing_file, read_json, write_json
+from titok.runtime.sums import sha256_json
 from titok.runtime.weight_names import shared_beginning, unwrapped
 
 WEIGHTS_FILE = "model.safetensors"
@@ -30,7 +31,7 @@ INDEX_ENDING = ".index.json"
 CONFIG_FILE = "config.json"
 _CONFIG_SUM = "config_sha256"
 _AVERAGED = "ema"
-"""Where official checkpoints of ALIT keep their weights, beside the state of the training."""
+"""Where checkpoints that hold a training's state keep the averaged weights."""
 _SHOWN_KEYS = 8
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 """How files of ``torch.save`` begin, today's and those of before 2020."""

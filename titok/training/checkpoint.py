@@ -22,9 +22,10 @@ from typing import Any, BinaryIO, Self
 import torch
 
 from titok.errors import TitokError
-from titok.runtime.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
+from titok.runtime.files import atomic_path, read_json, sha256_file, write_json, write_text
 from titok.runtime.ownership import InUseError, give_back, take
 from titok.runtime.processes import from_first
+from titok.runtime.sums import sha256_json
 from titok.training.background import Background, copied_to_host
 
 _MISSING = "nothing"

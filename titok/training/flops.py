@@ -15,6 +15,7 @@ from titok.config.alit import AlitModel, LengthPixelLosses, LengthProxyLosses
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
+from titok.config.soft_jobs import SoftDecoderJob
 from titok.config.training import Adversarial, ReconstructionLosses
 from titok.config.training_jobs import ClassifierJob, GeneratorJob, SingleStageJob, Stage1Job, Stage2Job, VQGANJob
 from titok.losses.adversarial import AdversarialLoss
@@ -41,6 +42,7 @@ from titok.models.flops import (
     vqgan_encoder_flops,
     vqgan_parts,
 )
+from titok.models.soft_flops import soft_step
 from titok.training.alit_flops import Stage2Operations, stage1_operations
 from titok.training.operations import StepFlops
 
@@ -63,6 +65,9 @@ def step_of_job(job: Section, classifier: ClassifierModel | None = None) -> Step
             return alit_stage2_step(job.model, job.losses, job.training.steps, classifier)
         case SingleStageJob():
             return single_stage_step(job.model, job.losses, classifier)
+        case SoftDecoderJob():
+            frozen, trained = soft_step(job.model)
+            return StepFlops(frozen, trained, *_losses(job.losses, job.model.image_size, classifier))
         case VQGANJob():
             return vqgan_step(job.model, job.losses, job.dataset.image_size, classifier)
         case GeneratorJob():

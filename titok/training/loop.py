@@ -17,13 +17,14 @@ from torch import nn
 
 from titok.config.training import Training
 from titok.models.parameters import count_parameters
-from titok.runtime.files import atomic_path, sha256_json, write_json
+from titok.runtime.files import atomic_path, write_json
 from titok.runtime.manifest import provenance
 from titok.runtime.precision import PRECISIONS
 from titok.runtime.processes import Agreement, place
 from titok.runtime.progress import progress
 from titok.runtime.seed import derive_seed, generator, seed_dropout
 from titok.runtime.signals import Interrupted, StopSignals
+from titok.runtime.sums import sha256_json
 from titok.runtime.weights import save_model
 from titok.training.bands import HealthCheck, healthy_bands
 from titok.training.checkpoint import StateDirectory

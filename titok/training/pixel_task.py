@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from titok.config.training import Training
-from titok.data.images import Batch
 from titok.data.transforms import floats_on
 from titok.losses.reconstruction import ReconstructionLoss
 from titok.models.quantizer import Quantized
@@ -69,13 +68,18 @@ class PixelTask(Task):
     def reconstruct(self, images: Tensor, noise: Tensor | None) -> Reconstruction:
         """Images (B, 3, H, W) in [0, 1] through the model, with these rows of the batch's noise, if any."""
 
-    def updates(self, batch: Batch | NoisyBatch, step: int, rng: torch.Generator) -> Iterator[Turn]:
+    def beside(self, batch: Any) -> Tensor | None:
+        """What a batch with draws has beside images and classes, row by row: the noise."""
+        return batch.noise if isinstance(batch, NoisyBatch) else None
+
+    def updates(self, batch: Any, step: int, rng: torch.Generator) -> Iterator[Turn]:
         """The model's turn, then the discriminator's (specification 8.6).
 
         The discriminator judges the process's whole batch at once: its LeCam term is no mean over images.
         """
         batch = self.with_draws(batch, step, rng)
-        noise = sent(batch.noise, self.device) if isinstance(batch, NoisyBatch) else None
+        given = self.beside(batch)
+        noise = None if given is None else sent(given, self.device)
         images = floats_on(batch.images, self.device)
         self.prepare(images, step, rng)
         reconstructions = []

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from titok.config.probe import ProbeOptimizer
 from titok.config.training import Training
 from titok.data.images import Batch
-from titok.data.order import batch_indices
-from titok.data.views import drawn_views
+from titok.data.views import Draws
 from titok.models.linear import Linear
 from titok.runtime.transfers import sent
 from titok.training.classifier import class_terms
@@ -30,22 +29,22 @@ class FeatureBatch(NamedTuple):
 
 
 class TrainingFeatures:
-    """Endless batches of stored features, each a function of the step number alone.
+    """Endless batches of stored features, each a function of the step number alone; a random view per image and step.
 
-    ``features`` (V, N, F) float32 may be mapped from a file: V views of N images, one of them drawn for an update.
+    ``features`` (N, V, F) float32 may be mapped from a file.
     """
 
     def __init__(self, features: np.ndarray, labels: Tensor, batch_size: int, seed: int) -> None:
+        if len(features) != len(labels):
+            raise ValueError(f"features have shape {features.shape}, but there are {len(labels)} classes of images")
         self._features = features
         self._labels = labels
-        self._batch_size = batch_size
-        self._seed = seed
+        self._draws = Draws.of(features, batch_size, seed)
 
     def batch(self, step: int) -> FeatureBatch:
         """Batch ``step`` (from 0)."""
-        chosen = batch_indices(step, self._batch_size, len(self._labels), self._seed)
-        views = drawn_views(step, self._batch_size, len(self._features), self._seed).numpy()
-        return FeatureBatch(torch.from_numpy(self._features[views, chosen]), self._labels[torch.from_numpy(chosen)])
+        samples, views = self._draws.columns(step)
+        return FeatureBatch(torch.from_numpy(self._features[samples, views]), self._labels[torch.from_numpy(samples)])
 
 
 class FreshFeatures:

@@ -17,13 +17,16 @@ SHOWN = 6
 
 
 @torch.no_grad()
-def begin_from(model: nn.Module, given: Mapping[str, Tensor], leave_out: Sequence[str], where: str) -> dict[str, Any]:
+def begin_from(
+    model: nn.Module, given: Mapping[str, Tensor], leave_out: Sequence[str], where: str, setting: str = "start_from"
+) -> dict[str, Any]:
     """Fills ``model`` from weights of the same names, but for the parts in ``leave_out``, which stay as they are.
 
     Args:
         given: name -> tensor, of a model of the same kind.
         leave_out: beginnings of names, up to a dot: `pixel_decoder`, `encoder.patch_embed`.
         where: what the weights are called in messages.
+        setting: what the section with `leave_out` is called there.
 
     Returns:
         For the manifest: which parts (first words of names) were `taken` and which are `new`, and how many numbers.
@@ -36,7 +39,7 @@ def begin_from(model: nn.Module, given: Mapping[str, Tensor], leave_out: Sequenc
     idle = [part for part in leave_out if not any(_is_in(name, part) for name in wanted)]
     if idle:
         raise WeightsError(
-            f"start_from.leave_out names {', '.join(idle)}, which this model has not; its parts: "
+            f"{setting}.leave_out names {', '.join(idle)}, which this model has not; its parts: "
             f"{', '.join(sorted({name.split('.')[0] for name in wanted}))}"
         )
     chosen = (name for name in wanted if not any(_is_in(name, part) for part in leave_out))
@@ -52,7 +55,7 @@ def begin_from(model: nn.Module, given: Mapping[str, Tensor], leave_out: Sequenc
         more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise WeightsError(
             f"{where} does not fit this model: {', '.join(faults[:SHOWN])}{more}; take weights of the same settings, "
-            f"or name the parts that shall begin anew in start_from.leave_out"
+            f"or name the parts that shall begin anew in {setting}.leave_out"
         )
     broken = [name for name in taken if not torch.isfinite(given[name].float()).all()]
     if broken:

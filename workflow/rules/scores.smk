@@ -87,6 +87,41 @@ rule score_lengths:
         " --workers {resources.workers} --output {output.score:q} > {log} 2>&1"
 
 
+rule score_quantized:
+    """What remains of the test images when channels of soft tokens have few bits."""
+    input:
+        config="results/{study}/configs/quantized/all.yaml",
+        data="results/{study}/data/test.index.npz",
+        train="results/{study}/data/train.index.npz",
+        tokenizer="results/{study}/tokenizers/{tokenizer}/seed{seed}/{stage}/model.safetensors",
+        judge=judge(),
+    output:
+        score="results/{study}/scores/reconstruction/{tokenizer}/{stage}-{bits}bit/seed{seed}.json",
+    log:
+        "logs/{study}/score_quantized/{tokenizer}-{stage}-{bits}bit-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_quantized/{tokenizer}-{stage}-{bits}bit-seed{seed}.tsv"
+    wildcard_constraints:
+        bits="[1-8]",
+    conda:
+        "../../environment.yml"
+    threads: takes("quantized")["cpus_per_task"]
+    resources:
+        **takes("quantized"),
+    params:
+        subject=lambda wildcards: targets.quantized_subject(
+            wildcards.tokenizer, wildcards.stage, wildcards.bits, wildcards.seed
+        ),
+        judge=option("judge"),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " score quantized --bits {wildcards.bits}"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} --train {input.train:q} --model {input.tokenizer:q}"
+        " {params.judge} --subject {params.subject:q} --workers {resources.workers}"
+        " --output {output.score:q} > {log} 2>&1"
+
+
 rule score_codec:
     """What an ordinary codec makes of the test images, and in how many bits."""
     input:
@@ -147,6 +182,40 @@ rule score_external:
         " --config {input.config:q} --execution {resources.execution:q}"
         " --data {input.data:q} --reconstructions {input.reconstructions:q}"
         " {params.judge} --examples {output.examples:q} --workers {resources.workers}"
+        " --output {output.score:q} > {log} 2>&1"
+
+
+rule score_floor:
+    """What mean patches or regions of one colour keep of the test images."""
+    input:
+        config="results/{study}/configs/floor/{floor}.yaml",
+        data="results/{study}/data/test.index.npz",
+        train=lambda wildcards: targets.floor_training_images(wildcards.floor),
+        judge=judge(),
+    output:
+        score="results/{study}/scores/reconstruction/{floor}/floor/seed{seed}.json",
+        examples="results/{study}/examples/{floor}/floor/seed{seed}.npz",
+    log:
+        "logs/{study}/score_floor/{floor}-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_floor/{floor}-seed{seed}.tsv"
+    wildcard_constraints:
+        floor=one_of(study.floors),
+    conda:
+        "../../environment.yml"
+    threads: takes("floor")["cpus_per_task"]
+    resources:
+        **takes("floor"),
+    params:
+        subject=lambda wildcards: targets.floor_subject(wildcards.floor, wildcards.seed),
+        train=option("train"),
+        judge=option("judge"),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " score floor"
+        " --config {input.config:q} --execution {resources.execution:q}"
+        " --data {input.data:q} {params.train} {params.judge} --subject {params.subject:q}"
+        " --examples {output.examples:q} --workers {resources.workers}"
         " --output {output.score:q} > {log} 2>&1"
 
 

@@ -1,3 +1,44 @@
+rule score_costs:
+    """Operations of a tokenizer, and speed and memory of one device with nothing else on it."""
+    input:
+        config="results/{study}/configs/costs/all.yaml",
+        tokenizer="results/{study}/tokenizers/{tokenizer}/seed{seed}/{stage}/model.safetensors",
+    output:
+        score="results/{study}/scores/costs/{tokenizer}/{stage}/seed{seed}.json",
+    log:
+        "logs/{study}/score_costs/{tokenizer}-{stage}-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_costs/{tokenizer}-{stage}-seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    # As for sampling speeds: no other job of this workflow may run beside it.
+    threads: 4096
+    resources:
+        **takes("costs"),
+    params:
+        subject=lambda wildcards: targets.subject(
+            tokenizer=wildcards.tokenizer, stage=wildcards.stage, seed=wildcards.seed
+        ),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " score costs --config {input.config:q} --model {input.tokenizer:q}"
+        " --subject {params.subject:q} --output {output.score:q} > {log} 2>&1"
+
+
+use rule score_costs as score_costs_vqgan with:
+    input:
+        config="results/{study}/configs/costs/all.yaml",
+        tokenizer="results/{study}/vqgan/model.safetensors",
+    output:
+        score="results/{study}/scores/costs/vqgan.json",
+    log:
+        "logs/{study}/score_costs_vqgan.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_costs_vqgan.tsv"
+    params:
+        subject=lambda wildcards: targets.vqgan_subject(),
+
+
 rule score_throughput:
     """Sampling speed of one device with nothing else on it, in one sitting of several, and the operations of one image."""
     input:

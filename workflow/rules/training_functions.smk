@@ -18,6 +18,7 @@ def files_of(training):
         "stage1": "results/{study}/tokenizers/{tokenizer}/seed{seed}/stage1/model.safetensors",
         "alit_stage1": "results/{study}/tokenizers/{tokenizer}/seed{seed}/alit_stage1/model.safetensors",
         "critic": named(targets.critic, training),
+        "encoder": named(targets.encoder, training),
         "tokens": lambda wildcards: targets.tokens_behind(
             wildcards.generator, wildcards.seed
         ),
@@ -52,7 +53,7 @@ def params_of(training):
     state = f"results/{{study}}/training/{training.folder}"
     optional = {
         name: option(name)
-        for name in ("critic", "codes")
+        for name in ("critic", "codes", "encoder")
         if name in training.kind.reads
     }
     if training.scores_itself:
@@ -69,6 +70,7 @@ def command_of(training):
         "stage1": "--init {input.stage1:q}",
         "alit_stage1": "--init {input.alit_stage1:q}",
         "critic": "{params.critic}",
+        "encoder": "{params.encoder}",
         "tokens": "--tokens {input.tokens:q}",
     }
     words = [

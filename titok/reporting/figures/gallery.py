@@ -11,6 +11,7 @@ from titok.reporting.figures.codebook import CODEBOOK
 from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.figures.figure2 import FIGURE2
 from titok.reporting.figures.figure4 import FIGURE4
+from titok.reporting.figures.hard_and_soft import HARD_AND_SOFT
 from titok.reporting.figures.images_by_length import IMAGES_BY_LENGTH
 from titok.reporting.figures.quality_against_tokens import QUALITY_AGAINST_TOKENS
 from titok.reporting.figures.rates import RATES
@@ -33,6 +34,7 @@ FIGURES: dict[str, Figure] = {
         FIGURE2,
         RFID_AGAINST_GFID,
         RATES,
+        HARD_AND_SOFT,
         QUALITY_AGAINST_TOKENS,
         IMAGES_BY_LENGTH,
         TOKEN_ATTENTION,

@@ -1,4 +1,4 @@
-"""The verbs on stored proxy codes: ``titok codes extract | merge | verify | audit``. Parsers only."""
+"""The verbs that extract rows: ``titok codes extract | merge | verify | audit`` and ``titok tokens``. Parsers only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from titok.commands.option_types import whole
+from titok.commands.option_types import ending, whole
 from titok.commands.outputs import add_overwrite, output_and
-from titok.commands.shared_options import add_device
+from titok.commands.shared_options import add_device, add_parts, add_paths, add_workers
 
 if TYPE_CHECKING:
     from titok.commands.file_verbs import Lazy, Verbs
@@ -50,9 +50,7 @@ def add_code_verbs(verbs: Verbs, lazy: Lazy) -> None:
     _add_inputs(extract, config=True)
     extract.add_argument("--output", type=Path, required=True, help="array (.npy) to write; parts are kept beside it")
     add_overwrite(extract, output_and(".json"), ours="codes")
-    which = extract.add_mutually_exclusive_group()
-    which.add_argument("--part", type=_share, metavar="I/N", help="only the I-th of N equal shares, e.g. 3/16")
-    which.add_argument("--range", type=_range, metavar="FIRST:END", help="only these images, in whole parts")
+    add_parts(extract)
     extract.add_argument("--keep-parts", action="store_true", help="do not delete the parts after merging")
     extract.set_defaults(run=lazy("codes", "extract"))
 
@@ -93,6 +91,23 @@ def add_code_verbs(verbs: Verbs, lazy: Lazy) -> None:
     )
 
 
+def add_tokens(verbs: Verbs, lazy: Lazy) -> None:
+    """Adds ``tokens``."""
+    tokens = verbs.add_parser(
+        "tokens",
+        help="turn a dataset's images into token ids",
+        description="Turns every view of every image into token ids, part by part. A part that is finished is checked "
+        "and kept, whoever made it. Without --part and --range all parts are made and joined.",
+    )
+    add_paths(tokens, config="resolved settings", data="index of the training shards", tokenizer="its model file")
+    tokens.add_argument("--output", type=ending(".npz"), required=True, help="token file (.npz) to write")
+    add_overwrite(tokens, output_and(), ours="tokens")
+    add_device(tokens)
+    add_workers(tokens)
+    add_parts(tokens)
+    tokens.set_defaults(run=lazy("tokens", "extract_tokens"))
+
+
 def _add_inputs(parser: argparse.ArgumentParser, *, config: bool = False) -> None:
     if config:
         parser.add_argument(
@@ -106,17 +121,3 @@ def _add_compute(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     parser.add_argument("--batch-size", type=whole(), default=32, help="windows at once (default: %(default)s)")
     parser.add_argument("--workers", type=whole(0), default=0, help="that decode images (default: %(default)s)")
-
-
-def _share(text: str) -> tuple[int, int]:
-    number, _, jobs = text.partition("/")
-    if not (number.isdigit() and jobs.isdigit()) or not 1 <= int(number) <= int(jobs):
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; write I/N with I from 1 to N, e.g. 3/16")
-    return int(number), int(jobs)
-
-
-def _range(text: str) -> tuple[int, int]:
-    first, _, end = text.partition(":")
-    if not (first.isdigit() and end.isdigit()) or int(first) >= int(end):
-        raise argparse.ArgumentTypeError(f"{text!r} is no range; write FIRST:END, e.g. 0:4096")
-    return int(first), int(end)
