@@ -177,7 +177,8 @@ class Evaluation(Section):
     def of_samples(self) -> Self:
         """Without what is read for reconstructions only."""
         judging = {name: encoder for name, encoder in self.encoders.items() if encoder.samples}
-        return self.model_copy(update=_defaults("rounding", "lpips", "resize_rule", "detector") | {"encoders": judging})
+        unread = _defaults("rounding", "lpips", "resize_rule", "detector")
+        return self.model_copy(update=unread | {"encoders": judging})
 
     def of_milestones(self) -> Self:
         """Of reconstructions while a model trains: what a milestone shows, without the metrics that a study may add.
