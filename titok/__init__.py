@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from titok.models.hub import load, save
 
 __all__ = ["__version__", "generate", "load", "save"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {"generate": "titok.generation.generate", "load": "titok.models.hub", "save": "titok.models.hub"}
 
