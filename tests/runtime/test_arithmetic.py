@@ -11,7 +11,7 @@ import torch
 from titok.errors import MachineError
 from titok.models.linear import Linear
 from titok.runtime import arithmetic
-from titok.runtime.arithmetic import PORTABLE, abilities, asked_for, current, use
+from titok.runtime.arithmetic import PORTABLE, abilities, asked_for, current, mkl_is_slow, use
 
 
 @pytest.fixture
@@ -76,6 +76,22 @@ def test_other_processors_compute_natively_and_the_doctor_says_so(bare: pytest.M
     use("portable")
     assert current() == "native"
     assert "aarch64: native only; numbers may differ" in abilities()
+
+
+@pytest.mark.parametrize(
+    ("maker", "flags", "expected"),
+    [
+        ("AuthenticAMD", "avx2 avx512f", True),
+        ("AuthenticAMD", "avx2", False),
+        ("GenuineIntel", "avx2 avx512f", False),
+        ("", "", False),  # not Linux
+    ],
+)
+def test_where_mkl_leaves_instructions_unused(
+    monkeypatch: pytest.MonkeyPatch, maker: str, flags: str, expected: bool
+) -> None:
+    monkeypatch.setattr(arithmetic, "_of_processor", {"vendor_id": maker, "flags": flags}.__getitem__)
+    assert mkl_is_slow() == expected
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""Linear layers whose matrix products are the same, and fast, on every processor of portable arithmetic.
+"""Linear layers whose float32 products on a CPU are those of the fastest library that torch can call.
 
-MKL's portable matrix products use the instructions of 2001: measured, 15 GFLOP/s on a core whose AVX2 reaches 60.
-oneDNN's, told to use AVX2, give the same bits on the processors tried (docs/arithmetic.md) at three times that speed;
-so do numpy's, by OpenBLAS, which unlike oneDNN copies nothing to multiply what is transposed: for gradients of weights.
+In portable arithmetic they are the same on every processor, too. MKL's portable matrix products use the instructions
+of 2001: measured, 15 GFLOP/s on a core whose AVX2 reaches 60. oneDNN's, told to use AVX2, give the same bits on the
+processors tried (docs/arithmetic.md) at three times that speed; so do numpy's, by OpenBLAS, which unlike oneDNN copies
+nothing to multiply what is transposed: for gradients of weights. In native arithmetic both are taken where MKL leaves
+instructions of the processor unused (`titok.runtime.arithmetic.mkl_is_slow`), and MKL stays where it does not.
 """
 
 from __future__ import annotations
@@ -15,26 +17,26 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.flop_counter import register_flop_formula
 
-from titok.runtime.arithmetic import current
+from titok.runtime.arithmetic import current, mkl_is_slow
 
-_PORTABLE = current() == "portable"
-"""Decided before torch was imported, once for all; looking at the environment for every product would take longer."""
+_IS_ONEDNN = torch.backends.mkldnn.is_available() and (current() == "portable" or mkl_is_slow())
+"""Decided once for all; looking at the environment for every product would take longer."""
 
 
 class Linear(nn.Linear):
-    """``nn.Linear``; in portable arithmetic float32 products on a CPU are oneDNN's, forward and backward."""
+    """``nn.Linear``; float32 products on a CPU are oneDNN's and OpenBLAS's where MKL's are slower or not portable."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
-        if not _is_portable(input):
+        if not _takes_onednn(input):
             return super().forward(input)
         rows = input.reshape(-1, self.in_features)
-        out = _PortableLinear.apply(rows, self.weight, self.bias)
+        out = _OneDNNLinear.apply(rows, self.weight, self.bias)
         return out.view(*input.shape[:-1], self.out_features)
 
 
-def _is_portable(input: Tensor) -> bool:
-    if not _PORTABLE or input.device.type != "cpu" or input.dtype != torch.float32:
+def _takes_onednn(input: Tensor) -> bool:
+    if not _IS_ONEDNN or input.device.type != "cpu" or input.dtype != torch.float32:
         return False
     return not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
 
@@ -65,7 +67,7 @@ def _operations_transposed(left: torch.Size, right: torch.Size, *_: Any, **__: A
     return 2 * left.numel() * right[1]
 
 
-class _PortableLinear(torch.autograd.Function):
+class _OneDNNLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(rows, weight)
