@@ -123,7 +123,8 @@ def number(metric: str, value: float) -> str:
         return f"{scaled:,.1f}".replace(",", " ")  # a mean of whole numbers
     # Large values are known to fewer decimals than small ones.
     decimals = min(known.decimals, 1) if abs(scaled) >= 100 else known.decimals
-    return f"{scaled:,.{decimals}f}".replace(",", " ")
+    text = f"{scaled:,.{decimals}f}".replace(",", " ")
+    return f"{scaled:.2g}" if known.unit == "GFLOP" and float(text.replace(" ", "")) == 0 != scaled else text
 
 
 def count(value: float) -> str:

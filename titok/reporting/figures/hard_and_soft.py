@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.lines import Line2D
 
 from titok.reporting.cells import heading
 from titok.reporting.collect import Scores
@@ -36,11 +38,14 @@ def hard_and_soft(wanted: HardAndSoft, scores: Scores) -> Drawing:
     data = pd.DataFrame([*_hard(wanted, scores), *_soft(wanted, scores), *_codecs(wanted, scores)])
     _require_one_protocol(wanted, scores)
     metrics = [metric for metric in PANELS if metric in data and data[metric].notna().any()]
-    figure, axes = new_axes(len(metrics), 3.8 * len(metrics), 3.4)
+    rows = data[data["kind"].isin(("hard tokens", "soft tokens"))].drop_duplicates("label")
+    numbers = {label: str(number) for number, label in enumerate(rows["label"], start=1)}
+    figure, axes = new_axes(len(metrics), 4.6 * len(metrics), 4.2)
     for panel, metric in zip(axes, metrics, strict=True):
-        _draw(panel, data, metric)
+        _draw(panel, data, metric, numbers)
         finish(panel, PANELS[metric], "bits per image", heading(metric, scores.label(metric)).rstrip(" ↓↑"))
     outside_legend(figure, axes[0], data["kind"].nunique())
+    _key(figure, numbers, list(rows["kind"]))
     return Drawing(figure, data)
 
 
@@ -105,7 +110,17 @@ def _require_one_protocol(wanted: HardAndSoft, scores: Scores) -> None:
         scores.require_one_protocol(pd.concat(probes), "linear probe", PROBE)
 
 
-def _draw(axes: Axes, data: pd.DataFrame, metric: str) -> None:
+def _key(figure: MatplotlibFigure, numbers: dict[str, str], kinds: list[str]) -> None:
+    """Which row each number is, under the panels; names beside points would hide other points."""
+    colors = [HARD.color if kind == "hard tokens" else SOFT.color for kind in kinds]
+    marks = [
+        Line2D([], [], color=color, marker=f"${number}$", markersize=7, linestyle="")
+        for number, color in zip(numbers.values(), colors, strict=True)
+    ]
+    figure.legend(marks, list(numbers), loc="outside lower left", ncols=3, frameon=False)
+
+
+def _draw(axes: Axes, data: pd.DataFrame, metric: str, numbers: dict[str, str]) -> None:
     shown = data[data[metric].notna()]
     for name, color, line in CODECS.values():
         codec = shown[shown["kind"] == name]
@@ -124,9 +139,12 @@ def _draw(axes: Axes, data: pd.DataFrame, metric: str) -> None:
         axes.fill_between(bits, low, high, color=SOFT.color, alpha=0.2, linewidth=0)
         ends.append(curve.iloc[0])
     axes.set_xscale("log")
-    axes.margins(x=0.15, y=0.15)
+    if metric == "rfid" and (shown[metric] > 0).all():
+        axes.set_yscale("log")  # from a codec's hundredths to the hundreds of latents in one bit
+    axes.margins(x=0.1, y=0.1)
     named = pd.concat([hard, pd.DataFrame(ends)]) if ends else hard
-    place_labels(axes, named["bits_per_image"].to_numpy(), named[metric].to_numpy(), list(named["label"]))
+    labels = [numbers[label] for label in named["label"]]
+    place_labels(axes, named["bits_per_image"].to_numpy(), named[metric].to_numpy(), labels)
 
 
 def _from_files(wanted: HardAndSoft, sources: Sources) -> Drawing:
@@ -141,7 +159,7 @@ HARD_AND_SOFT = Figure(
     "least and the largest value that it has in training images; the decoder was trained on unrounded ones. Probes "
     "read unrounded tokens, which are drawn at 16 bits a channel. Codecs are whole files. Bars and bands: the span of "
     "seeds or a single seed's interval.",
-    "Charts over bits per image: reconstruction FID, PSNR and linear probe; hard tokens as labelled points, soft "
+    "Charts over bits per image: reconstruction FID, PSNR and linear probe; hard tokens as numbered points, soft "
     "tokens as curves, JPEG and WebP as grey lines.",
     _from_files,
 )
