@@ -280,3 +280,10 @@ def test_unknown_paper_rows_are_named(scores, paper):
 @pytest.mark.parametrize(("value", "shown"), [(74.0, "74"), (35.744, "35.7"), (3075.0, "3 075"), (1234.56, "1 234.6")])
 def test_bits_are_whole_numbers_and_their_means_have_one_decimal(value: float, shown: str) -> None:
     assert number("bits_per_image", value).replace("\u202f", " ").replace("\xa0", " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("operations", "shown"), [(0.000212, "0.00021"), (0.5, "0.500"), (0.0, "0.000"), (210.04, "210.0")]
+)
+def test_operations_of_toys_are_no_zero(operations: float, shown: str) -> None:
+    assert number("encode_gflop", operations) == shown
