@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.lines import Line2D
 
+from titok.records.metric import described
 from titok.reporting.cells import heading
 from titok.reporting.collect import Scores
 from titok.reporting.figures.figure import Figure, Sources
@@ -121,7 +122,10 @@ def _key(figure: MatplotlibFigure, numbers: dict[str, str], kinds: list[str]) ->
 
 
 def _draw(axes: Axes, data: pd.DataFrame, metric: str, numbers: dict[str, str]) -> None:
-    shown = data[data[metric].notna()]
+    columns = [metric, f"{metric}_low", f"{metric}_high"]
+    shown = data[data[metric].notna()].copy()
+    if described(metric).in_percent:
+        shown[columns] *= 100
     for name, color, line in CODECS.values():
         codec = shown[shown["kind"] == name]
         if len(codec):
@@ -136,7 +140,10 @@ def _draw(axes: Axes, data: pd.DataFrame, metric: str, numbers: dict[str, str]) 
     for _, curve in soft.groupby("label", sort=False):
         bits, low, high = (curve[name] for name in ("bits_per_image", f"{metric}_low", f"{metric}_high"))
         axes.plot(bits, curve[metric], color=SOFT.color, marker=SOFT.marker, linestyle=SOFT.line, markersize=4)
-        axes.fill_between(bits, low, high, color=SOFT.color, alpha=0.2, linewidth=0)
+        if len(curve) > 1:
+            axes.fill_between(bits, low, high, color=SOFT.color, alpha=0.2, linewidth=0)
+        else:
+            axes.vlines(bits, low, high, color=SOFT.color)
         ends.append(curve.iloc[0])
     axes.set_xscale("log")
     if metric == "rfid" and (shown[metric] > 0).all():
