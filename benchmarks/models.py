@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from titok.config.model import PUBLISHED_SIZES, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import PUBLISHED_SIZES, TokenizerModel, VQGANModel
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 
 

@@ -34,6 +34,12 @@ def classes() -> dict[str, list[str]]:
 ERRORS = classes()
 
 
+def test_lists_in_messages_end_with_how_many_they_leave_out() -> None:
+    assert errors.some_of([], 2) == ""
+    assert errors.some_of(["a", Path("b")], 2) == "a, b"
+    assert errors.some_of("abcde", 2, "; ") == "a; b and 3 more"
+
+
 def test_every_error_has_the_one_base() -> None:
     assert ERRORS["TitokError"] == ["Exception"]
     astray = {

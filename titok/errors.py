@@ -6,6 +6,8 @@ or beside what raises it, is for errors that somebody catches; all others are on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class TitokError(Exception):
     """The base of every error of this package."""
@@ -29,3 +31,9 @@ class ModelError(TitokError):
 
 class ScoreError(TitokError):
     """Numbers that cannot be computed, read, compared or shown, or that would mislead."""
+
+
+def some_of(names: Sequence[object], most: int, between: str = ", ") -> str:
+    """``a, b, c and 4 more``: the first ``most`` of what a message is about, and how many it leaves out."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return between.join(map(str, names[:most])) + more

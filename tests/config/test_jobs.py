@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from config.studies import TINY, changed, study_of, tiny_document
 
+from titok.config.job import ALL
 from titok.config.jobs import job, job_names
 from titok.config.load import dump_yaml, load_job, load_study, merge
-from titok.config.measuring_jobs import ScoreJob
+from titok.config.measuring_jobs import FloorJob, QuantizedJob, ScoreJob
 from titok.config.study import Study
 from titok.config.targets import Targets
 
@@ -189,3 +190,12 @@ def test_older_documents_are_told_how_to_run_now(tmp_path: Path) -> None:
     read = load_job(path, ScoreJob, {"evaluation": {"batch_size": 7}})
     assert read.evaluation.batch_size == 7
     assert read.identity() == job(study, "score", "samples").identity()
+
+
+def test_all_that_is_beside_reconstructions_sees_the_same_images() -> None:
+    study = load_study(Path(__file__).parents[2] / "config" / "hard_soft.yaml")
+    other = study.model_copy(update={"evaluation": study.evaluation.model_copy(update={"resize_rule": "none"})})
+    assert study.dataset.resize_rule != "none"
+    floor = next(iter(study.floors))
+    jobs = ScoreJob.of(other, "reconstructions"), FloorJob.of(other, floor), QuantizedJob.of(other, ALL)
+    assert [told.dataset.resize_rule for told in jobs] == ["none", "none", "none"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from titok.config.figures import Figures, ReconstructionImages, Reconstructions, Samples
+from titok.config.figure_settings import Reconstructions, Samples
+from titok.config.figures import Figures, ReconstructionImages
 from titok.config.reporting import Reporting, Tables
 from titok.config.rows import CurveRun, Grid, GridGenerators, Row, Table
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from titok.config.model import GeneratorModel, TokenizerModel, TransformerSize, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import TokenizerModel, TransformerSize, VQGANModel
 from titok.config.sampling import Sampler
 from titok.config.throughput import Throughput
 from titok.errors import ScoreError

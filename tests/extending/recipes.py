@@ -85,7 +85,7 @@ def mean_error(images: Tensor, originals: Tensor) -> Tensor:
 TABLE = Recipe(
     new={},
     edits=(
-        Edit("titok/config/reporting.py", '"adaptive_length",\n]', '"adaptive_length",\n    "pixels",\n]'),
+        Edit("titok/config/reporting.py", '"token_kinds",\n]', '"token_kinds",\n    "pixels",\n]'),
         Edit(
             "titok/config/reporting.py",
             '    comparison: Literal["orderings", "values"]',

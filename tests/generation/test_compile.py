@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from titok.config.model import GeneratorModel, TokenizerModel, TransformerSize, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import TokenizerModel, TransformerSize, VQGANModel
 from titok.config.sampling import PUBLISHED_SAMPLERS, Sampler
 from titok.generation import decode
 from titok.generation.decode import decode_tokens

@@ -15,7 +15,7 @@ from torch import Tensor
 from training.tiny import GENERATOR
 
 import titok
-from titok.config.model import GeneratorModel
+from titok.config.generator_model import GeneratorModel
 from titok.config.sampling import Sampler
 from titok.config.training import MaskedTokenLosses
 from titok.errors import ModelError, OptionError

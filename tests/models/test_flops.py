@@ -12,7 +12,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from titok.config.model import PUBLISHED_SIZES, GeneratorModel, TokenizerModel, TransformerSize, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import PUBLISHED_SIZES, TokenizerModel, TransformerSize, VQGANModel
 from titok.models.flops import (
     Flops,
     abstractly,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from golden.tiny_generators import TINY_GENERATORS, tiny_generator
 
-from titok.config.model import GeneratorModel
+from titok.config.generator_model import GeneratorModel
 from titok.models.generator import MaskGIT, build_generator
 
 # Recommended tolerances of the golden READMEs.

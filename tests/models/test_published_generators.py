@@ -10,7 +10,7 @@ import torch
 from golden.rule import HERE
 from golden.tiny_generators import TINY_GENERATORS, tiny_generator
 
-from titok.config.model import GeneratorModel
+from titok.config.generator_model import GeneratorModel
 from titok.models.generator import build_generator
 from titok.models.published import PublishedFormatError
 from titok.models.published_generators import (

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from titok.config.figures import Figures, Reconstructions, Samples
+from titok.config.figure_settings import Reconstructions, Samples
+from titok.config.figures import Figures
 from titok.config.reporting import Reporting, Tables
 from titok.config.rows import CurveRun, Grid, GridGenerators, Row, Table
 from titok.config.working_checks import Checks

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from titok.config.figures import Figures, Rates
+from titok.config.figure_settings import Rates
+from titok.config.figures import Figures
 from titok.config.reporting import Reporting
 from titok.config.rows import Row
 from titok.errors import ScoreError

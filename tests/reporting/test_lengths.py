@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from reporting.conftest import PAPER
 
-from titok.config.figures import Figures, ImagesByLength, TokenAttention
+from titok.config.figure_settings import ImagesByLength, TokenAttention
+from titok.config.figures import Figures
 from titok.config.reporting import Reporting, Tables
 from titok.config.rows import LengthTable, Row
 from titok.errors import ScoreError

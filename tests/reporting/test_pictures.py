@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from titok.config.figures import Samples
+from titok.config.figure_settings import Samples
 from titok.errors import ScoreError
 from titok.reporting.figures.figure import Sources
 from titok.reporting.figures.gallery import make_figure

@@ -18,7 +18,7 @@ from training.tiny import alit, alit_stage2_task, images, training
 from titok.config.alit import BatchNormDiscriminator, GanPhase, LengthPixelLosses
 from titok.config.training import Compute, Perceptual
 from titok.losses.length_pixels import LengthPixelLoss
-from titok.models.shared_norm import SharedBatchNorm
+from titok.models.patchgan import SharedBatchNorm
 from titok.runtime.processes import place
 from titok.runtime.seed import generator
 from titok.training.alit_stage2 import AlitStage2Task

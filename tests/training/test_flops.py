@@ -10,14 +10,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from titok.config.model import (
-    ClassifierModel,
-    DiscriminatorModel,
-    GeneratorModel,
-    TokenizerModel,
-    TransformerSize,
-    VQGANModel,
-)
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import ClassifierModel, DiscriminatorModel, TokenizerModel, TransformerSize, VQGANModel
 from titok.config.training import (
     Adversarial,
     MaskedTokenLosses,

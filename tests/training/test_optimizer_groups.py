@@ -11,7 +11,8 @@ from golden.rule import HERE
 from torch import Tensor, nn
 from training.tiny import pixel_losses, training
 
-from titok.config.model import GeneratorModel, TokenizerModel, TransformerSize, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import TokenizerModel, TransformerSize, VQGANModel
 from titok.config.training import Adversarial, ProxyCodeLosses
 from titok.losses.adversarial import AdversarialLoss
 from titok.models import published, published_generators

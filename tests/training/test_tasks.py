@@ -17,7 +17,8 @@ from golden.rule import HERE
 from training.tiny import TASKS, build
 
 from titok.config.alit import AlitModel
-from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import ClassifierModel, TokenizerModel, VQGANModel
 from titok.config.soft_tokens import SoftModel
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier

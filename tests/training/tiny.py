@@ -9,14 +9,8 @@ import numpy as np
 import torch
 
 from titok.config.alit import AlitModel, BatchNormDiscriminator, GanPhase, LengthPixelLosses, LengthProxyLosses
-from titok.config.model import (
-    ClassifierModel,
-    DiscriminatorModel,
-    GeneratorModel,
-    TokenizerModel,
-    TransformerSize,
-    VQGANModel,
-)
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import ClassifierModel, DiscriminatorModel, TokenizerModel, TransformerSize, VQGANModel
 from titok.config.soft_tokens import FrozenEncoder, SoftModel
 from titok.config.training import (
     Adversarial,

@@ -16,7 +16,7 @@ from torch import Tensor
 from titok.data.messages import all_of
 from titok.data.pictures import PictureError, narrow_range, to_rgb
 from titok.data.transforms import Rounding, eval_transform, to_uint8
-from titok.errors import TitokError
+from titok.errors import TitokError, some_of
 from titok.models.hub import load
 from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.files import FileError, require_content
@@ -85,7 +85,7 @@ def _images_in(folder: Path) -> list[Path]:
     taken = {entry: entry.suffix.lower() in endings and not entry.is_dir() for entry in entries}
     found = [entry for entry in entries if taken[entry]]
     others = [entry.name + "/" * entry.is_dir() for entry in entries if not taken[entry]]
-    named = _shown(others)
+    named = some_of(others, SHOWN)
     if not found:
         raise ImageFileError(
             f"{folder} holds no images{f', but {named}' if others else ''}; endings looked for: "
@@ -94,10 +94,6 @@ def _images_in(folder: Path) -> list[Path]:
     if others:
         print(f"{folder}: left out what is no picture by its name: {named}", file=sys.stderr)
     return found
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _check_header(file: Path) -> None:

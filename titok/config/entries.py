@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from titok.config.alit_recipe import AlitRecipe
 from titok.config.encoder_init import EncoderInit
-from titok.config.model import ClassifierModel, GeneratorShape, TokenizerSettings, VQGANModel
+from titok.config.generator_model import GeneratorShape
+from titok.config.model import ClassifierModel, TokenizerSettings, VQGANModel
 from titok.config.recipe import OwnRecipe
 from titok.config.sampling import MaskSchedule
 from titok.config.section import Name, Neutral, NonNegativeInt, PositiveInt, Section

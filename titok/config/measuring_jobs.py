@@ -87,6 +87,12 @@ class ScoreJob(Job):
         seen, rule = study.dataset.seen(), study.evaluation.resize_rule
         return seen if rule is None else seen.model_copy(update={"resize_rule": rule})
 
+    @classmethod
+    def of_reconstructions(cls, study: Study, **told: object) -> Self:
+        """One that measures reconstructions as the study's own are measured, and is ``told`` this beside."""
+        common = {"study": study.study, "dataset": cls.reconstructed(study)}
+        return cls.model_validate({**common, "evaluation": study.evaluation.of_reconstructions(), **told})
+
 
 class ExternalJob(ScoreJob):
     """`titok score external`: how reconstructions that another program made are measured, and what is said of it."""
@@ -106,13 +112,7 @@ class ExternalJob(ScoreJob):
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """Measured as the study's own are."""
-        return cls(
-            study=study.study,
-            dataset=cls.reconstructed(study),
-            evaluation=study.evaluation.of_reconstructions(),
-            name=name,
-            external=study.external[name],
-        )
+        return cls.of_reconstructions(study, name=name, external=study.external[name])
 
 
 class FloorJob(ScoreJob):
@@ -144,8 +144,7 @@ class FloorJob(ScoreJob):
         """One of them; each of its seeds is told by the command line."""
         entry = study.floors[name]
         told = entry.model_copy(update={"seeds": None}) if isinstance(entry, PatchCodebook) else entry
-        evaluation = study.evaluation.of_reconstructions()
-        return cls(study=study.study, dataset=study.dataset.seen(), evaluation=evaluation, floor=told)
+        return cls.of_reconstructions(study, floor=told)
 
 
 class QuantizedJob(ScoreJob):
@@ -165,9 +164,7 @@ class QuantizedJob(ScoreJob):
     @classmethod
     def of(cls, study: Study, name: str) -> Self:
         """The one."""
-        evaluation = study.evaluation.of_reconstructions()
-        told = {"study": study.study, "dataset": study.dataset.seen(), "evaluation": evaluation}
-        return cls(**told, quantization=study.quantization)
+        return cls.of_reconstructions(study, quantization=study.quantization)
 
 
 class LengthsJob(ScoreJob):
@@ -190,9 +187,8 @@ class LengthsJob(ScoreJob):
             raise KeyError("the study gives all images the longest code; its adaptive_length is null")
         evaluation = study.evaluation
         kept = {"lpips": evaluation.lpips, "uncertainty": evaluation.of_reconstructions().uncertainty}
-        return cls(
-            study=study.study,
-            dataset=cls.reconstructed(study),
+        return cls.of_reconstructions(
+            study,
             evaluation=evaluation.of_milestones().model_copy(update=kept),
             lengths=study.adaptive_length.model_copy(update={"beside": {}, "tokens": None}),
         )

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import ClassVar, Self
 
 from titok.config.entries import Source
+from titok.config.generator_model import GeneratorModel
 from titok.config.job import ALL, Job
-from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.model import TokenizerModel, VQGANModel
 from titok.config.study import Study
 from titok.config.study_models import generator_model, tokenizer_model
 

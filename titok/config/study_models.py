@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from titok.config.model import GeneratorModel, TokenizerModel, TokenizerSettings, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import TokenizerModel, TokenizerSettings, VQGANModel
 from titok.config.recipe import Around
 from titok.config.section import Section
 from titok.config.study import Study

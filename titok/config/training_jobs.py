@@ -10,8 +10,9 @@ from titok.config.data import Dataset
 from titok.config.encoder_init import EncoderInit
 from titok.config.entries import EncoderTraining, Tokenizer
 from titok.config.evaluation import Evaluation
+from titok.config.generator_model import GeneratorModel
 from titok.config.job import ALL, Job
-from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.model import ClassifierModel, TokenizerModel, VQGANModel
 from titok.config.sampling import MaskSchedule
 from titok.config.section import Neutral
 from titok.config.study import Study

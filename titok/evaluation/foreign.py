@@ -19,7 +19,7 @@ from torch import Tensor
 from titok.config.external import Pairing
 from titok.data.pictures import to_rgb
 from titok.data.transforms import from_uint8
-from titok.errors import ScoreError
+from titok.errors import ScoreError, some_of
 from titok.evaluation.samples import Samples
 from titok.models.image_tokenizer import Reconstruction
 from titok.runtime.system_names import is_hidden, is_system_name
@@ -102,7 +102,7 @@ def _paired(pictures: Sequence[Path], keys: Sequence[str], folder: Path, pairing
         "of no test image": [some[0].name for stem, some in named.items() if stem not in wanted],
     }
     if any(faults.values()):
-        said = "; ".join(f"{len(names)} {what}: {_listed(names)}" for what, names in faults.items() if names)
+        said = "; ".join(f"{len(names)} {what}: {some_of(names, SHOWN)}" for what, names in faults.items() if names)
         raise ScoreError(
             f"{folder}: {said}. A file is called like its image, {keys[0]}.png; where files have other names in the "
             f"same order, say pairing: order"
@@ -120,7 +120,7 @@ def _require_size(pictures: Sequence[Path], side: int) -> None:
     if others:
         raise ScoreError(
             f"{len(others)} of {len(pictures)} reconstructions are not of {side} x {side} pixels as their images are: "
-            f"{_listed(others)}; resizing is a choice that a score would hide: make them of that size"
+            f"{some_of(others, SHOWN)}; resizing is a choice that a score would hide: make them of that size"
         )
 
 
@@ -146,7 +146,3 @@ def _opened(picture: Path) -> Image.Image:
 
 def _unreadable(picture: Path, error: Exception) -> ScoreError:
     return ScoreError(f"{picture} is no readable picture ({error}); make it again, as PNG")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

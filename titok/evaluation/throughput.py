@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from titok.config.model import GeneratorModel
+from titok.config.generator_model import GeneratorModel
 from titok.config.sampling import Sampler
 from titok.config.throughput import Throughput
 from titok.errors import ScoreError

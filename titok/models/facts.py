@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from titok.config.model import GeneratorModel
+from titok.config.generator_model import GeneratorModel
 from titok.config.section import Section
 from titok.errors import ModelError
 from titok.models.folder import empty_model

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, TransformerSize, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import ClassifierModel, TokenizerModel, TransformerSize, VQGANModel
 from titok.models.classifier import Classifier
 from titok.models.decoder import Decoder
 from titok.models.encoder import Encoder

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from titok.config.alit import AlitModel
-from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import ClassifierModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
 from titok.config.soft_tokens import SoftModel
 from titok.models.alit import Alit

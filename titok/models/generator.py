@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from titok.config.model import GeneratorModel
+from titok.config.generator_model import GeneratorModel
 from titok.errors import ModelError
 from titok.models.linear import Linear
 from titok.models.token_space import TokenSpace, own_tokens

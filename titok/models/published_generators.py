@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titok.config.model import GeneratorModel
+from titok.config.generator_model import GeneratorModel
 from titok.models.published import PublishedFormatError
 
 PUBLISHED_GENERATORS: dict[str, GeneratorModel] = {

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from titok.config.alit import AlitModel
-from titok.config.model import GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import TokenizerModel, VQGANModel
 from titok.models import published, published_alit, published_generators
 from titok.models.alit import Alit
 from titok.models.generator import MaskGIT, build_generator

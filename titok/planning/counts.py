@@ -17,7 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from titok.config.model import ClassifierModel, GeneratorModel, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import ClassifierModel, VQGANModel
 from titok.config.section import Section
 from titok.models.operations import Flops
 from titok.runtime.files import FileError, read_json, write_json

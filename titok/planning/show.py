@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from titok.errors import some_of
 from titok.planning.costs import Affordable, Costs, OwnHours, Part, RuleCost, TargetCost
 from titok.planning.storage import Storage
 from titok.reporting.paper import Paper
@@ -125,7 +126,7 @@ def _budget(report: Report) -> str:
         return _what_else(report, budget)
     head = ("target", "GPU-hours more", "together", "verifies of the paper, beyond the rows above")
     rows = (
-        (each.name, hours(each.extra_gpu_hours), hours(each.together_gpu_hours), _listed(each.verifies) or "nothing")
+        (each.name, hours(each.extra_gpu_hours), hours(each.together_gpu_hours), some_of(each.verifies, 4) or "nothing")
         for each in report.affordable
     )
     return (
@@ -150,11 +151,6 @@ def _what_else(report: Report, budget: float) -> str:
         "config/published.yaml`.",
     ]
     return "\n".join(lines)
-
-
-def _listed(numbers: Sequence[str]) -> str:
-    shown = ", ".join(numbers[:4])
-    return f"{shown} and {len(numbers) - 4} more" if len(numbers) > 4 else shown
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

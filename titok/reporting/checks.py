@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from titok.errors import TitokError
+from titok.errors import TitokError, some_of
 from titok.reporting.collect import FOLDERS, Scores
 from titok.reporting.copies import copies_said
 from titok.reporting.judgement import reaches
@@ -116,7 +116,8 @@ def _complete(scores: Scores, planned: Sequence[str] | None) -> Check:
     if not given and not missing:
         missing = ["any score at all"]
     known = "The study plans" if planned is not None else "What the study plans is not known; there are"
-    said = f"Every score that the study plans must be there. {_listed(missing) or f'{known} {len(given)}'}."
+    found = some_of(missing, SHOWN_FAULTS, "; ") or f"{known} {len(given)}"
+    said = f"Every score that the study plans must be there. {found}."
     said = f"{said} {copies_said(scores.copies)}".rstrip()
     return Check("scores_complete", not missing, float(len(missing)), "= 0 missing", said, [])
 
@@ -133,15 +134,10 @@ def _place(file: str) -> str:
 
 def _finite(scores: Scores) -> Check:
     faults = [f"{fault.metric} is {fault.value} in {fault.file}" for fault in scores.non_finite]
-    found = _listed(faults) or f"Those of {len(scores.frame)} records are"
+    found = some_of(faults, SHOWN_FAULTS, "; ") or f"Those of {len(scores.frame)} records are"
     said = f"Every metric of every score must be a finite number. {found}."
     files = sorted({fault.file for fault in scores.non_finite})
     return Check("scores_finite", not faults, float(len(faults)), "= 0 faults", said, files)
-
-
-def _listed(faults: Sequence[str]) -> str:
-    more = f" and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
-    return "; ".join(faults[:SHOWN_FAULTS]) + more
 
 
 def _reconstructions(scores: Scores) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from titok.errors import ScoreError
+from titok.errors import ScoreError, some_of
 from titok.records.metric import described
 from titok.reporting.noise import ENOUGH_SEEDS, difference_interval, strays
 from titok.reporting.numbers import SUMS, Number, Run, What
@@ -183,7 +183,7 @@ def _sides(run: Run) -> dict[tuple[What, str], Side]:
 
 def _some(run: Run) -> str:
     whats = sorted({str(key.what) for key in run.numbers})
-    return ", ".join(whats[:3]) + (f" and {len(whats) - 3} more" if len(whats) > 3 else "")
+    return some_of(whats, 3)
 
 
 def _judged(blank: Difference, a: Side, b: Side, runs: tuple[Run, Run], unlike: str, follows: str) -> Difference:

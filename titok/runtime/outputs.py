@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from titok.errors import TitokError
+from titok.errors import TitokError, some_of
 
 READ_IN_FOLDERS = ("config.json", "*.safetensors", "*.bin", "*.index.json", "index.json", "part-*.npz")
 """What is read where an input is a folder: a model's files, or parts of samples. Pictures are named one by one."""
@@ -60,8 +60,8 @@ def require_places(
     in_the_way = [] if overwrite else [path for path in outputs if os.path.lexists(path) and not may_replace(path)]
     if in_the_way:
         raise OutputError(
-            f"{_listed(in_the_way)} {'is' if len(in_the_way) == 1 else 'are'} there already and nothing that this run "
-            f"may replace; name another place, or add --overwrite"
+            f"{some_of(in_the_way, SHOWN)} {'is' if len(in_the_way) == 1 else 'are'} there already and nothing that "
+            f"this run may replace; name another place, or add --overwrite"
         )
 
 
@@ -145,8 +145,3 @@ def _files_of(path: Path) -> Iterator[Path]:
             # Read together with it: a model's settings, facts about samples.
             beside = path.with_name("config.json"), path.with_suffix(".json")
             yield from (file for file in beside if path.suffix in (".safetensors", ".bin", ".npz") and file.is_file())
-
-
-def _listed(paths: Sequence[Path]) -> str:
-    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
-    return ", ".join(map(str, paths[:SHOWN])) + more

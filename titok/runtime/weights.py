@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from titok.errors import TitokError
+from titok.errors import TitokError, some_of
 from titok.runtime.files import FileError, atomic_path, existing_file, read_json, write_json
 from titok.runtime.sums import sha256_json
 from titok.runtime.weight_names import shared_beginning, unwrapped
@@ -255,5 +255,4 @@ def _listing(problem: str, keys: Iterable[str]) -> str:
     keys = sorted(keys)
     if not keys:
         return ""
-    more = f" and {len(keys) - _SHOWN_KEYS} more" if len(keys) > _SHOWN_KEYS else ""
-    return f"{len(keys)} {problem}: {', '.join(keys[:_SHOWN_KEYS])}{more}"
+    return f"{len(keys)} {problem}: {some_of(keys, _SHOWN_KEYS)}"

@@ -13,7 +13,8 @@ import torch
 
 from titok.config.alit import AlitModel, LengthPixelLosses, LengthProxyLosses
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
-from titok.config.model import ClassifierModel, GeneratorModel, TokenizerModel, VQGANModel
+from titok.config.generator_model import GeneratorModel
+from titok.config.model import ClassifierModel, TokenizerModel, VQGANModel
 from titok.config.section import Section
 from titok.config.soft_jobs import SoftDecoderJob
 from titok.config.training import Adversarial, ReconstructionLosses

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from titok.data.views import Draws
 from titok.models.linear import Linear
 from titok.runtime.transfers import sent
 from titok.training.classifier import class_terms
-from titok.training.lars import Lars
 from titok.training.optimizer import Player, trainable_parameters
 from titok.training.task import MODEL, Task, Turn
 
@@ -145,3 +144,52 @@ def _lars(model: nn.Module, training: Training) -> Lars | None:
         momentum=settings.momentum,
         trust_coefficient=settings.trust_coefficient,
     )
+
+
+class Lars(torch.optim.Optimizer):
+    """Momentum SGD with a learning rate per matrix (You, Gitman and Ginsburg 2017): updates whose length is a share of
+    the weights', whatever the gradient's. A ``found_inf`` of 1 (on the device) leaves everything as it is.
+
+    As linear probes use it (He et al. 2022, appendix A.1): matrices only; vectors, like biases, follow plain momentum.
+    """
+
+    found_inf: Tensor | None = None
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        weight_decay: float = 0.0,
+        momentum: float = 0.9,
+        trust_coefficient: float = 0.001,
+    ) -> None:
+        """``weight_decay`` pulls on matrices only."""
+        defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "trust": trust_coefficient}
+        super().__init__(parameters, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One update from the gradients that are there."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group)
+
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        update = gradient
+        if parameter.ndim > 1:
+            update = update + group["weight_decay"] * parameter
+            lengths = parameter.norm(), update.norm()
+            share = group["trust"] * lengths[0] / lengths[1]
+            update = update * torch.where((lengths[0] > 0) & (lengths[1] > 0), share, 1.0)
+        momentum = group["momentum"] * state["momentum"] + update
+        moved = parameter - group["lr"] * momentum
+        if self.found_inf is not None:
+            momentum = torch.where(self.found_inf > 0, state["momentum"], momentum)
+            moved = torch.where(self.found_inf > 0, parameter, moved)
+        state["momentum"].copy_(momentum)
+        parameter.copy_(moved)

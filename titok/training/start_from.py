@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from titok.errors import some_of
 from titok.runtime.weights import WeightsError
 
 OF_THE_DATA = frozenset({"length_counts"})
@@ -52,9 +53,8 @@ def begin_from(
         if name not in given or given[name].shape != wanted[name].shape
     ]
     if faults:
-        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise WeightsError(
-            f"{where} does not fit this model: {', '.join(faults[:SHOWN])}{more}; take weights of the same settings, "
+            f"{where} does not fit this model: {some_of(faults, SHOWN)}; take weights of the same settings, "
             f"or name the parts that shall begin anew in {setting}.leave_out"
         )
     broken = [name for name in taken if not torch.isfinite(given[name].float()).all()]

@@ -14,7 +14,7 @@ from titok.reporting.style import Drawing
 from titok.runtime.files import load_npz
 
 if TYPE_CHECKING:
-    from titok.config.figures import ImagesByLength
+    from titok.config.figure_settings import ImagesByLength
 
 
 def images_by_length(wanted: ImagesByLength, picture_file: Path) -> Drawing:

@@ -17,7 +17,7 @@ from titok.reporting.style import Drawing, finish, look, new_axes, outside_legen
 from titok.reporting.tables import row_subject
 
 if TYPE_CHECKING:
-    from titok.config.figures import Rates
+    from titok.config.figure_settings import Rates
 
 METRICS = ("rfid", "psnr")
 CODEC_NAMES = {"jpeg": "JPEG", "webp": "WebP"}

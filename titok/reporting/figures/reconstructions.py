@@ -14,7 +14,7 @@ from titok.reporting.figures.image_grid import draw_grid, read_pictures
 from titok.reporting.style import Drawing
 
 if TYPE_CHECKING:
-    from titok.config.figures import Reconstructions
+    from titok.config.figure_settings import Reconstructions
 
 ORIGINALS = "original"
 

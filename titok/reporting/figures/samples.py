@@ -15,7 +15,7 @@ from titok.runtime.files import load_npz
 from titok.runtime.npz_rows import read_rows, read_shape
 
 if TYPE_CHECKING:
-    from titok.config.figures import Samples
+    from titok.config.figure_settings import Samples
 
 
 def _draw(wanted: Samples, sources: Sources) -> Drawing:

@@ -17,7 +17,7 @@ from titok.reporting.style import Drawing
 from titok.runtime.files import load_npz
 
 if TYPE_CHECKING:
-    from titok.config.figures import TokenAttention
+    from titok.config.figure_settings import TokenAttention
 
 COLOURS = "viridis"
 HEAT = 0.65
