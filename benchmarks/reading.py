@@ -162,11 +162,15 @@ def in_turns(ways: list[Work], repeats: int) -> list[list[Spent]]:
     return [list(turns) for turns in zip(*rounds[1:], strict=True)]
 
 
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+"""What the system's clock of processor time can show at least; fast machines read a small epoch in less."""
+
+
 def spent_on(run: Callable[[], object]) -> Spent:
     """What one call took."""
     started, before = time.perf_counter(), processor_seconds()
     run()
-    return Spent(time.perf_counter() - started, processor_seconds() - before)
+    return Spent(time.perf_counter() - started, max(processor_seconds() - before, TICK))
 
 
 def processor_seconds() -> float:

@@ -89,7 +89,7 @@ def test_captions_of_the_report_exist() -> None:
 
 SHELL_WORDS = {
     *("params.beside", "params.critic", "params.judge", "params.data", "params.codes", "params.milestones"),
-    "params.paper",
+    *("params.paper", "params.train", "params.encoder"),
 }
 """Several words that `option` and `milestone_options` have quoted."""
 
@@ -108,6 +108,6 @@ def test_quoted_options_are_made_by_functions_that_quote() -> None:
     for field in sorted(SHELL_WORDS):
         word = field.removeprefix("params.")
         values = set(re.findall(rf"^        {word}=(option.*),$", text, re.MULTILINE))
-        assert values == (set() if word in ("milestones", "critic", "codes") else {f'option("{word}")'})
-    assert re.search(r'name: option\(name\)\s+for name in \("critic", "codes"\)', text)
+        assert values == (set() if word in ("milestones", "critic", "codes", "encoder") else {f'option("{word}")'})
+    assert re.search(r'name: option\(name\)\s+for name in \("critic", "codes", "encoder"\)', text)
     assert re.findall(r'optional\["milestones"\] = (.*)', text) == ["milestone_options"]

@@ -115,7 +115,7 @@ rule score_quantized:
         judge=option("judge"),
     shell:
         "python -m titok launch {resources.launch}"
-        " score quantized --bits {wildcards.bits}"
+        " score quantized --bits {wildcards.bits:q}"
         " --config {input.config:q} --execution {resources.execution:q}"
         " --data {input.data:q} --train {input.train:q} --model {input.tokenizer:q}"
         " {params.judge} --subject {params.subject:q} --workers {resources.workers}"
