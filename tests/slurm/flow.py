@@ -101,13 +101,29 @@ class Flow:
         until(is_there, f"{rule} trains beyond step {beyond}", seconds=400)
         return found[0]
 
-    def freeze(self, training: str, number: signal.Signals = signal.SIGSTOP) -> None:
-        """Stops the (first) process of a running training until somebody continues it, by SIGCONT."""
+    def process(self, training: str) -> int:
+        """The (first) process of a running training."""
         (lock,) = self.results.glob(f"training/{training}/*/owner.lock")
         owner = owner_of(lock)
         assert owner is not None
         assert owner.process is not None
-        os.kill(owner.process, number)
+        return owner.process
+
+    def freeze(self, training: str, number: signal.Signals = signal.SIGSTOP) -> int:
+        """Stops the process of a running training until somebody continues it, by SIGCONT; returns the process."""
+        process = self.process(training)
+        os.kill(process, number)
+        return process
+
+    def told(self, process: int, number: signal.Signals, rule: str, seconds: float) -> None:
+        """Waits until torchrun has passed a signal on to a frozen process, which cannot take it yet.
+
+        What torchrun says of it is no witness: srun writes it down, which may be gone by then.
+        """
+        try:
+            until(lambda: is_pending(process, number), f"{number.name} reaches {process}", seconds=seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{state(process)}\n{self.said(rule)[-3000:]}\n{self.tail()}") from None
 
     def said(self, rule: str) -> str:
         """What the only job of a rule says."""
@@ -122,6 +138,17 @@ class Flow:
     def tail(self) -> str:
         """The end of what Snakemake said."""
         return self.log.read_text()[-3000:] if self.log.exists() else ""
+
+
+def is_pending(process: int, number: signal.Signals) -> bool:
+    """Whether a signal waits for a process, or Slurm has woken it up to take it."""
+    lines = dict(line.split(":\t", 1) for line in state(process).splitlines() if ":\t" in line)
+    return bool(int(lines["ShdPnd"], 16) >> (number - 1) & 1) or not lines["State"].startswith("T")
+
+
+def state(process: int) -> str:
+    """What the kernel says of a process, which is there."""
+    return Path(f"/proc/{process}/status").read_text()
 
 
 def preempt(cluster: Cluster, victim: Job) -> None:
