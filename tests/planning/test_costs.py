@@ -18,7 +18,7 @@ from titok.planning.costs import Costs
 from titok.planning.covered import verified_numbers
 from titok.planning.graph import Graph, Job
 from titok.planning.show import hours, make_report, markdown, size
-from titok.planning.storage import storage_of
+from titok.planning.storage import SMALL_FILE, storage_of
 from titok.planning.work import Work
 from titok.reporting.paper import Paper, read_paper
 
@@ -118,6 +118,18 @@ def test_models_data_and_samples_fill_the_disk() -> None:
     assert stored("merge_data", split="train") == pytest.approx(147.9e9, rel=1e-3)
     assert stored("adopt_vqgan") == pytest.approx(54_515_587 * 4, rel=0.01)
     assert storage_of(Job("merge_data", (), ("file",), {"split": "train"}), study).files == 1 + 321
+
+
+def test_probes_of_hard_and_soft_rows_fill_it_too() -> None:
+    study = load_study(ROOT / "config" / "hard_soft.yaml")
+
+    def features(tokenizer: str) -> float:
+        rows = storage_of(Job("score_probe", (), ("file",), {"tokenizer": tokenizer, "seed": "0"}), study).size
+        return (rows - SMALL_FILE) / (4 * 1297)  # one view of each of the 1,797 digits but 500
+
+    assert features("titok-8") == 8 * 8, "tokens x code_dim, one after the other"
+    assert features("vqgan-16") == 16 * 16, "places x code_dim of a 2D VQGAN"
+    assert features("lite0-1") == 1280, "the network's width"
 
 
 def test_the_report_reads_well(costs: Costs) -> None:

@@ -70,6 +70,13 @@ def _features(study: Study, name: str) -> int:
         model = soft_model(study, name)
         pooled = [reading.pooling for reading in study.probe.all_readings]
         return sum(model.encoder.width * (model.num_latent_tokens if one == "concatenate" else 1) for one in pooled)
+    if name not in study.tokenizers:
+        two_dimensional = study.baselines[name].model  # its codes and widths are the same numbers, per place
+        places = tokenizer_facts(study, name).num_tokens
+        return sum(
+            two_dimensional.code_dim * (places if reading.pooling == "concatenate" else 1)
+            for reading in study.probe.all_readings
+        )
     entry = study.tokenizers[name]
     found = sum(_columns(study, entry, reading, entry.num_latent_tokens) for reading in study.probe.all_readings)
     if study.reporting.tables.probes_lengths:
