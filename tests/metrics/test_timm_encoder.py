@@ -58,6 +58,20 @@ def test_the_input_is_what_timm_says_without_its_crop(weights: Path) -> None:
         assert (found - expected).abs().max() < 0.02 / 255
 
 
+def test_a_smaller_input_is_asked_for_by_its_side(tmp_path: Path) -> None:
+    path = tmp_path / "test_efficientnet.safetensors"
+    network = timm.create_model("test_efficientnet", pretrained=False)
+    save_file(network.state_dict(), path)
+    own, small = TimmEncoder("test_efficientnet", path), TimmEncoder("test_efficientnet", path, input_size=64)
+    assert small.identity == {**own.identity, "preprocessing": {**own.identity["preprocessing"], "size": [64, 64]}}
+    images = pictures(2)
+    assert small.prepared(images).shape == (2, 3, 64, 64)
+    assert not torch.allclose(small(images).features, own(images).features)
+    save_file(timm.create_model("vit_tiny_patch16_224", pretrained=False).state_dict(), path)
+    with pytest.raises(WeightsError, match=r"vit_tiny\S+ sees no images of 64 x 64 pixels .* its own are \[224, 224\]"):
+        TimmEncoder("vit_tiny_patch16_224", path, input_size=64)
+
+
 def test_features_are_timms_own(weights: Path) -> None:
     encoder, images = TimmEncoder("test_vit", weights), pictures()
     network = timm.create_model("test_vit", pretrained=False, num_classes=0).eval()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from titok.commands.frozen_encoders import open_timm, say_terms, weights_path
+from titok.commands.frozen_encoders import file_of, open_timm, say_terms
 from titok.config.encoder_init import EncoderInit
 from titok.config.training import Training
 from titok.models.hub import find, load
@@ -33,7 +33,7 @@ def begin(task: Task, training: Training, encoder_init: EncoderInit | None = Non
 
 def _begin_encoder(task: Task, chosen: EncoderInit) -> dict[str, Path]:
     """The encoder of a TiTok begins as a network of timm, everything else at random."""
-    record, path = chosen.encoder, weights_path(chosen.weights)
+    record, path = chosen.encoder, file_of(chosen.weights.path)
     say_terms(record)
     opened = open_timm(record, path, chosen.weights.sha256)
     seen = opened.preprocessing

@@ -39,7 +39,7 @@ def with_frozen_encoder(
     if settings.encoder.timm is not None:
         if weights is None:
             raise OptionError(f"the settings name no weights of {settings.encoder.timm.model}; add weights.path")
-        path = weights_path(weights)
+        path = file_of(weights.path)
         say_terms(settings.encoder.timm)
         filled: nn.Module = open_timm(settings.encoder.timm, path, weights.sha256)
     else:
@@ -58,10 +58,10 @@ def open_timm(record: EncoderRecord, path: Path, sha256: str | None) -> SoftToke
     return opened
 
 
-def weights_path(weights: WeightFile) -> Path:
+def file_of(weights: str) -> Path:
     """Where a file of weights is; raises `FileError` where it lies in a package that is not installed."""
     try:
-        return located(weights.path)
+        return located(weights)
     except FileNotFoundError as error:
         raise FileError(str(error)) from None
 

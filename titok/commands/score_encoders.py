@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from titok.commands.frozen_encoders import file_of
 from titok.commands.score_records import image_source, pixels_of, training_images
 from titok.config.evaluation import Evaluation
 from titok.config.measuring_jobs import ScoreJob
@@ -25,7 +26,7 @@ from titok.runtime.files import sha256_file
 def open_encoders(settings: Evaluation, device: torch.device) -> dict[str, FeatureExtractor]:
     """Every network of ``settings.encoders``, with its weights."""
     return {
-        name: TimmEncoder(one.model, one.weights, one.sha256, device, one.names)
+        name: TimmEncoder(one.model, file_of(one.weights), one.sha256, device, one.names, one.input_size)
         for name, one in settings.encoders.items()
     }
 

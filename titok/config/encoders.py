@@ -17,12 +17,16 @@ class Encoder(Section):
     label: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 .+-]*$")]
     """What its numbers are called: `DINOv2` gives DINOv2-FD and DINOv2-KID."""
     weights: Annotated[str, Field(min_length=1), KnownBy("sha256")]
-    """Path of its state_dict: `.safetensors`, or a PyTorch file of tensors. Nothing is downloaded or made up."""
+    """Path of its state_dict: `.safetensors`, or a PyTorch file of tensors, or `package:NAME/FILE` inside an installed
+    Python package. Nothing is downloaded or made up."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """What the file's SHA-256 must be; null takes the file as it is (every score records the sum it found)."""
     names: Literal["exact", "by_order"] = "exact"
     """How tensors find their places. `exact`: by timm's names. `by_order`: first to first, for ports that call them
     otherwise; their number and shapes must agree, which shows most mistakes and not all."""
+    input_size: Annotated[PositiveInt | None, Neutral(None)] = None
+    """Side of what the network sees, images being resized to it; null: what timm says. Small photographs enlarged less
+    cost less, and have distances of their own."""
     one_of: Annotated[PositiveInt, Neutral(1)] = 1
     """Looks at one of so many images, at a place drawn in each run of them: for large networks on slow machines."""
     samples: Annotated[bool, Neutral(True)] = True

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from titok.metrics.features import ImageFeatures
 from titok.runtime.timm_network import open_network, preprocessing_of
+from titok.runtime.weights import WeightsError
 
 
 class TimmEncoder:
@@ -24,9 +25,11 @@ class TimmEncoder:
         sha256: the hash the file must have; null takes the file as it is.
         device: where to run, in float32.
         names: whether tensors are known by timm's names or by their order.
+        input_size: side of what the network sees; null: what timm says.
 
     Raises:
-        WeightsError: timm has no such network, the file is another one, or does not fit it.
+        WeightsError: timm has no such network, the file is another one, or does not fit it, or the network sees no
+            images of this size.
         FileError: the file is missing or damaged.
     """
 
@@ -41,11 +44,15 @@ class TimmEncoder:
         sha256: str | None = None,
         device: torch.device | str = "cpu",
         names: Literal["exact", "by_order"] = "exact",
+        input_size: int | None = None,
     ) -> None:
         network, digest = open_network(model, weights_path, sha256, names)
         self.network: Any = network.eval().requires_grad_(False).to(device)
         self.feature_dim = int(cast(int, network.head_hidden_size))
         preprocessing = preprocessing_of(network, model)
+        if input_size is not None:
+            require_side(self.network, model, input_size, preprocessing["size"])
+            preprocessing["size"] = [input_size, input_size]
         self._size, self._mode = preprocessing["size"], preprocessing["interpolation"]
         mean, std = (torch.tensor(preprocessing[name], device=device).view(1, 3, 1, 1) for name in ("mean", "std"))
         self._mean, self._std = mean, std
@@ -72,3 +79,15 @@ class TimmEncoder:
             scaled, size=self._size, mode=self._mode, antialias=True, align_corners=False
         )
         return resized.clamp(0, 1)
+
+
+@torch.inference_mode()
+def require_side(network: nn.Module, model: str, side: int, own: list[int]) -> None:
+    """Raises `WeightsError` where the network sees no images (3, side, side); most transformers know one side alone."""
+    device = next(network.parameters()).device
+    try:
+        network(torch.zeros(1, 3, side, side, device=device))
+    except (AssertionError, RuntimeError) as error:
+        raise WeightsError(
+            f"{model} sees no images of {side} x {side} pixels ({error}); leave input_size out: its own are {own}"
+        ) from error
