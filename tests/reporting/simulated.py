@@ -12,9 +12,12 @@ from typing import Any
 
 from config.studies import ROOT, study_of
 
+from titok.commands.subjects import of_generator
 from titok.config.load import read_yaml
 from titok.config.study import Study
+from titok.config.study_models import generator_model
 from titok.config.targets import Targets
+from titok.config.tokenizer_facts import tokenizer_facts
 from titok.records.record import protocol_id, score_record
 from titok.reporting.paper import Paper, read_paper
 
@@ -124,9 +127,12 @@ class _Numbers:
         if folder in ("generation", "throughput"):
             generator, sampler, _ = parts
             subject = json.loads(targets.subject(seed=seed, generator=generator, sampler=sampler, sitting=sitting))
+            made, how = generator_model(self.study, generator), self.study.samplers[sampler]
+            subject |= of_generator(made, how)
             kind, metrics, protocol = folder, *self._generation(folder, subject, extractor, side)
         elif folder == "probe":
             subject = json.loads(targets.subject(seed=seed, tokenizer=parts[0], stage="encoder"))
+            subject |= self._of_tokenizer(parts[0])
             accuracy = self._scattered(0.9 - 0.03 * math.log2(subject["num_latent_tokens"]), seed)
             read = [self.study.probe.first, *self.study.probe.readings] if self.study.probe.readings else []  # type: ignore[union-attr]
             metrics = {"linear_probe_top1": accuracy} | {f"linear_probe_top1_{one.name}": accuracy for one in read}
@@ -136,7 +142,7 @@ class _Numbers:
             is_codec = stage.startswith("q") and stage[1:].isdigit()
             subject = {"tokenizer": name, "stage": stage, "seed": 0, "recipe": "codec"}
             if not is_codec:
-                subject = json.loads(targets.subject(seed=seed, tokenizer=name, stage=stage))
+                subject = json.loads(targets.subject(seed=seed, tokenizer=name, stage=stage)) | self._of_tokenizer(name)
             metrics, protocol = self._reconstruction(subject, extractor, side)
             kind = folder
             if folder == "lengths":
@@ -153,6 +159,14 @@ class _Numbers:
             if metric in metrics and folder != "throughput"
         }
         return score_record(kind, self.study.study, subject, metrics, protocol, PROVENANCE, intervals, timed)  # type: ignore[arg-type]
+
+    def _of_tokenizer(self, name: str) -> dict[str, Any]:
+        """What a model says of itself when it is scored."""
+        known = tokenizer_facts(self.study, name)
+        return {
+            "num_latent_tokens": known.num_tokens,
+            "codebook_size": known.codebook_size if known.is_discrete else None,
+        }
 
     def _reconstruction(self, subject: dict[str, Any], extractor: Any, side: int) -> tuple[Any, Any]:
         tokens, seed = subject.get("num_latent_tokens", 64), subject["seed"]

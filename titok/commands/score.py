@@ -14,6 +14,7 @@ from titok.commands.lpips_score import open_lpips
 from titok.commands.score_encoders import encoders_of_samples, open_encoders
 from titok.commands.score_records import image_source, pixels_of, training_images, write_score
 from titok.commands.score_speeds import NONE, sampling_speed, training_speed
+from titok.commands.subjects import of_samples, of_tokenizer
 from titok.config.detector import Detector
 from titok.config.evaluation import Extractor
 from titok.config.image_counts import NUM_EXAMPLES
@@ -47,6 +48,7 @@ def reconstruction(options: argparse.Namespace) -> None:
     size, speed = model.facts.codebook_size, training_speed(options.model.parent / "manifest.json")
     scores = score_outputs(options, job, reconstruct_with(model), device, size, NUM_EXAMPLES)
     save_examples(options, scores)
+    options.subject |= of_tokenizer(model, job.dataset.image_size)
     metrics = {**scores.metrics, **tokenizer_parameters(model), **speed.metrics}
     inputs = {"model": options.model, **named_inputs(options)}
     write_score(
@@ -136,6 +138,7 @@ def generation(options: argparse.Namespace) -> None:
         scratch=options.output.parent,
         device=device,
     )
+    options.subject |= of_samples(options.samples, options.training)
     metrics = {**scores.metrics, **made.metrics, **speed.metrics}
     timed = made.protocols | speed.protocols
     # A folder of parts is known by its index, which holds the parts' sums.

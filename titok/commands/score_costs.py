@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from titok.commands.score_records import write_score
+from titok.commands.subjects import of_tokenizer
 from titok.config.load import load_job
 from titok.config.measuring_jobs import CostsJob
 from titok.evaluation.costs import coding_operations, measure_coding
@@ -44,6 +45,7 @@ def costs(options: argparse.Namespace) -> None:
         "encode_images_per_second": found.encode.interval,
         "decode_images_per_second": found.decode.interval,
     }
+    options.subject |= of_tokenizer(model, job.image_size)
     if found.width is not None:
-        options.subject = {**options.subject, "latent_width": found.width}
+        options.subject["latent_width"] = found.width
     write_score(options, job, "costs", metrics, protocol, {"model": options.model}, device, intervals)

@@ -17,6 +17,7 @@ from titok.commands.lpips_score import open_lpips
 from titok.commands.score import LATENTS, open_extractor
 from titok.commands.score_records import image_source, pixels_of, write_score
 from titok.commands.score_second import score_second
+from titok.commands.subjects import of_tokenizer
 from titok.config.evaluation import Uncertainty
 from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import LengthsJob
@@ -89,6 +90,7 @@ def lengths(options: argparse.Namespace) -> None:
         **second.metrics,
     }
     intervals = {**_intervals(job, gains), **second.intervals}
+    options.subject |= of_tokenizer(model, job.dataset.image_size)
     write_score(options, job, "lengths", metrics, protocol, inputs, device, intervals)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from titok.commands.extraction import made_by
 from titok.commands.score_records import image_source, write_score
+from titok.commands.subjects import of_tokenizer
 from titok.config.load import load_job
 from titok.config.measuring_jobs import ProbeJob
 from titok.config.training import ImageTraining
@@ -94,6 +95,7 @@ def linear_probe(options: argparse.Namespace) -> None:
         # By name and not by width, which K and the model's size decide: a table's column holds all of them.
         **({"readings": [reading.name for reading in job.probe.all_readings]} if job.probe.readings else {}),
     }
+    options.subject |= of_tokenizer(model, crop)
     write_score(options, job, "linear_probe", metrics, protocol, inputs, device)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from titok.commands.score_records import write_score
+from titok.commands.subjects import of_generator
 from titok.config.load import load_job
 from titok.config.measuring_jobs import ThroughputJob
 from titok.evaluation.throughput import measure_speed, sampling_operations
@@ -56,6 +57,7 @@ def throughput(options: argparse.Namespace) -> None:
     if noise is not None:
         protocol["noise"] = "torch's generator, as in the official loop"
     inputs = {"generator": options.generator, "tokenizer": options.tokenizer}
+    options.subject |= of_generator(generator.config, job.sampler)
     intervals = {"sampling_images_per_second": speed.interval}
     write_score(options, job, "throughput", metrics, protocol, inputs, device, intervals)
 

@@ -42,7 +42,8 @@ def add_subject(parser: argparse.ArgumentParser, name: str) -> None:
         "--subject",
         type=subject(name),
         required=True,
-        help=f"what is measured, as JSON: {name}, seed and whatever else tables shall tell it by",
+        help=f"by which names it is known, as JSON: {name}, seed and whatever else tables shall tell it by (the model "
+        "says itself what it is)",
     )
 
 

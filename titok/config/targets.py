@@ -185,15 +185,12 @@ class Targets(ModelFiles):
         sampler: str | None = None,
         sitting: str | int | None = None,
     ) -> str:
-        """What a score is about, as JSON: names and the settings that tables print beside the number."""
+        """What a score is about, as JSON: by which names the study knows it. What it is says the model itself."""
         facts: dict[str, object] = {"seed": int(seed)}
         if generator is not None and sampler is not None:
             entry = self.study.generators[generator]
-            settings = self.study.samplers[sampler]
             tokenizer, stage = entry.tokenizer, generator_stage(self.study, generator)
-            facts |= {"generator": generator, "generator_kind": entry.model.kind, "sampler": sampler}
-            facts |= {"num_steps": settings.num_steps, "guidance_scale": settings.guidance_scale}
-            facts |= {"mask_schedule": settings.mask_schedule}
+            facts |= {"generator": generator, "sampler": sampler}
             if entry.source is not None:
                 facts["generator_recipe"] = "released"  # no seed of ours changes it
         if sitting is not None:
@@ -201,11 +198,8 @@ class Targets(ModelFiles):
         if tokenizer is not None:
             known = tokenizer_facts(self.study, tokenizer)
             facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
-            facts |= {"num_latent_tokens": known.num_tokens}
             if tokenizer in self.study.soft_tokenizers:
                 facts |= encoder_facts(self.study.soft_tokenizers[tokenizer])
-            else:  # a vae has none, whatever its settings would make one of
-                facts |= {"codebook_size": known.codebook_size if known.is_discrete else None}
         return json.dumps(facts)
 
     def vqgan_subject(self) -> str:
