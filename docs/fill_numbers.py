@@ -204,6 +204,16 @@ def trends(file: str) -> str:
     return _table(("trend of the paper, in miniature", "judgement", "95 % interval", "seeds"), rows, left=2)
 
 
+def where(*studies: str) -> str:
+    """In which studies the paper's claims hold, from evidence/<study>; one without evidence was not run."""
+    from titok.config.claims import load_claims
+    from titok.reporting.where import read_study, where_markdown
+
+    folders = {study: DOCS / "evidence" / study for study in studies}
+    found = {study: read_study(folder) if folder.is_dir() else None for study, folder in folders.items()}
+    return where_markdown(load_claims(ROOT / "config/claims.yaml"), found)
+
+
 def plan(file: str) -> str:
     """What every target of a study costs (`titok plan --json`)."""
     head = ("target", "jobs", "GPU-hours", "disk, GB", "numbers of the paper")
@@ -256,6 +266,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "data": data,
     "settings": settings,
     "trends": trends,
+    "where": where,
     "plan": plan,
     "plan_paper": plan_paper,
 }
