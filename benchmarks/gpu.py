@@ -55,7 +55,7 @@ def main() -> None:
     variants = {"tiny": TINY} if options.tiny else {name: VARIANTS[name] for name in options.variants}
     size = QUICK_MATMUL if options.tiny else None
     peaks = {precision: matmul_peak(device, precision, size=size) for precision in ("fp32", "bf16")}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for kind, way, case in all_cases(variants, device, options):
         if options.only in case.name:
             rows.append(measured(kind, way, case, rows, device, peaks, options))
