@@ -11,6 +11,7 @@ from benchmarks.measure import Case
 from benchmarks.models import Variant, single_stage
 from titok.config.training import (
     Adversarial,
+    Compute,
     MaskedTokenLosses,
     ProxyCodeLosses,
     ReconstructionLosses,
@@ -34,6 +35,8 @@ from titok.training.stage2 import Stage2Task
 from titok.training.task import Batch as AnyBatch
 from titok.training.task import Task
 
+AS_IT_IS = Compute()
+
 
 class Repeated(NamedTuple):
     """The same batch at every step: what is timed is the step, not the reading."""
@@ -45,9 +48,9 @@ class Repeated(NamedTuple):
         return self.content
 
 
-def cases(name: str, variant: Variant, device: torch.device, batch: int) -> Iterator[Case]:
+def cases(name: str, variant: Variant, device: torch.device, batch: int, compute: Compute = AS_IT_IS) -> Iterator[Case]:
     """Every task at the variant's sizes; adversaries play from the first step on."""
-    training = Training(batch_size=batch)
+    training = Training(batch_size=batch, compute=compute)
     images = image_batch(variant, batch)
 
     def case(what: str, task: Callable[[], Task], content: AnyBatch) -> Case:

@@ -155,6 +155,37 @@ def bench(file: str) -> str:
     return _table(head, rows, left=2)
 
 
+def gpu() -> str:
+    """What was measured on GPUs (`python -m benchmarks.gpu`), a table for each; where nothing was, that it was not."""
+    files = sorted((DOCS / "measurements").glob("gpu-*.json"))
+    return "\n\n".join(map(_gpu, files)) or "Not measured: no `docs/measurements/gpu-*.json` is there yet."
+
+
+def _gpu(path: Path) -> str:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    device, packages, group = found["device"], found["provenance"]["packages"], found["one_process_group"]
+    said = (
+        f"{device.get('name', device['type'])}, driver {found['driver']}, CUDA {device.get('cuda')}, torch "
+        f"{packages['torch']}; batches of {found['protocol']['inference_batch']} images, "
+        f"{found['protocol']['training_batch']} in training. Under {group['backend']}, {group['what']}: "
+        f"{group['group_seconds']:.3g} s a step as the only process, {group['alone_seconds']:.3g} s alone."
+    )
+    rows = [
+        (
+            row["name"],
+            row["way"],
+            *(
+                (row["failed"], "", "")
+                if "failed" in row
+                else (f"{row['per_second']:.3g}", f"{row['matmul_fraction']:.0%}", f"{row['peak_memory_gib']:.1f}")
+            ),
+        )
+        for row in found["rows"]
+    ]
+    head = ("what", "way", "images per second", "of matrix-multiply peak", "peak memory, GiB")
+    return f"{said}\n\n{_table(head, rows, left=2)}"
+
+
 def comparisons(file: str) -> str:
     """Pairs of ways to do the same thing, from the same benchmark."""
     rows = [
@@ -202,6 +233,16 @@ def trends(file: str) -> str:
         interval = f"{found['value']:.3g} [{found['low']:.3g}, {found['high']:.3g}] {found['unit']}" if known else ""
         rows.append((trend["statement"], found["word"], interval.strip(), str(found["seeds"] or "")))
     return _table(("trend of the paper, in miniature", "judgement", "95 % interval", "seeds"), rows, left=2)
+
+
+def where(*studies: str) -> str:
+    """In which studies the paper's claims hold, from evidence/<study>; one without evidence was not run."""
+    from titok.config.claims import load_claims
+    from titok.reporting.where import read_study, where_markdown
+
+    folders = {study: DOCS / "evidence" / study for study in studies}
+    found = {study: read_study(folder) if folder.is_dir() else None for study, folder in folders.items()}
+    return where_markdown(load_claims(ROOT / "config/claims.yaml"), found)
 
 
 def plan(file: str) -> str:
@@ -253,9 +294,11 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "glossary": glossary,
     "bench": bench,
     "comparisons": comparisons,
+    "gpu": gpu,
     "data": data,
     "settings": settings,
     "trends": trends,
+    "where": where,
     "plan": plan,
     "plan_paper": plan_paper,
 }

@@ -169,8 +169,58 @@ def test_a_claim_that_names_a_table_compares_rows_of_that_table(evidence):
 
 def test_tables_that_the_ledger_names_exist():
     named = {name for found in load_claims(LEDGER) for name in re.findall(r"'gfid', '(\w+)'", str(found.holds))}
-    assert named == {"table5"}
+    assert named == {"table1", "table5"}
     assert named <= set(get_args(TableName))
+
+
+TWO_DIMENSIONAL = "lower_at_equal_tokens('table3c/single-stage-1d', 'table3c/taming-vqgan-recipe-2d', 'rfid')"
+
+
+def with_two_dimensions(many: Evidence, seeded: Any, tokens: int, rfid_2d: float) -> Evidence:
+    """The study with a 2D row of so many tokens, and five seeds of both single-stage rows."""
+    shared = {"stage": "single_stage", "codebook_size": 64}
+    for seed in range(5):
+        for name, count, value in (("l2-single", 2, 10.0), ("l-2d", tokens, rfid_2d)):
+            subject = {**shared, "tokenizer": name, "seed": seed, "num_latent_tokens": count}
+            metrics = {"rfid": value + 0.1 * math.sin(7 * seed + value)}
+            seeded.score(f"reconstruction/{name}/single_stage/seed{seed}", "reconstruction", subject, metrics)
+    tables = many.reporting.tables
+    row = tables.table3c.rows[0].model_copy(update={"tokenizer": "l-2d", "paper": "table3c/taming-vqgan-recipe-2d"})
+    table3c = tables.table3c.model_copy(update={"rows": (*tables.table3c.rows, row)})
+    reporting = many.reporting.model_copy(update={"tables": tables.model_copy(update={"table3c": table3c})})
+    return replace(many, reporting=reporting, scores=read_scores(seeded.scores))
+
+
+@pytest.mark.parametrize(("rfid_2d", "expected"), [(12.0, "agrees"), (8.0, "differs")])
+def test_one_dimension_is_held_against_two_at_equal_tokens(many, seeded, rfid_2d, expected):
+    [finding] = judge_claims([claim(holds=TWO_DIMENSIONAL)], with_two_dimensions(many, seeded, 2, rfid_2d))
+    assert (finding.verdict, finding.seeds) == (expected, 5)
+    assert finding.value == pytest.approx(10.0 - rfid_2d, abs=0.2)
+
+
+def test_rows_of_other_numbers_of_tokens_do_not_ask_which_is_better(many, seeded):
+    [finding] = judge_claims([claim(holds=TWO_DIMENSIONAL)], with_two_dimensions(many, seeded, 4, 12.0))
+    assert (finding.verdict, finding.is_planned) == ("not run", False)
+    assert finding.because.endswith("have 2 and 4 tokens; asked is of equal ones")
+
+
+def test_what_is_planned_and_missing_is_told_from_what_was_never_asked(many, seeded):
+    """A row that the study has, a place of its grid, and a row that it has not."""
+    for path in seeded.scores:
+        if "reconstruction/l2/stage2" in str(path):
+            path.unlink()
+        elif "reconstruction/s4" in str(path):
+            record = json.loads(path.read_text())
+            record["metrics"].pop("rfid")
+            path.write_text(json.dumps(record))
+    evidence = replace(many, scores=read_scores(seeded.scores))
+    asked = (f"{L32} > 0", "falls_with_tokens('rfid')", "ours('table3b/mask-schedule-arccos', 'gfid') > 0")
+    findings = judge_claims([claim(holds=holds) for holds in asked], evidence)
+    assert [(finding.verdict, finding.is_planned) for finding in findings] == [
+        ("not run", True),
+        ("not run", True),
+        ("not run", False),
+    ]
 
 
 def test_trends_are_numbers_one_can_recompute(evidence):

@@ -18,7 +18,8 @@ from titok.errors import ScoreError
 from titok.reporting.collect import MissingScore, read_scores
 from titok.reporting.figures.figure import Sources
 from titok.reporting.figures.gallery import make_figure
-from titok.reporting.figures.rfid_against_gfid import FEWEST, rfid_against_gfid, spearman
+from titok.reporting.figures.rfid_against_gfid import rfid_against_gfid
+from titok.reporting.rank_agreement import FEWEST, spearman
 from titok.reporting.style import figure_style
 
 

@@ -70,12 +70,14 @@ def add_claims(verbs: Verbs, lazy: Callable[[str, str], Callable[[argparse.Names
     where = verbs.add_parser(
         "where",
         help="in which studies each claim holds: their judgements side by side",
-        description="Reads claims.json of results or evidence folders, whose names are the columns' names. Claims "
-        "about ImageNet's numbers are left out: one study alone could have them.",
+        description="Reads claims.json of results or evidence folders, whose names are the columns' names. A row per "
+        "claim of the ledger; those about ImageNet's numbers are left out, because one study alone could have them. "
+        "Words are those of `titok claims`; a claim that a study has no rows for is `not asked`.",
         epilog="example: titok where results/digits results/fashion --not-run imagenet256 --output where.md",
     )
     where.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results/digits")
     where.add_argument("--not-run", nargs="*", default=[], metavar="STUDY", help="columns to be filled by somebody")
+    where.add_argument("--claims", type=Path, default=shipped("config/claims.yaml"), help="the ledger")
     where.add_argument("--output", type=ending(".md"), help="Markdown to write, the numbers as .csv beside it")
     add_overwrite(where, output_and(".csv"))
     where.set_defaults(run=lazy("where", "where"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from titok.config.claims import load_claims
 from titok.errors import OptionError
-from titok.reporting.finding import Finding
 from titok.reporting.where import read_study, where_frame, where_markdown
 from titok.runtime.files import write_text
 
@@ -22,10 +22,12 @@ def where(options: argparse.Namespace) -> None:
     names = [name for name, _ in named]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise OptionError(f"two studies are called {twice[0]!r}, by their folders or --not-run; rename one folder")
-    studies: dict[str, dict[str, Finding]] = {name: read_study(folder) if folder else {} for name, folder in named}
-    text = where_markdown(studies)
+    studies = {name: read_study(folder) if folder else None for name, folder in named}
+    claims = load_claims(options.claims)
+    text = where_markdown(claims, studies)
     if options.output is None:
         print(text, end="")
         return
     write_text(options.output, text)
-    write_text(options.output.with_suffix(".csv"), where_frame(studies).to_csv(index=False, lineterminator="\n"))
+    table = where_frame(claims, studies).to_csv(index=False, lineterminator="\n")
+    write_text(options.output.with_suffix(".csv"), table)

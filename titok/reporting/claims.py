@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from titok.reporting.claims_text import claims_markdown
-from titok.reporting.collect import MissingScore, NotComparableError, Scores
+from titok.reporting.collect import MissingScore, NotComparableError, PlannedScoreMissing, Scores
 from titok.reporting.evidence import Evidence, NotCheckableError
 from titok.reporting.finding import Finding, Verdict
 from titok.reporting.judgement import Judgement, Statement, judge
@@ -57,6 +57,7 @@ def _judge(claim: Claim, evidence: Evidence) -> Finding:
         verdict, facts["because"] = "not comparable", error.differing
     except MissingScore as error:
         verdict, facts["because"] = "not run", str(error)
+        facts["is_planned"] = isinstance(error, PlannedScoreMissing)
     if expected is not None:
         facts |= {"expected": _finite(expected.value), "tolerance": tolerance}
     refuted_by = "" if claim.unknown else claim.refuted_by or _refuting(claim, facts.get("expected"), tolerance)

@@ -62,14 +62,14 @@ def claim_line(finding: Finding) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def shown(finding: Finding) -> str:
-    """What was found, as people read it."""
+def shown(finding: Finding, *, always_seeds: bool = False) -> str:
+    """What was found, as people read it; without the seeds where `because`, which stands beside it, says them."""
     if finding.value is None:
         return {"agrees": "yes", "differs": "no"}.get(finding.verdict, "")
     interval = "" if finding.low is None or finding.high is None else f" [{finding.low:.4g}, {finding.high:.4g}]"
     unit = f" {finding.unit}" if finding.unit else ""
     # What is undecided says how many seeds there are, and how many it takes.
-    is_said = finding.seeds is None or finding.verdict == "undecided"
+    is_said = finding.seeds is None or (finding.verdict == "undecided" and not always_seeds)
     seeds = "" if is_said else f", {finding.seeds} seed{'s' * (finding.seeds != 1)}"
     return f"{_number(finding.value)}{interval}{unit}{seeds}"
 

@@ -44,6 +44,10 @@ class MissingScore(TitokError):
     """A row, figure or check needs a score that is not among the files given."""
 
 
+class PlannedScoreMissing(MissingScore):
+    """The study plans the score, but it is not among the files given; any other missing one was never asked for."""
+
+
 class NotComparableError(ScoreError):
     """A number of ours was measured otherwise than what it is held against; names each key, with both values.
 
@@ -110,14 +114,14 @@ class Scores:
         """The records of one kind and subject, one per seed.
 
         Raises:
-            MissingScore: there are none; names the files that would hold them.
+            PlannedScoreMissing: there are none; names the files that would hold them.
         """
         frame = self.frame[self.frame["kind"] == kind] if len(self.frame) else self.frame
         for key, value in subject.items():
             frame = frame[frame[key] == value] if key in frame else frame.iloc[:0]
         if frame.empty:
             where = score_path(kind, **subject)
-            raise MissingScore(
+            raise PlannedScoreMissing(
                 f"{where}: no such score among the {len(self.frame)} files given; make it with "
                 f"`snakemake results/<study>/{where.replace('*', '0')}` or take the row that names it out of the study"
             )

@@ -13,9 +13,10 @@ from titok.records.record import Kind
 from titok.reporting.beside import known_of
 from titok.reporting.collect import MissingScore, Scores
 from titok.reporting.comparable import SAMPLING_SPEED, require_as_in_the_paper
-from titok.reporting.layouts import LAYOUTS
+from titok.reporting.judgement import Judgement
+from titok.reporting.layouts import LAYOUTS, TOKENS
 from titok.reporting.paper import Paper
-from titok.reporting.quantity import Quantity, ratio
+from titok.reporting.quantity import Quantity, compared, ratio
 from titok.reporting.tables import row_subject
 from titok.reporting.trends import trend_functions
 
@@ -53,7 +54,13 @@ class Evidence:
         """
         grid = self.reporting.tables.table4 if self.reporting else None
         rows = _Rows(self, is_absolute)
-        own = {"paper": self._paper, "model": self._model, "ours": rows.ours, "times_as_fast": rows.times_as_fast}
+        own: dict[str, Callable[..., Any]] = {
+            "paper": self._paper,
+            "model": self._model,
+            "ours": rows.ours,
+            "times_as_fast": rows.times_as_fast,
+            "lower_at_equal_tokens": rows.lower_at_equal_tokens,
+        }
         return {**trend_functions(grid, self.scores), **own}
 
     def _paper(self, row: str, column: str) -> Quantity:
@@ -93,6 +100,18 @@ class _Rows:
         """Sampling speed of one row over that of another; both on one device, which need not be the paper's."""
         found = [self._records(name, SAMPLING_SPEED, None) for name in (row, other)]
         return ratio(*(self._quantity(kind, records, SAMPLING_SPEED) for kind, records in found))
+
+    def lower_at_equal_tokens(self, row: str, other: str, metric: str) -> Judgement:
+        """Whether the study's row has less of a metric than another of as many tokens; other studies do not ask."""
+        counts = [self._tokens(name) for name in (row, other)]
+        if counts[0] != counts[1]:
+            one, two = (" or ".join(f"{count:g}" for count in sorted(found)) for found in counts)
+            raise MissingScore(f"the rows beside {row} and {other} have {one} and {two} tokens; asked is of equal ones")
+        return compared(self.ours(row, metric), "<", self.ours(other, metric))
+
+    def _tokens(self, row: str) -> set[float]:
+        _, records = self._records(row, TOKENS.metric, None)
+        return set(records[TOKENS.metric].dropna())
 
     def _quantity(self, kind: Kind, records: pd.DataFrame, metric: str) -> Quantity:
         scores = self.evidence.scores

@@ -24,6 +24,7 @@ class Finding:
             which part contradicts.
         refuted_by: what would have to be found for `differs`.
         weight: of the claim among all.
+        is_planned: of what is not run, whether the study plans the scores that are missing; else it does not ask.
     """
 
     id: str
@@ -43,3 +44,4 @@ class Finding:
     because: str = ""
     refuted_by: str = ""
     weight: int = 1
+    is_planned: bool = False

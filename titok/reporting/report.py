@@ -22,6 +22,7 @@ from titok.reporting.collect import Scores, read_scores
 from titok.reporting.figures.gallery import FIGURES
 from titok.reporting.glossary import Explainer
 from titok.reporting.judgement import shown
+from titok.reporting.judges import build_judges
 from titok.reporting.narrative import facts, headline, protocol_notes
 from titok.reporting.once import Once
 from titok.reporting.outcome import SWITCHED_OFF, Outcome, read_outcome
@@ -176,6 +177,10 @@ def _tables(
         own = [path for path in written if path.stem == name]
         links = [link(path, page_folder, path.suffix.removeprefix(".").upper()) for path in own]
         shown.append({"name": name, "title": table.title, "html": Markup(html_table(table)), "links": links})
+    judges = build_judges(scores)
+    if judges is not None:
+        html = Markup(html_table(judges))
+        shown.append({"name": judges.name, "title": judges.title, "html": html, "links": []})
     return shown
 
 

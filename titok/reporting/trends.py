@@ -18,7 +18,7 @@ import pandas as pd
 from titok.records.metric import POOLINGS, READ_FROM
 from titok.records.record import Kind
 from titok.reporting.beside import known_of
-from titok.reporting.collect import MissingScore, NotComparableError, Scores
+from titok.reporting.collect import MissingScore, NotComparableError, PlannedScoreMissing, Scores
 from titok.reporting.estimates import Estimate, Seeds, combine, each, log2
 from titok.reporting.grid import PANELS, PROBE_READINGS, cell_records, size_name
 from titok.reporting.judgement import Judgement, Statement, all_of, judge
@@ -206,7 +206,9 @@ class GridTrends:
         found: dict[str, dict[int, Known]] = {}
         for cell, records in places:
             if not self._scores.by_seed(records, metric):
-                raise MissingScore(f"{size_name(cell.size)} at K = {cell.k} has no {metric}; the grid plans it there")
+                raise PlannedScoreMissing(
+                    f"{size_name(cell.size)} at K = {cell.k} has no {metric}; the grid plans it there"
+                )
             found.setdefault(cell.size, {})[cell.k] = known_of(self._scores, records, metric, kind)
         if not found or any(len(curve) < 2 for curve in found.values()):
             raise MissingScore(f"the grid has no two values of {metric}")

@@ -1,9 +1,15 @@
-"""Where the paper's claims hold: the judgements of several studies side by side, one row a claim."""
+"""Where the paper's claims hold: the judgements of several studies side by side, one row a claim.
+
+The words are those that each study's own claims were judged with (``titok.reporting.judgement``); nothing is judged
+anew here. Beside them stand *not asked*, of a claim that a study has no rows for, and *not run*, of scores that it
+plans but that are not there, and of a study that nobody ran.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
@@ -12,8 +18,13 @@ from titok.reporting.claims import read_findings
 from titok.reporting.claims_text import shown
 from titok.reporting.finding import Finding
 
-NOBODY = "not run"
-"""The word of a study that nobody ran, and of claims that a study has no scores for."""
+if TYPE_CHECKING:
+    from titok.config.claims import Claim
+
+NOT_RUN, NOT_ASKED = "not run", "not asked"
+JUDGED_BEFORE = "judged before the ledger had this claim; judge again with `titok claims`"
+Studies: TypeAlias = Mapping[str, Mapping[str, Finding] | None]
+"""Study -> claim's id -> what became of it; null where nobody ran the study."""
 
 
 def read_study(folder: Path) -> dict[str, Finding]:
@@ -28,43 +39,68 @@ def read_study(folder: Path) -> dict[str, Finding]:
     return {finding.id: finding for finding in read_findings(path) if finding.scope == "any"}
 
 
-def where_frame(studies: Mapping[str, Mapping[str, Finding]]) -> pd.DataFrame:
-    """(claims x studies) rows, claim by claim in the ledger's order: verdict, value, interval, seeds.
+def where_frame(claims: Iterable[Claim], studies: Studies) -> pd.DataFrame:
+    """(claims x studies) rows, claim by claim in the ledger's order: word, value, interval, unit, seeds and why.
 
-    A study that nobody ran (an empty mapping) has rows, too, so that its column is there to be filled.
+    Every claim about any study has a row for every study, so that none is missing silently.
     """
-    texts = {name: finding.text for found in studies.values() for name, finding in found.items()}
-    rows = [
-        {
-            "claim": name,
-            "text": text,
-            "study": study,
-            "verdict": found[name].verdict if name in found else NOBODY,
-            **{key: getattr(found.get(name), key, None) for key in ("value", "low", "high", "seeds")},
-        }
-        for name, text in texts.items()
-        for study, found in studies.items()
+    asked = [claim for claim in claims if claim.scope == "any"]
+    return pd.DataFrame([_line(claim, name, studies[name]) for claim in asked for name in studies])
+
+
+def _line(claim: Claim, study: str, found: Mapping[str, Finding] | None) -> dict[str, Any]:
+    line: dict[str, Any] = {"claim": claim.id, "text": claim.text, "where": claim.where, "study": study}
+    if found is None:
+        return line | {"verdict": NOT_RUN, "because": "nobody ran this study"}
+    finding = found.get(claim.id)
+    if finding is None:
+        return line | {"verdict": NOT_ASKED, "because": JUDGED_BEFORE}
+    numbers = {key: getattr(finding, key) for key in ("value", "low", "high", "unit", "seeds", "because")}
+    return line | {"verdict": word(finding), **numbers}
+
+
+def word(finding: Finding) -> str:
+    """The judgement's own word; of what is not run, whether the study asks at all."""
+    return NOT_ASKED if finding.verdict == NOT_RUN and not finding.is_planned else finding.verdict
+
+
+def where_markdown(claims: Iterable[Claim], studies: Studies) -> str:
+    """The table for people, a column per study, each cell the word, the number, its 95 % interval and the seeds; below
+    it what would decide, or what is missing, where a study that was run does not tell."""
+    asked = [claim for claim in claims if claim.scope == "any"]
+    head = [
+        "| claim | in the paper |" + "".join(f" {study} |" for study in studies),
+        "| --- | --- |" + " --- |" * len(studies),
     ]
-    return pd.DataFrame(rows)
+    rows = [
+        f"| {claim.text} | {claim.where} | {' | '.join(_cell(found, claim.id) for found in studies.values())} |"
+        for claim in asked
+    ]
+    return "\n".join([*head, *rows, *_reasons(asked, studies), ""])
 
 
-def where_markdown(studies: Mapping[str, Mapping[str, Finding]]) -> str:
-    """The table for people: a column per study, each cell the word, value and 95 % interval."""
-    frame = where_frame(studies)
-    if frame.empty:
-        raise ScoreError("none of the studies has a claim about any study; judge them again with `titok claims`")
-    head = ["| claim |" + "".join(f" {study} |" for study in studies), "| --- |" + " --- |" * len(studies)]
-    texts = dict(zip(frame["claim"], frame["text"], strict=True))
-    rows = [f"| {text} | {' | '.join(_cells(name, list(studies.values())))} |" for name, text in texts.items()]
-    return "\n".join([*head, *rows, ""])
+def _cell(found: Mapping[str, Finding] | None, claim: str) -> str:
+    if found is None:
+        return NOT_RUN
+    finding = found.get(claim)
+    if finding is None:
+        return NOT_ASKED
+    said = shown(finding, always_seeds=True) if finding.value is not None else ""
+    return f"{word(finding)} {said}".strip()
 
 
-def _cells(name: str, studies: Sequence[Mapping[str, Finding]]) -> list[str]:
-    return [_cell(found.get(name)) for found in studies]
-
-
-def _cell(finding: Finding | None) -> str:
-    if finding is None or finding.verdict == NOBODY:
-        return NOBODY
-    said = shown(finding) if finding.value is not None else ""
-    return f"{finding.verdict} {said}".strip()
+def _reasons(asked: Iterable[Claim], studies: Studies) -> list[str]:
+    """A line per study and reason, with the claims it is the reason of."""
+    lines = []
+    claims = {claim.id: claim.text.rstrip(".") for claim in asked}
+    for study, found in studies.items():
+        if found is None:
+            continue
+        whose: dict[str, list[str]] = {}
+        for name, text in claims.items():
+            finding = found.get(name)
+            because = JUDGED_BEFORE if finding is None else finding.because
+            if because and (finding is None or word(finding) != NOT_ASKED):  # of those the word says it all
+                whose.setdefault(because, []).append(text)
+        lines += [f"- {study}, *{'; '.join(texts)}*: {because}" for because, texts in whose.items()]
+    return ["", "What is missing, or would decide:", "", *lines] if lines else []

@@ -1,16 +1,13 @@
 """Whether good reconstructions mean good samples: rFID against gFID over the grid, by their ranks.
 
-Spearman's correlation over the grid's places. Its interval is a percentile bootstrap that draws places, pairs together,
-so that it knows chance among places of such a grid and not other seeds of the same ones. A perfect order is perfect in
-every draw, however few its places: beside it stands how often an order by chance agrees, or disagrees, as much.
+Spearman's correlation over the grid's places, with its interval and chance (``titok.reporting.rank_agreement``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -20,46 +17,11 @@ from titok.reporting.figures.figure import Figure, Sources
 from titok.reporting.grid import cell_records, size_name
 from titok.reporting.judgement import COVERAGE
 from titok.reporting.labels import place_labels
+from titok.reporting.rank_agreement import FEWEST, spearman
 from titok.reporting.style import Drawing, finish, look, new_axes, outside_legend
-from titok.runtime.ranks import rank_correlations
 
 if TYPE_CHECKING:
     from titok.config.rows import Grid
-
-FEWEST = 4
-"""Places of a correlation: of three pairs, one of six orders is perfect by chance."""
-RESAMPLES = 10_000
-SEED = 0
-
-
-class RankCorrelation(NamedTuple):
-    """Spearman's, with its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-    by_chance: float
-    """Share of random orders whose correlation is as far from 0, at least."""
-    pairs: int
-
-
-def spearman(first: np.ndarray, second: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> RankCorrelation:
-    """Correlation of the ranks of two rows of numbers (N,); ties share their mean rank.
-
-    Draws without two different values on either side have no correlation and are left out of the interval; NaN where
-    the numbers themselves have none.
-    """
-    count, draws = len(first), np.random.default_rng(seed)
-    drawn = draws.integers(0, count, (resamples, count))
-    found = rank_correlations(first[drawn], second[drawn])
-    tails = [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]
-    kept = found[np.isfinite(found)]
-    low, high = np.quantile(kept, tails) if len(kept) else (np.nan, np.nan)
-    value = float(rank_correlations(first[None], second[None])[0])
-    orders = draws.permuted(np.tile(np.arange(count), (resamples, 1)), axis=1)
-    shuffled = rank_correlations(np.tile(first, (resamples, 1)), second[orders])
-    by_chance = float((np.abs(shuffled) >= abs(value) - 1e-12).mean()) if np.isfinite(value) else np.nan
-    return RankCorrelation(value, float(low), float(high), by_chance, count)
 
 
 def rfid_against_gfid(grid: Grid, scores: Scores) -> Drawing:
