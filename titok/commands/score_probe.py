@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -80,11 +81,6 @@ def linear_probe(options: argparse.Namespace) -> None:
     tested = ((features_of(batch.images), batch.labels) for batch in test_set.crops(crop, job.batch_size))
     by_name = probe.eval() if several else lambda features: {job.probe.first.name: probe(features)}
     accuracies = probe_accuracies(by_name, tested, device)
-    metrics = {TOP1: accuracies[job.probe.first.name]}
-    if job.probe.readings:
-        metrics |= {f"{TOP1}_{reading.name}": accuracies[reading.name] for reading in job.probe.all_readings}
-    for length in lengths:
-        metrics[f"{TOP1}@{length}"] = accuracies[name_at(length) if length in shorter else job.probe.first.name]
     protocol = {
         "features": job.probe.features,
         "of": "latents before quantisation",
@@ -96,6 +92,7 @@ def linear_probe(options: argparse.Namespace) -> None:
         **({"readings": [reading.name for reading in job.probe.all_readings]} if job.probe.readings else {}),
     }
     options.subject |= of_tokenizer(model, crop)
+    metrics = _metrics(job, accuracies, lengths, shorter)
     write_score(options, job, "linear_probe", metrics, protocol, inputs, device)
 
 
@@ -104,6 +101,18 @@ def _lengths(job: ProbeJob, model: ImageTokenizer) -> tuple[int, ...]:
     if job.lengths is None or model.facts.most_tokens is None:
         return ()
     return lengths_of(model.facts, job.lengths)
+
+
+def _metrics(
+    job: ProbeJob, accuracies: Mapping[str, float], lengths: Sequence[int], shorter: Sequence[int]
+) -> dict[str, float]:
+    """The first reading's accuracy; with several readings that of each, and with several lengths at each."""
+    metrics = {TOP1: accuracies[job.probe.first.name]}
+    if job.probe.readings:
+        metrics |= {f"{TOP1}_{reading.name}": accuracies[reading.name] for reading in job.probe.all_readings}
+    for length in lengths:
+        metrics[f"{TOP1}@{length}"] = accuracies[name_at(length) if length in shorter else job.probe.first.name]
+    return metrics
 
 
 def _probes(job: ProbeJob, columns: dict[str, int], seed: int) -> dict[str, LinearProbe]:

@@ -17,21 +17,16 @@ from titok.config.job import ALL
 from titok.config.jobs import job
 from titok.config.length_stages import length_seeds, length_stages
 from titok.config.measuring_jobs import LENGTHS
-from titok.config.model_files import ModelFiles
-from titok.config.quantization import quantized_stage
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
-from titok.config.soft_tokens import SOFT_STAGE, encoder_facts
-from titok.config.tokenizer_facts import generator_stage, tokenizer_facts
+from titok.config.soft_tokens import SOFT_STAGE
+from titok.config.subjects import Subjects
 from titok.config.training_jobs import ReconstructingJob
 from titok.runtime.sums import sha256_json
 
-SHARED_ENCODER = "encoder"
-"""In the place of a stage: an encoder that all stages of its tokenizer share."""
 
-
-class Targets(ModelFiles):
-    """Paths of everything a study makes, and the facts about each thing that its scores carry along."""
+class Targets(Subjects):
+    """Paths of everything a study makes, and what decides whether it is made again."""
 
     @cached_property
     def sums(self) -> FileSums:
@@ -88,11 +83,6 @@ class Targets(ModelFiles):
         entry = self.study.tokenizers.get(tokenizer)
         at_lengths = entry is not None and entry.lengths and self.study.reporting.tables.probes_lengths
         return LENGTHS if at_lengths else ALL
-
-    def probe_subject(self, tokenizer: str, seed: str | int) -> str:
-        """What a probe is about, as JSON: an encoder that all stages share, or that of one stage."""
-        stage = self.probed_stage(tokenizer) if self.trains_encoder_twice(tokenizer) else SHARED_ENCODER
-        return self.subject(tokenizer=tokenizer, stage=stage, seed=seed)
 
     def length_scores(self, tokenizer: str, stage: str) -> list[str]:
         """Scores of a tokenizer's lengths, one per seed."""
@@ -174,45 +164,6 @@ class Targets(ModelFiles):
         """What several jobs that extract codes leave behind; nothing where one job does it all."""
         jobs = self.study.proxy_codes.jobs if self.study.proxy_codes else 1
         return [f"{self.root}/codes/shares/{job}-of-{jobs}.txt" for job in range(1, jobs + 1)] if jobs > 1 else []
-
-    def subject(
-        self,
-        *,
-        seed: str | int,
-        tokenizer: str | None = None,
-        stage: str | None = None,
-        generator: str | None = None,
-        sampler: str | None = None,
-        sitting: str | int | None = None,
-    ) -> str:
-        """What a score is about, as JSON: by which names the study knows it. What it is says the model itself."""
-        facts: dict[str, object] = {"seed": int(seed)}
-        if generator is not None and sampler is not None:
-            entry = self.study.generators[generator]
-            tokenizer, stage = entry.tokenizer, generator_stage(self.study, generator)
-            facts |= {"generator": generator, "sampler": sampler}
-            if entry.source is not None:
-                facts["generator_recipe"] = "released"  # no seed of ours changes it
-        if sitting is not None:
-            facts["sitting"] = int(sitting)
-        if tokenizer is not None:
-            known = tokenizer_facts(self.study, tokenizer)
-            facts |= {"tokenizer": tokenizer, "stage": stage, "recipe": known.recipe, "size": known.size}
-            if tokenizer in self.study.soft_tokenizers:
-                facts |= encoder_facts(self.study.soft_tokenizers[tokenizer])
-        return json.dumps(facts)
-
-    def vqgan_subject(self) -> str:
-        """What the VQGAN's score is about, as JSON."""
-        return self.subject(tokenizer=PROXY_TOKENIZER, stage=PROXY_TOKENIZER, seed=0)
-
-    def floor_subject(self, name: str, seed: str | int) -> str:
-        """What a floor's score is about, as JSON."""
-        return json.dumps({"seed": int(seed), "tokenizer": name, "stage": FLOOR})
-
-    def quantized_subject(self, tokenizer: str, stage: str, bits: str | int, seed: str | int) -> str:
-        """What a score of rounded channels is about, as JSON."""
-        return json.dumps({"seed": int(seed), "tokenizer": tokenizer, "stage": quantized_stage(stage, int(bits))})
 
     def floor_training_images(self, name: str) -> list[str]:
         """Index of the images that a floor is fitted on, if it is."""

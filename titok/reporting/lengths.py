@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from titok.config.subjects import SHARED_ENCODER
 from titok.reporting.collect import BootstrapInterval, MissingScore, Scores
 from titok.reporting.estimates import MIN_SEEDS, Estimate, Seeds, combine
 from titok.reporting.judgement import Judgement, Statement, judge
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
 MEASURES = ("l1", "class", "lpips", "psnr")
 """What a criterion may look at; the first that a record has is that of its study."""
 
-
 PROBE = "linear_probe_top1"
-SHARED_ENCODER = "encoder"
-"""The stage in a probe's record where all stages of a tokenizer share what was probed."""
+"""The metric of the first reading."""
 
 
 @dataclass(frozen=True)
