@@ -5,6 +5,7 @@ Run: pytest tests/planning/test_costs.py
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import pytest
@@ -16,6 +17,7 @@ from titok.config.paper_targets import available
 from titok.config.targets import Targets
 from titok.planning.costs import Costs
 from titok.planning.covered import verified_numbers
+from titok.planning.device_rates import CoreRate
 from titok.planning.graph import Graph, Job
 from titok.planning.show import hours, make_report, markdown, size
 from titok.planning.storage import SMALL_FILE, storage_of
@@ -26,6 +28,7 @@ from titok.reporting.paper import Paper, read_paper
 class OneHourEach:
     """Rates by which every job that computes takes an hour on one GPU."""
 
+    unit = "GPU"
     source = "Made up."
 
     def seconds(self, work: Work) -> float:
@@ -149,6 +152,19 @@ def test_the_report_reads_well(costs: Costs) -> None:
     assert "No target fits into 0.1 GPU-hours" in nothing
     assert "parts of it" not in nothing, "not even one model"
     assert "titok plan --config config/published.yaml" in nothing
+
+
+def test_a_computer_without_a_gpu_has_core_hours(costs: Costs) -> None:
+    """The only rate is what its user says; the paper's hours are of GPUs."""
+    slow, fast = (
+        dataclasses.replace(costs, rates=CoreRate(gflops), num_gpus=2, gpus_per_job=1) for gflops in (1.0, 2.0)
+    )
+    everything = range(len(costs.graph.jobs))
+    assert slow.gpu_hours(everything) == pytest.approx(2 * fast.gpu_hours(everything))
+    text = markdown(make_report(slow, paper(), "paper", 1000.0, is_remaining=False))
+    assert "hours on 2 cores" in text
+    assert "fits into 1000 core-hours" in text or "No target fits into 1000 core-hours" in text
+    assert "GPU" not in text
 
 
 def test_a_budget_too_small_for_any_target_still_buys_models(costs: Costs) -> None:

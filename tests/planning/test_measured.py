@@ -13,9 +13,11 @@ from typing import Any, cast
 import pytest
 
 from titok.planning.costs import Costs, RuleCost
-from titok.planning.graph import PlanError
-from titok.planning.measured import errors_csv, errors_text, measured_seconds, rule_errors
+from titok.planning.device_rates import CoreRate
+from titok.planning.graph import Job, PlanError
+from titok.planning.measured import errors_csv, errors_text, gflops_reached, measured_seconds, rule_errors
 from titok.planning.storage import Storage
+from titok.planning.work import Work
 
 HEAD = "s\th:m:s\tmax_rss\n"
 
@@ -53,6 +55,20 @@ def test_one_rate_is_fitted_and_what_is_not_counted_stays_out_of_it(tmp_path: Pa
     assert "off by a factor of 1.6 in the median, 2 at most" in errors_text(rows)
     assert "took 7% of all seconds" in errors_text(rows)
     assert errors_csv(rows).splitlines()[1:3] == ["train,2,80.00,100.00,0.800", "score,1,40.00,20.00,2.000"]
+
+
+def test_the_rate_that_all_jobs_reached_counts_what_no_plan_counts(tmp_path: Path) -> None:
+    jobs = [Job(rule, (), (), {}) for rule in ("train", "train", "draw", "other")]
+    work = [
+        Work("training", "stage1", 10.0, {"fp32": 3e11}),
+        Work("training", "vqgan", 10.0, {"tf32": 1e11}),
+        None,
+        None,
+    ]
+    found = cast(Costs, SimpleNamespace(graph=SimpleNamespace(jobs=jobs), work=work))
+    measured = measured_seconds(write(tmp_path, train=[30.0, 5.0], draw=[5.0]))
+    assert gflops_reached(found, measured) == pytest.approx(400 / 40)
+    assert CoreRate(10.0).seconds(work[0]) == pytest.approx(30.0)
 
 
 @pytest.mark.parametrize(

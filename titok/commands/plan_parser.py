@@ -30,6 +30,17 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
     )
     plan.add_argument("--gpus", type=whole(), default=8, help="of the cluster (default: %(default)s)")
     plan.add_argument(
+        "--cores",
+        type=whole(),
+        help="of a computer without a GPU: hours are then those of its cores, at --gflops-per-core",
+    )
+    plan.add_argument(
+        "--gflops-per-core",
+        type=number(0, above=True),
+        default=10.0,
+        help="with --cores; --compare-with says what a finished study reached (default: %(default)s)",
+    )
+    plan.add_argument(
         "--gpus-per-job",
         type=whole(),
         help="that a training may take at most (default: what the study's `resources` say, else 8)",
@@ -43,7 +54,9 @@ def add_plan(verbs: Verbs, run: Callable[[argparse.Namespace], None]) -> None:
     )
     plan.add_argument("--measured", type=Path, help="report of `python -m benchmarks --device cuda`")
     plan.add_argument(
-        "--budget", type=number(0, above=True), help="GPU-hours: which targets fit, what they would verify"
+        "--budget",
+        type=number(0, above=True),
+        help="GPU-hours, with --cores core-hours: which targets fit, what they would verify",
     )
     plan.add_argument("--remaining", action="store_true", help="only what is not there yet")
     plan.add_argument("--paper", type=Path, default=shipped("config/paper.csv"), help="the published numbers")

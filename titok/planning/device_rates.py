@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from titok.planning.graph import PlanError
 from titok.planning.work import Work
@@ -38,6 +38,9 @@ _WORDS: dict[tuple[str, str], str] = {
 class Rates(Protocol):
     """Seconds on one device."""
 
+    unit: ClassVar[str]
+    """What one device is called: GPU, core."""
+
     @property
     def source(self) -> str:
         """Where the rates come from, as a sentence."""
@@ -47,9 +50,30 @@ class Rates(Protocol):
 
 
 @dataclass(frozen=True)
+class CoreRate:
+    """Operations per second of one processor core, whatever the work; each job takes one."""
+
+    gflops: float
+    unit: ClassVar[str] = "core"
+
+    @property
+    def source(self) -> str:
+        """The rate, and how wrong one rate for all is."""
+        return (
+            f"One rate for all work: {self.gflops:g} GFLOP/s a core, as told; how far rules are off by that is in "
+            f"docs/measurements/plan-error-digits.csv."
+        )
+
+    def seconds(self, work: Work) -> float:
+        """All operations, whatever their arithmetic."""
+        return work.total / (self.gflops * 1e9)
+
+
+@dataclass(frozen=True)
 class PeakShare:
     """A share of the data sheet's peak in each arithmetic."""
 
+    unit: ClassVar[str] = "GPU"
     device: str
     utilisation: float
 
@@ -78,6 +102,7 @@ class PeakShare:
 class Measured:
     """Operations per second as the benchmark saw them on the kind of work; of several models, the most alike."""
 
+    unit: ClassVar[str] = "GPU"
     path: Path
     device: str
     rows: Sequence[dict[str, Any]]

@@ -82,6 +82,14 @@ def rule_errors(costs: Costs, measured: dict[str, list[float]]) -> list[RuleErro
     return sorted(rows, key=lambda row: -row.measured)
 
 
+def gflops_reached(costs: Costs, measured: dict[str, list[float]]) -> float:
+    """Operations that a plan counts per second that all jobs took, those included of which it counts nothing."""
+    counted = sum(
+        work.total for job, work in zip(costs.graph.jobs, costs.work, strict=True) if work and job.rule in measured
+    )
+    return counted / 1e9 / sum(map(sum, measured.values()))
+
+
 def errors_csv(rows: Sequence[RuleError]) -> str:
     """The table as a file: seconds, and how many times as long as planned."""
     lines = ["rule,jobs,measured_seconds,planned_seconds,measured_over_planned"]

@@ -22,6 +22,8 @@ class Report:
     asked_for: str
     is_remaining: bool
     source: str
+    unit: str
+    """What hours are of: GPU, core."""
     num_gpus: int
     gpus_per_job: int
     """The most that any training takes."""
@@ -51,6 +53,7 @@ def make_report(costs: Costs, paper: Paper, asked_for: str, budget: float | None
         asked_for=asked_for,
         is_remaining=is_remaining,
         source=costs.rates.source,
+        unit=costs.rates.unit,
         num_gpus=costs.num_gpus,
         gpus_per_job=max(costs.gpus, default=1),
         num_jobs=len(costs.graph.jobs),
@@ -69,14 +72,15 @@ def make_report(costs: Costs, paper: Paper, asked_for: str, budget: float | None
 def markdown(report: Report) -> str:
     """The whole plan; it reads well as plain text, too."""
     what = "what is missing of" if report.is_remaining else "all of"
+    unit = report.unit
     parts = [
         f"Study {report.study}, {what} {report.asked_for}: {report.num_jobs} jobs, {hours(report.gpu_hours)} "
-        f"GPU-hours, {hours(report.wall_hours)} hours on {report.num_gpus} GPUs, {size(report.storage.size)}, "
+        f"{unit}-hours, {hours(report.wall_hours)} hours on {report.num_gpus} {unit}s, {size(report.storage.size)}, "
         f"{report.storage.files} files.",
         f"{report.source} Element-wise work, reading, preparing images (CPUs) and waiting are not in it; a training "
-        f"takes up to {report.gpus_per_job} GPUs and is assumed to spread evenly, any other job takes one.",
+        f"takes up to {report.gpus_per_job} {unit}(s) and is assumed to spread evenly, any other job takes one.",
         _table(
-            ("rule", "jobs", "GPU-hours", "longest job, h", "disk", "files"),
+            ("rule", "jobs", f"{unit}-hours", "longest job, h", "disk", "files"),
             (
                 (cost.rule, cost.jobs, hours(cost.gpu_hours), hours(cost.longest_hours), size(cost.storage.size), files)
                 for cost in report.rules
@@ -84,10 +88,10 @@ def markdown(report: Report) -> str:
             ),
         ),
     ]
-    if report.own_hours:
+    if report.own_hours and unit == "GPU":  # the paper's are
         parts.append(_own_hours(report.own_hours))
     if report.targets:
-        parts.append(_targets(report.targets, report.num_gpus))
+        parts.append(_targets(report.targets, report.num_gpus, unit))
     if report.budget is not None:
         parts.append(_budget(report))
     return "\n\n".join(parts) + "\n"
@@ -103,8 +107,8 @@ def _own_hours(found: Sequence[OwnHours]) -> str:
     return f"{note}\n\n{_table(head, rows)}"
 
 
-def _targets(found: Sequence[TargetCost], num_gpus: int) -> str:
-    head = ("target", "jobs", "GPU-hours", f"hours on {num_gpus} GPUs", "disk", "numbers of the paper")
+def _targets(found: Sequence[TargetCost], num_gpus: int, unit: str) -> str:
+    head = ("target", "jobs", f"{unit}-hours", f"hours on {num_gpus} {unit}s", "disk", "numbers of the paper")
     rows = (
         (
             cost.name,
@@ -124,14 +128,14 @@ def _budget(report: Report) -> str:
     alone = [cost.name for cost in report.targets if cost.gpu_hours <= budget]
     if not alone:
         return _what_else(report, budget)
-    head = ("target", "GPU-hours more", "together", "verifies of the paper, beyond the rows above")
+    head = ("target", f"{report.unit}-hours more", "together", "verifies of the paper, beyond the rows above")
     rows = (
         (each.name, hours(each.extra_gpu_hours), hours(each.together_gpu_hours), some_of(each.verifies, 4) or "nothing")
         for each in report.affordable
     )
     return (
-        f"Alone, each of these fits into {budget:g} GPU-hours: {', '.join(alone)}. Together, most numbers of the paper "
-        f"per hour first:\n\n{_table(head, rows)}"
+        f"Alone, each of these fits into {budget:g} {report.unit}-hours: {', '.join(alone)}. Together, most numbers of "
+        f"the paper per hour first:\n\n{_table(head, rows)}"
     )
 
 
@@ -139,7 +143,7 @@ def _what_else(report: Report, budget: float) -> str:
     """What can be done where no target fits."""
     cheapest = report.targets[0] if report.targets else None
     hint = f" The cheapest is {cheapest.name} with {hours(cheapest.gpu_hours)}." if cheapest else ""
-    lines = [f"No target fits into {budget:g} GPU-hours.{hint} What does:", ""]
+    lines = [f"No target fits into {budget:g} {report.unit}-hours.{hint} What does:", ""]
     if shown := report.parts[:PARTS_SHOWN]:
         parts = ", ".join(f"`{part.file}` ({hours(part.gpu_hours)})" for part in shown)
         others = f" and {len(report.parts) - len(shown)} cheaper ones" if len(report.parts) > len(shown) else ""
