@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from titok.config.subjects import SHARED_ENCODER
 from titok.reporting.collect import BootstrapInterval, MissingScore, Scores
 from titok.reporting.estimates import MIN_SEEDS, Estimate, Seeds, combine
 from titok.reporting.judgement import Judgement, Statement, judge
@@ -24,7 +23,8 @@ MEASURES = ("l1", "class", "lpips", "psnr")
 """What a criterion may look at; the first that a record has is that of its study."""
 
 PROBE = "linear_probe_top1"
-"""The metric of the first reading."""
+SHARED_ENCODER = "encoder"
+"""The stage in a probe's record where all stages of a tokenizer share what was probed."""
 
 
 @dataclass(frozen=True)
