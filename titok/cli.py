@@ -22,7 +22,7 @@ from titok import __version__
 from titok.commands.claims_parser import add_claims
 from titok.commands.compare_parser import add_compare
 from titok.commands.examples import add_examples
-from titok.commands.extraction_verbs import add_code_verbs, add_tokens
+from titok.commands.extraction_verbs import add_code_verbs, add_external_tokens, add_tokens
 from titok.commands.file_verbs import add_file_verbs
 from titok.commands.launch_parser import add_launch
 from titok.commands.option_types import JobKinds, Parser, ending, folder_or, number, weights_name, whole
@@ -158,6 +158,7 @@ def _add_data_verbs(verbs: Verbs) -> None:
     add_prepare(verbs, _lazy("prepare", "run"))
 
     add_tokens(verbs, _lazy)
+    add_external_tokens(verbs, _lazy)
 
     parity = verbs.add_parser(
         "parity",

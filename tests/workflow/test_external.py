@@ -78,3 +78,45 @@ def test_names_and_stages_are_those_that_there_are() -> None:
     learned = changed(with_external(), "generators.b2-vit.tokenizer", "jpeg10")
     with pytest.raises(ValueError, match="of which there are reconstructions and no tokens"):
         study_of(learned)
+
+
+IDS = {"num_latent_tokens": 4, "codebook_size": 12, "tokens": {"path": "made/ids.npz"}}
+
+
+def with_ids(**changes: Any) -> dict[str, Any]:
+    return changed(with_external(**{**IDS, **changes}), "generators.theirs", {"tokenizer": "jpeg10"})
+
+
+def test_a_generator_of_its_ids_is_trained_and_never_sampled_here(empty: Sandbox) -> None:
+    (empty.folder / "made" / "jpeg").mkdir(parents=True)
+    (empty.folder / "made" / "ids.npz").write_bytes(b"ids")
+    empty.write_study(with_ids())
+    plan = empty.plan("results/tiny/generators/theirs/seed0/model.safetensors")
+    assert plan.jobs("bring_in_external_tokens") == {"results/tiny/tokens/jpeg10/seed0/external.npz"}
+    assert "extract_tokens" not in plan.rules
+    scores = Targets(study_of(with_ids())).all_scores()
+    assert not [path for path in scores if "/generation/theirs/" in path]
+    assert [path for path in scores if "/generation/" in path]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"codebook_size": None}, "tokens has ids, but codebook_size is null"),
+        ({"num_latent_tokens": None, "codebook_size": None}, "num_latent_tokens and codebook_size is null"),
+        ({"codebook_size": 70_000}, "codebook_size is 70000; allowed: up to 65536"),
+        ({"tokens": {"file": "x"}}, "path"),
+    ],
+)
+def test_ids_that_nobody_described_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        study_of(with_ids(**changes))
+
+
+def test_no_row_shows_samples_of_ids_without_a_decoder() -> None:
+    document = with_ids()
+    samplers = document["generators"]["b2-vit"].get("samplers") or document["defaults"]["generator"]["samplers"]
+    row = {"label": "Theirs", "generator": "theirs", "sampler": samplers[0]}
+    rows = document["reporting"]["tables"]["table3c"]["rows"]
+    with pytest.raises(ValueError, match="whose decoder is not here"):
+        study_of(changed(document, "reporting.tables.table3c.rows", [*rows, row]))

@@ -18,6 +18,9 @@ EXAMPLES: dict[VERBS, str] = {
     ("tokens",): r"""
 titok tokens --config results/digits/configs/tokens/all.yaml --data results/digits/data/train.index.npz \
     --tokenizer results/digits/tokenizers/l2/seed0/stage1/model.safetensors --output tokens.npz""",
+    ("external-tokens",): r"""
+titok external-tokens --config results/mine/configs/external_tokens/theirs.yaml \
+    --data results/mine/data/train.index.npz --ids theirs.npz --output theirs-tokens.npz""",
     ("train",): r"""
 titok train stage1 --config results/digits/configs/stage1/l2.yaml --data results/digits/data/train.index.npz \
     --vqgan results/digits/vqgan/model.safetensors --seed 0 --state state/l2 --output l2/model.safetensors

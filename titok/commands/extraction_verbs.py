@@ -108,6 +108,25 @@ def add_tokens(verbs: Verbs, lazy: Lazy) -> None:
     tokens.set_defaults(run=lazy("tokens", "extract_tokens"))
 
 
+def add_external_tokens(verbs: Verbs, lazy: Lazy) -> None:
+    """Adds ``external-tokens``."""
+    external = verbs.add_parser(
+        "external-tokens",
+        help="bring in the token ids that another program made of a dataset's images",
+        description="Checks the ids that another program made of the training images, one row for each, and writes "
+        "them as `titok tokens` writes ours, for `titok train generator`.",
+    )
+    add_paths(
+        external,
+        config="resolved settings: titok resolve STUDY external_tokens NAME",
+        data="index of the training shards",
+        ids="what the other program wrote: .npz with ids (N, K) and names or labels (N,)",
+    )
+    external.add_argument("--output", type=ending(".npz"), required=True, help="token file (.npz) to write")
+    add_overwrite(external, output_and(), ours="tokens")
+    external.set_defaults(run=lazy("external_tokens", "bring_in"))
+
+
 def _add_inputs(parser: argparse.ArgumentParser, *, config: bool = False) -> None:
     if config:
         parser.add_argument(

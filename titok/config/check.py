@@ -37,6 +37,7 @@ def check_study(study: Study) -> None:
     for name, generator in study.generators.items():
         _check_generator(study, name, generator)
     _check_reporting(study)
+    _check_foreign_samples(study)
     check_pictures(study)
     _check_soft_rows(study)
     for kind, job_name in job_names(study):
@@ -216,10 +217,16 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
             f"generators.{name}.tokenizer is {PROXY_TOKENIZER!r}, but the study has no vqgan section; add one, or "
             f"name a tokenizer"
         )
-    if study.untrained_stage(generator.tokenizer):
+    foreign = study.external.get(generator.tokenizer)
+    if foreign is not None and generator.source is not None:
+        raise ValueError(
+            f"generators.{name}.source: released weights belong to released tokenizers, not to the ids of "
+            f"external.{generator.tokenizer}; give training"
+        )
+    if study.untrained_stage(generator.tokenizer) and not (foreign and foreign.tokens):
         raise ValueError(
             f"generators.{name}.tokenizer is {generator.tokenizer!r}, of which there are reconstructions and no "
-            f"tokens; name a tokenizer of the study"
+            f"tokens; name a tokenizer of the study, or an external row that gives `tokens`"
         )
     tokenizer = tokenizer_facts(study, generator.tokenizer)
     if generator.stage is not None:
@@ -235,6 +242,18 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
             f"generators.{name}.seeds has {sorted(missing)}, which tokenizer {generator.tokenizer!r} is not "
             f"trained with; allowed: {sorted(study.tokenizer_seeds(generator.tokenizer))}"
         )
+
+
+def _check_foreign_samples(study: Study) -> None:
+    """Ids of another program become images by its own decoder alone, so that nothing here shows samples of them."""
+    for generator, _, where in study.reporting.runs():
+        entry = study.generators.get(generator)
+        if entry and entry.tokenizer in study.external:
+            raise ValueError(
+                f"{where}: generators.{generator} learns the ids of external.{entry.tokenizer}, whose decoder is not "
+                f"here, so that the study has no samples; take the row out, and score what that decoder makes of "
+                f"`titok generate --output ids.json` by `titok score generation --samples`"
+            )
 
 
 def _softness(study: Study, tokenizer: str) -> str:

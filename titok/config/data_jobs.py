@@ -9,8 +9,9 @@ from pydantic import model_validator
 
 from titok.config.adaptive_length import TokenLengths
 from titok.config.data import Dataset, Preparation
+from titok.config.external import ExternalTokens
 from titok.config.job import ALL, Job
-from titok.config.section import Neutral
+from titok.config.section import Name, Neutral, PositiveInt
 from titok.config.study import Study
 from titok.config.views import StoredCodes, ViewSet
 
@@ -73,3 +74,31 @@ class TokensJob(Job):
         """The one."""
         lengths = study.adaptive_length.of_tokens if study.adaptive_length else None
         return cls(dataset=study.dataset.seen(), views=study.token_views, lengths=lengths)
+
+
+class ExternalTokensJob(Job):
+    """`titok external-tokens`: the ids that another program made of the training images."""
+
+    kind: ClassVar[str] = "external_tokens"
+    section: ClassVar[str] = "external"
+    wildcard: ClassVar[str] = "external"
+    computes: ClassVar[bool] = False
+
+    name: Name
+    tokens: ExternalTokens
+    num_latent_tokens: PositiveInt
+    codebook_size: PositiveInt
+
+    @classmethod
+    def names(cls, study: Study) -> Iterable[str]:
+        """Every program's that gave ids."""
+        return [name for name, entry in study.external.items() if entry.tokens]
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Self:
+        """Where the ids lie, and what they must be."""
+        entry = study.external[name]
+        if entry.tokens is None:
+            raise KeyError(f"external.{name} has no tokens")
+        told = entry.model_dump(include={"tokens", "num_latent_tokens", "codebook_size"})
+        return cls.model_validate({"name": name, **told})

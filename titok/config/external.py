@@ -1,4 +1,5 @@
-"""Reconstructions that other programs made: any tokenizer as a row of the tables, by the protocol of all others."""
+"""What other programs made: reconstructions, a row of the tables by the protocol of all others, and tokens, which
+generators of ours learn."""
 
 from __future__ import annotations
 
@@ -6,12 +7,23 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from titok.config.section import KnownBy, PositiveFloat, PositiveInt, Section
+from titok.config.section import KnownBy, Neutral, PositiveFloat, PositiveInt, Section
+from titok.config.views import MAX_IDS
 
 EXTERNAL = "external"
 """Stage and recipe of such a row."""
 Text = Annotated[str, Field(min_length=1)]
 Pairing = Literal["names", "order"]
+
+
+class ExternalTokens(Section):
+    """The ids of the training images, one row for each."""
+
+    path: Annotated[Text, KnownBy("sha256")]
+    """A `.npz` with `ids` integers (N, K) and `names` (N,), the images' own in any order, or, for ids in the order of
+    the images, their classes as `labels` (N,); both may be there."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Null: made when the workflow is planned, so that other ids are learned anew."""
 
 
 class External(Section):
@@ -28,6 +40,8 @@ class External(Section):
     """Tokens per image; null where there are none."""
     codebook_size: PositiveInt | None = None
     """Different values of a token; null for soft tokens."""
+    tokens: Annotated[ExternalTokens | None, Neutral(None)] = None
+    """Ids of the training images, for generators; needs `num_latent_tokens` and `codebook_size`."""
     bits_per_image: PositiveFloat | None = None
     """What an image takes, all side information included; null: tokens x log2 of the codebook's size."""
     source: Text
@@ -41,5 +55,19 @@ class External(Section):
             raise ValueError(
                 f"codebook_size is {self.codebook_size}, but num_latent_tokens is null; say how many tokens an image "
                 f"has"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ids_are_of_known_shape(self) -> Self:
+        unsaid = [key for key in ("num_latent_tokens", "codebook_size") if getattr(self, key) is None]
+        if self.tokens is not None and unsaid:
+            raise ValueError(
+                f"tokens has ids, but {' and '.join(unsaid)} is null; say how many ids an image has and how many "
+                f"values an id"
+            )
+        if self.tokens is not None and self.codebook_size is not None and self.codebook_size > MAX_IDS:
+            raise ValueError(
+                f"tokens are kept in 16 bits, but codebook_size is {self.codebook_size}; allowed: up to {MAX_IDS}"
             )
         return self

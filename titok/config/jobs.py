@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
-from titok.config.data_jobs import CodesJob, DataJob, TokensJob
+from titok.config.data_jobs import CodesJob, DataJob, ExternalTokensJob, TokensJob
 from titok.config.job import Job
 from titok.config.measuring_jobs import (
     CostsJob,
@@ -48,6 +48,7 @@ KINDS: tuple[type[Job], ...] = (
     GeneratorJob,
     CodesJob,
     TokensJob,
+    ExternalTokensJob,
     ReleasedVQGANJob,
     ReleasedTokenizerJob,
     ReleasedGeneratorJob,

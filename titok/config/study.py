@@ -94,6 +94,10 @@ class Study(Section):
             return EXTERNAL
         return FLOOR if tokenizer in self.floors else None
 
+    def sampled_generators(self) -> dict[str, Generator]:
+        """Those whose ids become images here; ids of another program need its own decoder."""
+        return {name: entry for name, entry in self.generators.items() if entry.tokenizer not in self.external}
+
     def generator_seeds(self, generator: str) -> tuple[int, ...]:
         """Seeds a generator is trained with."""
         return self.generators[generator].seeds or self.seeds[:1]

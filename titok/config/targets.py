@@ -118,7 +118,7 @@ class Targets(Subjects):
 
     def all_scores(self) -> list[str]:
         """Every score of the study; encoders are probed where a table shows that."""
-        generators = self.study.generators.items()
+        generators = self.study.sampled_generators().items()
         return [
             *self.vqgan_score(),
             *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),

@@ -1,10 +1,11 @@
-"""What everyone needs to know who meets a tokenizer by its name: a TiTok, the study's 2D VQGAN, a 2D baseline, or a
-frozen encoder with a decoder."""
+"""What everyone needs to know who meets a tokenizer by its name: a TiTok, the study's 2D VQGAN, a 2D baseline, a
+frozen encoder with a decoder, or another program that gave ids."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from titok.config.external import EXTERNAL
 from titok.config.model import VQGANModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.soft_models import soft_model
@@ -45,6 +46,11 @@ def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
     if name in study.soft_tokenizers:
         size, model = study.soft_tokenizers[name].decoder, soft_model(study, name)
         return TokenizerFacts((SOFT_STAGE,), FROZEN, size, model.num_latent_tokens, 0, is_discrete=False)
+    if name in study.external:
+        made = study.external[name]
+        if made.num_latent_tokens is None or made.codebook_size is None:
+            raise KeyError(f"external.{name} has no tokens")
+        return TokenizerFacts((EXTERNAL,), EXTERNAL, EXTERNAL, made.num_latent_tokens, made.codebook_size, True)
     entry = study.tokenizers[name]
     return TokenizerFacts(
         stages=entry.stages,

@@ -9,6 +9,9 @@ from pydantic import model_validator
 from titok.config.data import Dataset, ResizeRule
 from titok.config.section import NonNegativeInt, PositiveInt, Section
 
+MAX_IDS = 2**16
+"""Ids are kept in 16 bits."""
+
 
 class ViewSet(Section):
     """Windows of a resized image: fixed ones, each also mirrored if wanted, then random ones."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from titok.data.rows.facts import MAX_IDS
+from titok.config.views import MAX_IDS
 from titok.data.views import Draws
 from titok.errors import TitokError
 from titok.runtime.files import load_npz, save_npz

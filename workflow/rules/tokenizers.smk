@@ -75,6 +75,29 @@ rule extract_tokens:
         " --workers {resources.workers} --output {output.tokens:q} > {log} 2>&1"
 
 
+rule bring_in_external_tokens:
+    """Ids that another program made of the training images, checked and kept as ours are."""
+    input:
+        config="results/{study}/configs/external_tokens/{external}.yaml",
+        data="results/{study}/data/train.index.npz",
+        ids=lambda wildcards: study.external[wildcards.external].tokens.path,
+    output:
+        tokens="results/{study}/tokens/{external}/seed0/external.npz",
+    log:
+        "logs/{study}/bring_in_external_tokens/{external}.log",
+    wildcard_constraints:
+        external=one_of(name for name, entry in study.external.items() if entry.tokens),
+    conda:
+        "../../environment.yml"
+    threads: takes("external_tokens")["cpus_per_task"]
+    resources:
+        **takes("external_tokens"),
+    shell:
+        "python -m titok launch {resources.launch}"
+        " external-tokens --config {input.config:q} --data {input.data:q} --ids {input.ids:q}"
+        " --output {output.tokens:q} > {log} 2>&1"
+
+
 use rule extract_tokens as extract_vqgan_codes with:
     # The 2D VQGAN's codes as tokens of a generator: MaskGIT as it was published.
     input:

@@ -15,14 +15,12 @@ import numpy as np
 from titok.config.adaptive_length import TokenLengths
 from titok.config.data import Dataset, ResizeRule
 from titok.config.model import VQGANModel
-from titok.config.views import StoredCodes, ViewSet
+from titok.config.views import MAX_IDS, StoredCodes, ViewSet
 from titok.data.views import View, views_of
 from titok.errors import TitokError
 from titok.runtime.sums import sha256_json
 
 FORMAT = "titok-proxy-codes-1"
-MAX_IDS = 2**16
-"""Ids are kept in 16 bits."""
 PART_IMAGES = 1024
 """Images per part where no settings say: what a killed extraction repeats at most."""
 Precision = Literal["fp32", "bf16", "tf32"]
