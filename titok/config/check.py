@@ -185,8 +185,8 @@ def _seeds_shown(study: Study) -> Iterator[tuple[int, tuple[int, ...], str]]:
         for row, _ in figure.rows():
             if row.generator:
                 yield seed, study.generator_seeds(row.generator), where
-            elif row.tokenizer and row.tokenizer != PROXY_TOKENIZER:
-                yield seed, study.tokenizer_seeds(row.tokenizer), where
+            elif row.staged_tokenizer:
+                yield seed, study.tokenizer_seeds(row.staged_tokenizer), where
 
 
 def _check_shapes(study: Study, kind: str, name: str) -> None:

@@ -19,7 +19,7 @@ from titok.config.figure_settings import (
     TokenAttention,
 )
 from titok.config.hard_and_soft import HardAndSoft, HardAndSoftTokens
-from titok.config.rows import PROXY_TOKENIZER, CurveRun, LengthTable, Row
+from titok.config.rows import CurveRun, LengthTable, Row
 from titok.config.section import Neutral, Section
 
 FEWEST_PLACES = 4
@@ -102,9 +102,9 @@ class ReconstructionImages(FigureInputs[Reconstructions]):
     @property
     def images(self) -> tuple[str, ...]:
         """The examples beside each row's scores."""
-        one = PROXY_TOKENIZER
         found = (
-            one if row.tokenizer == one else f"{row.tokenizer}/{row.stage}/seed{self.seed}" for row in self.told.rows
+            f"{row.tokenizer}/{row.stage}/seed{self.seed}" if row.staged_tokenizer else row.tokenizer
+            for row in self.told.rows
         )
         return tuple(f"examples/{name}.npz" for name in found)
 

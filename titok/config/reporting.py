@@ -10,7 +10,7 @@ from pydantic import model_validator
 from titok.config.figure_inputs import FigureInputs
 from titok.config.figures import FEWEST_PLACES, FIGURES, Figures
 from titok.config.hard_and_soft import TokenKinds
-from titok.config.rows import PROXY_TOKENIZER, CurveRun, Grid, LengthTable, Row, Table
+from titok.config.rows import CurveRun, Grid, LengthTable, Row, Table
 from titok.config.section import Neutral, PositiveFloat, Section
 from titok.config.working_checks import Checks
 
@@ -145,26 +145,30 @@ class Reporting(Section):
     def references(self) -> Iterator[tuple[str, str, str]]:
         """(kind, name, where it is written) of every tokenizer, generator, sampler and classifier named."""
         for row, where in self._rows():
-            for kind, name in (("tokenizer", row.tokenizer), ("generator", row.generator), ("sampler", row.sampler)):
-                if name and name != PROXY_TOKENIZER:
+            for kind, name in (
+                ("tokenizer", row.staged_tokenizer),
+                ("generator", row.generator),
+                ("sampler", row.sampler),
+            ):
+                if name:
                     yield kind, name, f"{where}.{kind}"
         for run, where in self._runs():
             for kind, name in (
-                ("tokenizer", run.tokenizer),
+                ("tokenizer", run.staged_tokenizer),
                 ("generator", run.generator),
                 ("classifier", run.classifier),
             ):
-                if name and name != PROXY_TOKENIZER:
+                if name:
                     yield kind, name, f"{where}.{kind}"
 
     def stages(self) -> Iterator[tuple[str, str, str]]:
         """(tokenizer, stage, where) of every stage whose results are shown."""
         for row, where in self._rows():
-            if row.tokenizer and row.tokenizer != PROXY_TOKENIZER:
-                yield row.tokenizer, row.stage, f"{where}.stage"
+            if row.staged_tokenizer:
+                yield row.staged_tokenizer, row.stage, f"{where}.stage"
         for run, where in self._runs():
-            if run.tokenizer and run.tokenizer != PROXY_TOKENIZER:
-                yield run.tokenizer, run.stage, f"{where}.stage"
+            if run.staged_tokenizer:
+                yield run.staged_tokenizer, run.stage, f"{where}.stage"
 
     def runs(self) -> Iterator[tuple[str, str, str]]:
         """(generator, sampler, where) of every pair whose samples are shown."""

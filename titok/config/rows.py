@@ -54,6 +54,11 @@ class Row(Section):
         return self
 
     @property
+    def staged_tokenizer(self) -> str | None:
+        """Its tokenizer, if that has stages to choose from; null: there is none, or it is the 2D VQGAN."""
+        return _staged(self.tokenizer)
+
+    @property
     def scores(self) -> tuple[str, ...]:
         """Score files below `scores/`, without seed: `reconstruction/l2/stage2`, `generation/l2-vit/eight`."""
         found = []
@@ -193,6 +198,11 @@ class CurveRun(Section):
         return self
 
     @property
+    def staged_tokenizer(self) -> str | None:
+        """Its tokenizer, if that has stages to choose from; null: there is none, or it is the 2D VQGAN."""
+        return _staged(self.tokenizer)
+
+    @property
     def task(self) -> str:
         """Runs of one task share a panel, because their losses are of one kind."""
         if self.tokenizer == PROXY_TOKENIZER:
@@ -208,6 +218,10 @@ class CurveRun(Section):
         if self.tokenizer:
             return f"tokenizers/{self.tokenizer}/seed{seed}/{self.stage}"
         return f"generators/{self.generator}/seed{seed}" if self.generator else f"classifiers/{self.classifier}"
+
+
+def _staged(tokenizer: str | None) -> str | None:
+    return None if tokenizer == PROXY_TOKENIZER else tokenizer
 
 
 def _stage_title(stage: str) -> str:

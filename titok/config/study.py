@@ -16,7 +16,7 @@ from titok.config.entries import Baseline, Classifier, Generator, ProxyTokenizer
 from titok.config.evaluation import Evaluation
 from titok.config.external import EXTERNAL, External
 from titok.config.floors import FLOOR, Floor, ImageRegions
-from titok.config.model import TransformerSize
+from titok.config.model import TransformerSize, VQGANModel
 from titok.config.probe import LinearProbe
 from titok.config.quantization import Quantization
 from titok.config.reporting import Reporting
@@ -87,6 +87,11 @@ class Study(Section):
             return self.seeds
         entry = self.baselines.get(tokenizer) or self.soft_tokenizers.get(tokenizer) or self.tokenizers[tokenizer]
         return entry.seeds or self.seeds
+
+    def two_dimensional(self, tokenizer: str) -> VQGANModel | None:
+        """The model of the study's 2D VQGAN or of a baseline, by its name; null: the name is neither's."""
+        entry = self.vqgan if tokenizer == PROXY_TOKENIZER else self.baselines.get(tokenizer)
+        return entry.model if entry else None
 
     def untrained_stage(self, tokenizer: str) -> str | None:
         """What stands for the stage of a row that no tokenizer of the study makes; null: one does."""

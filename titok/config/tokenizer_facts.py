@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from titok.config.external import EXTERNAL
-from titok.config.model import VQGANModel
 from titok.config.rows import PROXY_TOKENIZER
 from titok.config.soft_models import soft_model
 from titok.config.soft_tokens import FROZEN, SOFT_STAGE
@@ -37,12 +36,11 @@ def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
     Raises:
         KeyError: there is none of that name.
     """
-    if name == PROXY_TOKENIZER:
-        if study.vqgan is None:
-            raise KeyError("the study has no vqgan section")
-        return _two_dimensional(study, study.vqgan.model, PROXY_TOKENIZER)
-    if name in study.baselines:
-        return _two_dimensional(study, study.baselines[name].model, BASELINE_STAGE)
+    two_dimensional = study.two_dimensional(name)
+    if two_dimensional:
+        stage = BASELINE_STAGE if name in study.baselines else PROXY_TOKENIZER
+        codes = (study.dataset.image_size // two_dimensional.downsampling) ** 2
+        return TokenizerFacts((stage,), "vqgan_2d", PROXY_TOKENIZER, codes, two_dimensional.codebook_size, True)
     if name in study.soft_tokenizers:
         size, model = study.soft_tokenizers[name].decoder, soft_model(study, name)
         return TokenizerFacts((SOFT_STAGE,), FROZEN, size, model.num_latent_tokens, 0, is_discrete=False)
@@ -66,8 +64,3 @@ def generator_stage(study: Study, generator: str) -> str:
     """The stage of the tokenizer that a generator's tokens come from and go back through."""
     entry = study.generators[generator]
     return entry.stage or tokenizer_facts(study, entry.tokenizer).stages[-1]
-
-
-def _two_dimensional(study: Study, model: VQGANModel, stage: str) -> TokenizerFacts:
-    side = study.dataset.image_size // model.downsampling
-    return TokenizerFacts((stage,), "vqgan_2d", PROXY_TOKENIZER, side**2, model.codebook_size, True)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from titok.config.cluster import resources_of
 from titok.config.paper_targets import available, target_files
-from titok.config.rows import PROXY_TOKENIZER, Row
+from titok.config.rows import Row
 from titok.config.targets import Targets
 from titok.planning.covered import verified_numbers
 from titok.planning.device_rates import Rates
@@ -242,7 +242,7 @@ class Costs:
     def _variant_rows(self) -> Iterator[Row]:
         tables = self.targets.study.reporting.tables
         for table in (tables.table1, tables.table2):
-            yield from (row for row in (table.rows if table else ()) if row.paper and row.tokenizer != PROXY_TOKENIZER)
+            yield from (row for row in (table.rows if table else ()) if row.paper and row.staged_tokenizer)
 
 
 def _is_of(job: Job, wildcard: str, name: str | None) -> bool:

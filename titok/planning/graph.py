@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from titok.config.rows import PROXY_TOKENIZER
 from titok.errors import TitokError
 
 SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
@@ -31,6 +32,11 @@ class Job:
     outputs: tuple[str, ...]
     wildcards: Mapping[str, str]
     logs: tuple[str, ...] = ()
+
+    @property
+    def tokenizer(self) -> str:
+        """Which tokenizer a job is about, if it is about one: rules without that wildcard are about the 2D VQGAN."""
+        return self.wildcards.get("tokenizer", PROXY_TOKENIZER)
 
 
 @dataclass(frozen=True)

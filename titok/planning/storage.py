@@ -6,15 +6,12 @@ from typing import NamedTuple
 
 from titok.config.entries import Tokenizer
 from titok.config.length_stages import scored_lengths
-from titok.config.model import VQGANModel
 from titok.config.probe import Reading
-from titok.config.rows import PROXY_TOKENIZER
 from titok.config.soft_models import soft_model
 from titok.config.study import Study
 from titok.config.study_models import generator_model
 from titok.config.tokenizer_facts import tokenizer_facts
-from titok.config.training_jobs import VQGANJob
-from titok.planning.counts import classifier_flops, generator_flops, vqgan_parts
+from titok.planning.counts import classifier_flops, generator_flops
 from titok.planning.graph import Job
 from titok.planning.work import TRAINING_RULES, num_images, parts_of
 
@@ -46,11 +43,10 @@ def storage_of(planned: Job, study: Study) -> Storage:
         parameters, kept = _model(planned, study)
         return Storage(size + parameters * (_WEIGHT + _CHECKPOINT * kept), files + kept)
     if planned.rule in ("extract_tokens", "extract_vqgan_codes"):
-        name = planned.wildcards.get("tokenizer", PROXY_TOKENIZER)
-        tokens = tokenizer_facts(study, name).num_tokens
+        tokens = tokenizer_facts(study, planned.tokenizer).num_tokens
         return Storage(size + 2 * num_images(study, "train") * study.token_views.number * tokens, files)
     if planned.rule == "extract_codes" and study.proxy_codes:
-        codes = tokenizer_facts(study, PROXY_TOKENIZER).num_tokens
+        codes = tokenizer_facts(study, planned.tokenizer).num_tokens
         return Storage(size + 2 * num_images(study, "train") * study.proxy_codes.views.number * codes, files)
     if planned.rule == "sample_generator":
         return Storage(size + study.evaluation.num_samples * pixels, files)
@@ -102,12 +98,8 @@ def _model(planned: Job, study: Study) -> tuple[int, int]:
         return classifier_flops(model, study.dataset.image_size).parameters, kept
     if "generator" in wildcards:
         return generator_flops(generator_model(study, wildcards["generator"])).parameters, kept
-    if kind is VQGANJob or planned.rule == "adopt_vqgan":
-        vqgan = study.baselines[name].model if name in study.baselines else study.vqgan and study.vqgan.model
-        parts = vqgan_parts(vqgan or VQGANModel(), study.dataset.image_size)
-        return sum(part.parameters for part in parts.values()), kept
     stage = wildcards.get("stage", kind.kind if kind else "released")
-    parts = parts_of(study, wildcards["tokenizer"], stage)
+    parts = parts_of(study, planned.tokenizer, stage)
     return sum(part.parameters for part in parts.values()), kept
 
 

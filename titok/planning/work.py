@@ -13,7 +13,6 @@ from titok.config.image_counts import stated_images
 from titok.config.jobs import job
 from titok.config.length_stages import scored_lengths
 from titok.config.model import ClassifierModel
-from titok.config.rows import PROXY_TOKENIZER
 from titok.config.soft_models import soft_model
 from titok.config.study import Study
 from titok.config.study_models import generator_model, model_settings, tokenizer_model
@@ -108,9 +107,9 @@ def _critic(study: Study, losses: object) -> ClassifierModel | None:
 
 def parts_of(study: Study, name: str, stage: str) -> dict[str, Flops]:
     """Boxes of a named tokenizer, baseline or the VQGAN."""
-    if name == PROXY_TOKENIZER or name in study.baselines:
-        model = study.vqgan.model if name == PROXY_TOKENIZER and study.vqgan else study.baselines[name].model
-        return vqgan_parts(model, study.dataset.image_size)
+    two_dimensional = study.two_dimensional(name)
+    if two_dimensional:
+        return vqgan_parts(two_dimensional, study.dataset.image_size)
     if name in study.soft_tokenizers:
         return parts_of_model(soft_model(study, name))
     return parts_of_model(model_settings(study, name, stage)) or parts_of_model(tokenizer_model(study, name, stage))
@@ -129,11 +128,11 @@ def _proxy_codes(planned: Job, study: Study) -> Work | None:
     if stored is None or (planned.rule == "extract_codes" and stored.jobs > 1):
         return None  # parts that others made are joined
     images = num_images(study, "train") * stored.views.number / shares
-    return Work("encoding", "vqgan", images, {"fp32": images * coding_flops(study, PROXY_TOKENIZER, "")[0]})
+    return Work("encoding", "vqgan", images, {"fp32": images * coding_flops(study, planned.tokenizer, "")[0]})
 
 
 def _tokens(planned: Job, study: Study) -> Work:
-    name, stage = planned.wildcards.get("tokenizer", PROXY_TOKENIZER), planned.wildcards.get("stage", "")
+    name, stage = planned.tokenizer, planned.wildcards.get("stage", "")
     images = num_images(study, "train") * study.token_views.number
     return Work("encoding", "tokenizer", images, {"fp32": images * coding_flops(study, name, stage)[0]})
 
@@ -156,7 +155,7 @@ def _costs(planned: Job, study: Study) -> Work:
     """Every batch encoded once and decoded once."""
     settings = study.throughput or Throughput()
     images = (settings.warmup_batches + settings.batches) * settings.batch_size
-    name, stage = planned.wildcards.get("tokenizer", PROXY_TOKENIZER), planned.wildcards.get("stage", "")
+    name, stage = planned.tokenizer, planned.wildcards.get("stage", "")
     arithmetic = arithmetic_of(Compute(precision=settings.precision, tf32=settings.tf32))
     return Work("encoding", "tokenizer", images, {arithmetic: float(images * sum(coding_flops(study, name, stage)))})
 
@@ -181,7 +180,7 @@ def _looking(study: Study, images: float) -> dict[str, float]:
 
 
 def _reconstructions(planned: Job, study: Study) -> Work:
-    name, stage = planned.wildcards.get("tokenizer", PROXY_TOKENIZER), planned.wildcards.get("stage", "")
+    name, stage = planned.tokenizer, planned.wildcards.get("stage", "")
     images = num_images(study, "test")
     flops = _looking(study, 2 * images)
     flops["fp32"] = flops.get("fp32", 0.0) + images * sum(coding_flops(study, name, stage))
