@@ -80,7 +80,16 @@ def test_a_generator_learns_them_and_samples_are_such_ids(
         device="cpu",
     )
     sampled = tmp_path / "samples.json"
-    words = {"class": [0, 7], "per-class": 3, "generator": tmp_path, "output": sampled, "device": "cpu"}
+    sampler = tmp_path / "sampler.yaml"
+    sampler.write_text("num_steps: 2\n")
+    words = {
+        "class": [0, 7],
+        "per-class": 3,
+        "generator": tmp_path,
+        "output": sampled,
+        "device": "cpu",
+        "sampler": sampler,
+    }
     bench.run("generate", **words)
     samples = record(sampled)["samples"]
     assert [sample["class"] for sample in samples] == [0, 0, 0, 7, 7, 7]

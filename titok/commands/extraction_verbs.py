@@ -123,7 +123,7 @@ def add_external_tokens(verbs: Verbs, lazy: Lazy) -> None:
         ids="what the other program wrote: .npz with ids (N, K) and names or labels (N,)",
     )
     external.add_argument("--output", type=ending(".npz"), required=True, help="token file (.npz) to write")
-    add_overwrite(external, output_and(), ours="tokens")
+    add_overwrite(external, output_and(), ours="external_tokens")
     external.set_defaults(run=lazy("external_tokens", "bring_in"))
 
 

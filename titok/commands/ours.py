@@ -67,6 +67,14 @@ def tokens(options: argparse.Namespace, path: Path) -> bool:
     return bool(json.loads(str(about)).get("source", {}).get("tokenizer_sha256") == sha256_file(options.tokenizer))
 
 
+def external_tokens(options: argparse.Namespace, path: Path) -> bool:
+    """Ids of the same row of a study, which may have been made anew."""
+    from titok.config.load import read_yaml
+
+    source = json.loads(str(_arrays(path).get("about", "{}"))).get("source", {})
+    return "external" in source and source["external"] == dict(read_yaml(options.config)).get("name")
+
+
 def codes(options: argparse.Namespace, path: Path) -> bool:
     """Codes, which the verb itself compares with its settings, or what a kill left of them."""
     from titok.data.rows.parts import parts_beside

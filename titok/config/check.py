@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from titok.config.cluster import check_resources
 from titok.config.entries import Generator, Tokenizer
+from titok.config.foreign_samples import check_foreign_samples
 from titok.config.jobs import JOBS, job, job_names
 from titok.config.length_stages import check_lengths
 from titok.config.pictures import check_pictures
@@ -37,7 +38,7 @@ def check_study(study: Study) -> None:
     for name, generator in study.generators.items():
         _check_generator(study, name, generator)
     _check_reporting(study)
-    _check_foreign_samples(study)
+    check_foreign_samples(study)
     check_pictures(study)
     _check_soft_rows(study)
     for kind, job_name in job_names(study):
@@ -218,11 +219,6 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
             f"name a tokenizer"
         )
     foreign = study.external.get(generator.tokenizer)
-    if foreign is not None and generator.source is not None:
-        raise ValueError(
-            f"generators.{name}.source: released weights belong to released tokenizers, not to the ids of "
-            f"external.{generator.tokenizer}; give training"
-        )
     if study.untrained_stage(generator.tokenizer) and not (foreign and foreign.tokens):
         raise ValueError(
             f"generators.{name}.tokenizer is {generator.tokenizer!r}, of which there are reconstructions and no "
@@ -242,18 +238,6 @@ def _check_generator(study: Study, name: str, generator: Generator) -> None:
             f"generators.{name}.seeds has {sorted(missing)}, which tokenizer {generator.tokenizer!r} is not "
             f"trained with; allowed: {sorted(study.tokenizer_seeds(generator.tokenizer))}"
         )
-
-
-def _check_foreign_samples(study: Study) -> None:
-    """Ids of another program become images by its own decoder alone, so that nothing here shows samples of them."""
-    for generator, _, where in study.reporting.runs():
-        entry = study.generators.get(generator)
-        if entry and entry.tokenizer in study.external:
-            raise ValueError(
-                f"{where}: generators.{generator} learns the ids of external.{entry.tokenizer}, whose decoder is not "
-                f"here, so that the study has no samples; take the row out, and score what that decoder makes of "
-                f"`titok generate --output ids.json` by `titok score generation --samples`"
-            )
 
 
 def _softness(study: Study, tokenizer: str) -> str:
