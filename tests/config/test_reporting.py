@@ -122,3 +122,10 @@ def test_example_files_of_reconstructions():
 )
 def test_curves_know_their_folder(run, task, directory):
     assert (run.task, run.directory(3)) == (task, directory)
+
+
+def test_a_generator_called_like_the_2d_vqgan_is_looked_up_as_any_other() -> None:
+    """Only as a tokenizer the name needs no entry of its own."""
+    shown = Table(rows=(Row(label="a", tokenizer="vqgan", generator="vqgan", sampler="vqgan"),))
+    found = [(kind, name) for kind, name, _ in Reporting(tables=Tables(table1=shown)).references()]
+    assert found == [("generator", "vqgan"), ("sampler", "vqgan")]
