@@ -16,8 +16,8 @@ from titok.config.reporting import Tables
 from titok.config.rows import Row
 from titok.config.rows import Table as TableRows
 from titok.errors import ScoreError
-from titok.reporting.cells import PAPER_NOTE, Block, Table, number
-from titok.reporting.collect import MissingScore, Scores, read_scores
+from titok.reporting.cells import PAPER_NOTE, Block, Table, number, our_cell
+from titok.reporting.collect import MissingScore, Scores, Statistic, read_scores
 from titok.reporting.paper import Paper, read_paper
 from titok.reporting.tables import build_table, make_table
 from titok.reporting.writers import csv
@@ -287,3 +287,10 @@ def test_bits_are_whole_numbers_and_their_means_have_one_decimal(value: float, s
 )
 def test_operations_of_toys_are_no_zero(operations: float, shown: str) -> None:
     assert number("encode_gflop", operations) == shown
+
+
+def test_the_last_bit_of_a_mean_is_no_scatter() -> None:
+    """Operations of one image are the same in every seed; the mean of three such numbers need not be."""
+    counted = Statistic(3, 0.11663974400000001, 1.7e-17, 0.116639744, 0.116639744)
+    assert our_cell("sampling_gflop", counted).text == "0.117"
+    assert our_cell("rfid", Statistic(3, 2.0, 1e-3, 1.999, 2.001)).text == "2.00 ± 0.00"

@@ -135,6 +135,10 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
+ROUNDING = 1e-12
+"""Of a mean over seeds, as a share of it."""
+
+
 def our_cell(metric: str, found: Statistic | None) -> Cell:
     """Mean over seeds, with ± the sample standard deviation where there are several; of one, its interval if known."""
     if found is None:
@@ -142,7 +146,8 @@ def our_cell(metric: str, found: Statistic | None) -> Cell:
     mean = number(metric, found.mean)
     if found.interval is not None:
         return Cell(f"{mean} [{number(metric, found.interval.low)}, {number(metric, found.interval.high)}]")
-    has_spread = found.n > 1 and math.isfinite(found.std) and found.std > 0
+    # The mean of equal counts may miss them by its last bit, which is no scatter of seeds.
+    has_spread = found.n > 1 and math.isfinite(found.std) and found.std > ROUNDING * abs(found.mean)
     return Cell(f"{mean} ± {number(metric, found.std)}" if has_spread else mean)
 
 
