@@ -143,6 +143,21 @@ def test_figure2_shows_how_sure_its_points_are(tree, reporting):
     np.testing.assert_array_equal(along, [[900, 5.5], [900, 6.75]])
 
 
+def test_figure2_is_drawn_where_a_speed_s_interval_reaches_below_0(tree, reporting):
+    """As that of a mean over three sittings does on a machine that does something else in one of them."""
+    name = next(iter(reporting.figures.figure2)).generator
+    path = tree.root / f"scores/generation/{name}/eight/seed0.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["sampling_images_per_second"]["interval"] = {"low": -300.0, "high": 2100.0, "coverage": 0.95}
+    path.write_text(json.dumps(record))
+    drawing = figure2(reporting.figures.figure2, read_scores(tree.scores))
+    drawing.figure.draw_without_rendering()
+    assert drawing.data.iloc[0]["speed_low"] == -300
+    left, right = drawing.figure.axes[0].get_xlim()
+    assert 0 < left < drawing.data["images_per_second"].min()
+    assert right > 2100
+
+
 def test_figure2_labels_cover_neither_points_nor_each_other(tree, reporting):
     with figure_style():
         drawing = figure2(reporting.figures.figure2, read_scores(tree.scores))

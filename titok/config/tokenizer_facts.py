@@ -41,6 +41,8 @@ def tokenizer_facts(study: Study, name: str) -> TokenizerFacts:
         stage = BASELINE_STAGE if name in study.baselines else PROXY_TOKENIZER
         codes = (study.dataset.image_size // two_dimensional.downsampling) ** 2
         return TokenizerFacts((stage,), "vqgan_2d", PROXY_TOKENIZER, codes, two_dimensional.codebook_size, True)
+    if name == PROXY_TOKENIZER:
+        raise KeyError("the study has no vqgan section")
     if name in study.soft_tokenizers:
         size, model = study.soft_tokenizers[name].decoder, soft_model(study, name)
         return TokenizerFacts((SOFT_STAGE,), FROZEN, size, model.num_latent_tokens, 0, is_discrete=False)

@@ -85,6 +85,8 @@ rule bring_in_external_tokens:
         tokens="results/{study}/tokens/{external}/seed0/external.npz",
     log:
         "logs/{study}/bring_in_external_tokens/{external}.log",
+    benchmark:
+        "logs/{study}/benchmarks/bring_in_external_tokens/{external}.tsv"
     wildcard_constraints:
         external=one_of(name for name, entry in study.external.items() if entry.tokens),
     conda:
