@@ -63,16 +63,20 @@ def adopted(options: argparse.Namespace, path: Path) -> bool:
 
 def tokens(options: argparse.Namespace, path: Path) -> bool:
     """Tokens by the same tokenizer."""
-    about = _arrays(path).get("about", "{}")
-    return bool(json.loads(str(about)).get("source", {}).get("tokenizer_sha256") == sha256_file(options.tokenizer))
+    return bool(_source_of_tokens(path).get("tokenizer_sha256") == sha256_file(options.tokenizer))
 
 
 def external_tokens(options: argparse.Namespace, path: Path) -> bool:
     """Ids of the same row of a study, which may have been made anew."""
     from titok.config.load import read_yaml
 
-    source = json.loads(str(_arrays(path).get("about", "{}"))).get("source", {})
+    source = _source_of_tokens(path)
     return "external" in source and source["external"] == dict(read_yaml(options.config)).get("name")
+
+
+def _source_of_tokens(path: Path) -> dict[str, Any]:
+    """What a token file says of who made its ids; nothing of another file."""
+    return dict(json.loads(str(_arrays(path).get("about", "{}"))).get("source", {}))
 
 
 def codes(options: argparse.Namespace, path: Path) -> bool:

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from titok.commands.outputs import facts_beside
 from titok.config.generator_model import GeneratorModel
 from titok.config.sampling import Sampler
+from titok.models.facts import num_tokens
 from titok.models.image_tokenizer import ImageTokenizer
 from titok.runtime.files import read_json
 
@@ -21,15 +20,6 @@ from titok.runtime.files import read_json
 def of_tokenizer(model: ImageTokenizer, side: int) -> dict[str, Any]:
     """K of an image of ``side`` pixels, of the image that has the most, and V; null where there are no ids."""
     return {"num_latent_tokens": num_tokens(model, side), "codebook_size": model.facts.codebook_size}
-
-
-def num_tokens(model: ImageTokenizer, side: int) -> int:
-    """K, also of a tokenizer of which the image's size decides it: (B, 3, S, S) becomes (B, K, E)."""
-    if model.facts.most_tokens is not None:
-        return model.facts.most_tokens
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        return int(model.encode(torch.zeros(1, 3, side, side, device=device)).shape[1])
 
 
 def of_generator(model: GeneratorModel | Mapping[str, Any], sampler: Sampler | Mapping[str, Any]) -> dict[str, Any]:

@@ -22,15 +22,22 @@ def tokenizer_facts(settings: Section, image_size: int) -> dict[str, float]:
     model = empty_model(settings)
     if not isinstance(model, ImageTokenizer):
         raise ModelError(f"{type(settings).__name__} makes a {type(model).__name__}, which is no tokenizer of images")
-    facts = model.facts
-    with torch.device("meta"):
-        num_tokens = facts.most_tokens or model.encode(torch.empty(1, 3, image_size, image_size)).shape[1]
-    found = tokenizer_parameters(model) | {"num_latent_tokens": float(num_tokens)}
-    bits = facts.bits(num_tokens)
+    facts, tokens = model.facts, num_tokens(model, image_size)
+    found = tokenizer_parameters(model) | {"num_latent_tokens": float(tokens)}
+    bits = facts.bits(tokens)
     if facts.codebook_size is None or bits is None:
         return found
     compression = image_size**2 * _BITS_PER_PIXEL / bits
     return found | {"codebook_size": float(facts.codebook_size), "bits_per_image": bits, "compression": compression}
+
+
+def num_tokens(model: ImageTokenizer, image_size: int) -> int:
+    """K of the image that has the most, also where the image's size decides it: (B, 3, S, S) becomes (B, K, E)."""
+    if model.facts.most_tokens is not None:
+        return model.facts.most_tokens
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        return int(model.encode(torch.zeros(1, 3, image_size, image_size, device=device)).shape[1])
 
 
 def generator_facts(config: GeneratorModel) -> dict[str, float]:

@@ -64,15 +64,12 @@ def _features(study: Study, name: str) -> int:
     """Numbers that the probe keeps of one view of an image."""
     if name in study.soft_tokenizers:
         model = soft_model(study, name)
-        pooled = [reading.pooling for reading in study.probe.all_readings]
-        return sum(model.encoder.width * (model.num_latent_tokens if one == "concatenate" else 1) for one in pooled)
-    if name not in study.tokenizers:
-        two_dimensional = study.baselines[name].model  # its codes and widths are the same numbers, per place
-        places = tokenizer_facts(study, name).num_tokens
-        return sum(
-            two_dimensional.code_dim * (places if reading.pooling == "concatenate" else 1)
-            for reading in study.probe.all_readings
-        )
+        width, tokens = model.encoder.width, model.num_latent_tokens
+        return sum(_pooled(reading, width, tokens) for reading in study.probe.all_readings)
+    two_dimensional = study.two_dimensional(name)
+    if two_dimensional:
+        width, tokens = two_dimensional.code_dim, tokenizer_facts(study, name).num_tokens
+        return sum(_pooled(reading, width, tokens) for reading in study.probe.all_readings)
     entry = study.tokenizers[name]
     found = sum(_columns(study, entry, reading, entry.num_latent_tokens) for reading in study.probe.all_readings)
     if study.reporting.tables.probes_lengths:
@@ -84,6 +81,11 @@ def _features(study: Study, name: str) -> int:
 def _columns(study: Study, entry: Tokenizer, reading: Reading, num_tokens: int) -> int:
     """Features of one reading of the probe, of a code of so many tokens."""
     width = study.sizes[entry.encoder].width if reading.of == "width" else entry.code_dim
+    return _pooled(reading, width, num_tokens)
+
+
+def _pooled(reading: Reading, width: int, num_tokens: int) -> int:
+    """Numbers of tokens of a width, side by side or averaged."""
     return width * (num_tokens if reading.pooling == "concatenate" else 1)
 
 
