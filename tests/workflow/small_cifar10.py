@@ -27,7 +27,7 @@ SMALLER = {
 
 
 def shortened_cifar10(dataset: dict[str, Any], **changes: int) -> dict[str, Any]:
-    """The study on ``dataset`` with one tokenizer, its two stages and its generator.
+    """The study on ``dataset`` with one seed of a tokenizer of the grid, its final variant and a generator on that.
 
     ``changes``: other numbers than those of ``SMALLER``.
     """
@@ -36,15 +36,17 @@ def shortened_cifar10(dataset: dict[str, Any], **changes: int) -> dict[str, Any]
     document["dataset"] = {key: document["dataset"][key] for key in ("resize", "image_size")} | dataset
     document["defaults"]["classifier"]["model"]["channels"] = [8, 16]
     document["evaluation"] |= {"num_samples": 20, "checks": {"allow": ["duplicates", "constant_images"]}}
-    _keep(document, tokenizers=("b8",), generators=("b8-vit",), samplers=("eight-steps",))
-    document["generators"]["b8-vit"]["samplers"] = ["eight-steps"]
+    _keep(document, tokenizers=("b8", "b8-final"), generators=("b8-vit",), samplers=("eight-steps",))
+    document["generators"]["b8-vit"] |= {"samplers": ["eight-steps"], "seeds": [0]}
+    document["seeds"] = [0]
     tables, figures = document["reporting"]["tables"], document["reporting"]["figures"]
     tables["table4"] = {"sizes": ["b"], "tokens": [8]}
     for section, name in (
-        *((document, "adaptive_length"), (tables, "adaptive_length"), (tables, "table3c")),
-        *((figures, "quality_against_tokens"), (figures, "images_by_length")),
+        *((document, "adaptive_length"), (tables, "adaptive_length"), (tables, "table3c"), (tables, "token_kinds")),
+        *((figures, "quality_against_tokens"), (figures, "images_by_length"), (figures, "hard_and_soft")),
+        *((document, "floors"), (document["classifiers"], "tower"), (document["evaluation"], "encoders")),
     ):
-        del section[name]  # of tokenizers that are left out
+        del section[name]  # of tokenizers that are left out; and the second judge
     figures["samples"] |= {"generator": "b8-vit", "sampler": "eight-steps", "per_class": 2}
     figures["reconstructions"]["num_images"] = 4
     document["reporting"]["checks"] = {"enabled": False}
@@ -67,7 +69,7 @@ def _keep(document: dict[str, Any], **names: tuple[str, ...]) -> None:
         return {row[key] for key in ("tokenizer", "generator", "sampler") if key in row} <= known
 
     reporting = document["reporting"]
-    lists = [reporting["figures"][name] for name in ("figure2", "training_curves")]
+    lists = [reporting["figures"]["training_curves"]]
     lists += [table["rows"] for table in reporting["tables"].values() if "rows" in table]
     for rows in [*lists, reporting["figures"]["reconstructions"]["rows"]]:
         rows[:] = [row for row in rows if stays(row)]
