@@ -59,6 +59,7 @@ class Toy(ImageTokenizer):
 '''
 
 _SAID = """
+    is_nested = True
 
     def lengths(self, most):
         return tuple(one for one in (1, 5, 21, 85, 341) if one <= most)

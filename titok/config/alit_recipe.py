@@ -31,7 +31,6 @@ class AlitRecipe(OwnRecipe):
     """What a tokenizer of recipe `alit` has beside the sizes that all have (docs/adaptive_length.md)."""
 
     needs_vqgan: ClassVar[bool] = True
-    leaves_lengths_out: ClassVar[bool] = False
     trains_encoder_twice: ClassVar[bool] = True
 
     iterations: Annotated[int, Field(ge=2)] = 8

@@ -177,9 +177,9 @@ class Tokenizer(TokenizerSettings):
         return () if self.tail_drop == "off" else tuple(range(1, self.num_latent_tokens + 1))
 
     @property
-    def leaves_lengths_out(self) -> bool:
-        """Whether `adaptive_length.lengths` may name some of them: short codes are beginnings of long ones."""
-        return self.own is None or self.own.leaves_lengths_out
+    def is_nested(self) -> bool:
+        """Whether short codes are beginnings of long ones, so that `adaptive_length.lengths` may name some of them."""
+        return self.tail_drop != "off" if self.own is None else self.own.is_nested
 
     @property
     def needs_vqgan(self) -> bool:

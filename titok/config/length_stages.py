@@ -26,7 +26,7 @@ def length_seeds(study: Study, tokenizer: str) -> tuple[int, ...]:
 def scored_lengths(study: Study, tokenizer: str) -> tuple[int, ...]:
     """Which lengths of a tokenizer are scored, from few tokens to many."""
     entry = study.tokenizers[tokenizer]
-    chosen = study.adaptive_length.lengths if study.adaptive_length and entry.leaves_lengths_out else ()
+    chosen = study.adaptive_length.lengths if study.adaptive_length and entry.is_nested else ()
     return (entry.lengths and chosen) or entry.lengths or (entry.num_latent_tokens,)
 
 

@@ -45,8 +45,8 @@ class OwnRecipe(Section):
 
     needs_vqgan: ClassVar[bool] = False
     """Whether the study's 2D VQGAN must be there."""
-    leaves_lengths_out: ClassVar[bool] = True
-    """Whether a choice may have some of the lengths alone: short codes are beginnings of long ones."""
+    is_nested: ClassVar[bool] = False
+    """Whether short codes are beginnings of long ones, so that a choice may leave lengths out; as the facts say."""
     trains_encoder_twice: ClassVar[bool] = False
     """Whether every stage has an encoder of its own."""
 
