@@ -21,20 +21,20 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 # Numbers that are not the documented ones are told, and are no error: the study has checks of its own.
-NUMBERS := docs/measurements/digits-numbers.csv
-COMPARE = if [ -f $(NUMBERS) ]; then titok compare results/digits $(NUMBERS) || true; \
-	else echo "$(NUMBERS) is not there, so the numbers were not compared with the documentation's"; fi
+COMPARE = if [ -e $(2) ]; then titok compare results/$(1) $(2) || true; \
+	else echo "$(2) is not there, so the numbers were not compared with the documentation's"; fi
 
 demo: $(VENV)/.installed  ## The whole paper in miniature, then where its report lies
 	snakemake --cores $(CORES)
 	@echo
 	@echo "The report: $(CURDIR)/results/digits/report.html"
-	@$(COMPARE)
+	@$(call COMPARE,digits,docs/measurements/digits-numbers.csv)
 
 # One seed of the grid; `make fashion FASHION=` is the whole study.
 FASHION ?= core
 fashion: $(VENV)/.installed  ## The first hour of the study on photographs (Debian's dataset-fashion-mnist)
 	snakemake $(FASHION) --cores $(CORES) --configfile config/fashion.yaml
+	@$(call COMPARE,fashion,docs/evidence/fashion)
 
 # Beside numbers of the released code, which were made natively, most of them at the official size.
 NATIVE := tests/losses tests/models tests/generation tests/evaluation/test_reference.py \
