@@ -1,7 +1,8 @@
 """Times the hot paths on this machine: `make bench`, or `python -m benchmarks` with options.
 
 Encode, decode, generate with decoding, and one training step of each task, as a table and as JSON: units per second,
-peak memory, operations, and the share of a matrix product's measured rate. Then pairs of ways to the same result.
+peak memory, operations, and the share reached of the machine's limit: the fastest matrix product and the fastest
+convolution by any library that torch can call, which are printed first. Then pairs of ways to the same result.
 Run it while nothing else does.
 
   python -m benchmarks                                       the variants S-128 and L-32 on this machine
@@ -22,8 +23,10 @@ import torch
 
 from benchmarks import inference, training
 from benchmarks.comparisons import Comparison, compare, comparisons
-from benchmarks.measure import PRECISIONS, QUICK_MATMUL, Case, Row, matmul_peak, measure, write_report
+from benchmarks.limits import as_rows, best, candidates
+from benchmarks.measure import Case, Row, measure, write_report
 from benchmarks.models import TINY, VARIANTS, Variant
+from benchmarks.timing import PRECISIONS
 from titok.runtime.device import select_device
 
 CPU_STEPS = 8
@@ -39,22 +42,25 @@ def main() -> None:
     device = select_device(options.device)
     chosen = {"tiny": TINY} if options.quick else {name: VARIANTS[name] for name in options.variants}
     repeats, seconds = (1, 0.0) if options.quick else (options.repeats, options.seconds)
-    size = QUICK_MATMUL if options.quick else None
-    peaks = {precision: matmul_peak(device, precision, size=size) for precision in {"fp32", *options.precisions}}
-    for precision, peak in sorted(peaks.items()):
-        print(f"matrix product, {precision}: {peak:.3f} TFLOP/s")
+    precisions = sorted({"fp32", *options.precisions})
+    ways = [way for precision in precisions for way in candidates(device, precision, quick=options.quick)]
+    limits = {precision: best([way for way in ways if way.precision == precision]) for precision in precisions}
+    for way in ways:
+        rate = f"{way.tflops:.3f} TFLOP/s" if way.tflops is not None else f"not here: {way.why_not}"
+        print(f"{way.kind:12s} {way.precision:5s} {way.library:30s} {rate}")
     rows: list[Row] = []
-    print(f"\n{'what':52s} {'in':5s} {'seconds':>9s} {'per s':>9s} {'peak GiB':>9s} {'GFLOP':>10s} {'of matmul':>9s}")
+    print(f"\n{'what':52s} {'in':5s} {'seconds':>9s} {'per s':>9s} {'peak GiB':>9s} {'GFLOP':>10s} {'of limit':>9s}")
     for case in chain(inference_cases(chosen, device, options), training_cases(chosen, device, options)):
         if options.only in case.name:
-            rows.append(show(measure(case, device, peaks, repeats, seconds)))
+            rows.append(show(measure(case, device, limits, repeats, seconds)))
     print()
     compared = []
     for comparison in all_comparisons(chosen, device, options):
         if options.only in comparison.name:
             compared.append(show_pair(compare(comparison, repeats)))
     report = {
-        "matmul_tflops": {precision: round(peak, 4) for precision, peak in sorted(peaks.items())},
+        "matmul_tflops": {precision: round(found.product, 4) for precision, found in limits.items()},
+        "limits": as_rows(ways),
         "rows": [row.as_dict() for row in rows],
         "comparisons": compared,
     }
@@ -114,7 +120,7 @@ def show(row: Row) -> Row:
     memory = "" if row.peak_memory_gib is None else f"{row.peak_memory_gib:.2f}"
     print(
         f"{row.name:52s} {row.precision:5s} {row.seconds:9.3f} {row.per_second:9.3f} {memory:>9s} {row.gflop:10.1f} "
-        f"{row.matmul_fraction:9.1%}",
+        f"{row.limit_fraction:9.1%}",
         flush=True,
     )
     return row

@@ -20,9 +20,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import alternating, peak_memory_gib, reset_peak_memory, write_report
+from benchmarks.measure import peak_memory_gib, reset_peak_memory, write_report
 from benchmarks.models import TINY, VARIANTS
 from benchmarks.prepare import noise, photographs
+from benchmarks.timing import alternating
 from titok.commands.proxy_encoder import ProxyEncoder
 from titok.config.data import Dataset
 from titok.config.views import StoredCodes, ViewSet

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from benchmarks import inference, training
-from benchmarks.measure import Work, alternating
 from benchmarks.models import Variant
+from benchmarks.timing import Work, alternating
 from titok.config.training import Training
 from titok.generation import decode
 from titok.generation.guidance import TokenGenerator

@@ -24,8 +24,10 @@ import torch
 import torch.distributed as dist
 
 from benchmarks import inference, training
-from benchmarks.measure import QUICK_MATMUL, Case, matmul_peak, measure, timings, write_report
+from benchmarks.limits import Limits, Operations, as_rows, best, candidates
+from benchmarks.measure import Case, measure, write_report
 from benchmarks.models import TINY, VARIANTS, Variant
+from benchmarks.timing import timings
 from titok.config.training import Compute, Training
 from titok.errors import MachineError, OptionError
 from titok.runtime.device import select_device, unusable_gpus
@@ -53,18 +55,19 @@ def main() -> None:
     device = chosen_device(options)
     output = options.output or MEASUREMENTS / f"gpu-{slug(torch.cuda.get_device_name(device))}.json"
     variants = {"tiny": TINY} if options.tiny else {name: VARIANTS[name] for name in options.variants}
-    size = QUICK_MATMUL if options.tiny else None
-    peaks = {precision: matmul_peak(device, precision, size=size) for precision in ("fp32", "bf16")}
+    ways = {precision: candidates(device, precision, quick=options.tiny) for precision in ("fp32", "bf16")}
+    limits = {precision: best(found) for precision, found in ways.items()}
     rows: list[dict[str, Any]] = []
     for kind, way, case in all_cases(variants, device, options):
         if options.only in case.name:
-            rows.append(measured(kind, way, case, rows, device, peaks, options))
+            rows.append(measured(kind, way, case, rows, device, limits, options))
             print(line(rows[-1]), flush=True)
     name, variant = next(iter(variants.items()))
     content = {
         "driver": installed_driver() if device.type == "cuda" else None,
         "protocol": protocol(options),
-        "matmul_tflops": {precision: round(peak, 4) for precision, peak in peaks.items()},
+        "matmul_tflops": {precision: round(found.product, 4) for precision, found in limits.items()},
+        "limits": [row for found in ways.values() for row in as_rows(found)],
         "rows": rows,
         "one_process_group": one_process_group(name, variant, device, options),
     }
@@ -157,17 +160,17 @@ def measured(
     case: Case,
     before: list[dict[str, Any]],
     device: torch.device,
-    peaks: dict[str, float],
+    limits: dict[str, Limits],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """A case's numbers, or that it takes more memory than there is."""
     way, about = WAYS[label], {"kind": kind, "way": label}
     # Training steps bring their own autocast, which spares optimizer and losses.
-    share = {case.precision: peaks[way.precision]}
-    counted = [row["gflop"] for row in before if row["name"] == case.name and "gflop" in row]
-    gflop = counted[0] if way.compiled and counted else None
+    share = {case.precision: limits[way.precision]}
+    counted = [row for row in before if row["name"] == case.name and "gflop" in row]
+    operations = _operations(counted[0]) if way.compiled and counted else None
     try:
-        row = measure(case, device, share, options.repeats, options.seconds, gflop).as_dict()
+        row = measure(case, device, share, options.repeats, options.seconds, operations).as_dict()
     except torch.OutOfMemoryError:
         return {"name": case.name, "unit": case.unit, "count": case.count, **about, "failed": "out of memory"}
     finally:
@@ -176,6 +179,12 @@ def measured(
         if device.type == "cuda":
             torch.cuda.empty_cache()
     return row | about | {"precision": way.precision}
+
+
+def _operations(row: dict[str, Any]) -> Operations:
+    """Those that a row was counted to have."""
+    convolutions = round(row["convolution_gflop"] * 1e9)
+    return Operations(round(row["gflop"] * 1e9) - convolutions, convolutions)
 
 
 def line(row: dict[str, Any]) -> str:

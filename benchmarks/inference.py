@@ -8,8 +8,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measure import Case, Work
+from benchmarks.measure import Case
 from benchmarks.models import Variant
+from benchmarks.timing import Work
 from titok.config.training import Compute
 from titok.generation.decode import decode_tokens
 from titok.generation.noise import CounterNoise

@@ -1,29 +1,22 @@
-"""How work is measured: time, memory, floating-point operations, and what the machine could do at best."""
+"""How work is measured: time, memory, floating-point operations, and how near the machine's best that is."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.benchmark import Timer
 
-from titok.models.flops import count
+from benchmarks.limits import Limits, Operations, operations
+from benchmarks.timing import PRECISIONS, Work, timings
 from titok.runtime.device import describe_device
 from titok.runtime.files import write_json
 from titok.runtime.manifest import provenance
-
-Work = Callable[[], object]
-
-PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-LONG_SECONDS = 30.0
-"""After so long, two calls are enough."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +59,11 @@ class Row:
     """CUDA: allocated by tensors. CPU: resident set of the process, libraries included. None where unknown."""
     gflop: float
     """Of one call, multiplications and additions counted separately; matrix products, convolutions and attention."""
-    matmul_fraction: float
-    """Share of this device's measured matrix-product rate in the same precision."""
+    convolution_gflop: float
+    """Those of convolutions among them."""
+    limit_fraction: float
+    """Share reached of what the machine can do: the time of as many operations by the fastest matrix product and the
+    fastest convolution (`benchmarks.limits`) in the same precision, over the time taken."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data with digits that mean something."""
@@ -79,19 +75,19 @@ class Row:
 def measure(
     case: Case,
     device: torch.device,
-    peaks: dict[str, float],
+    limits: Mapping[str, Limits],
     repeats: int,
     seconds: float,
-    gflop: float | None = None,
+    counted: Operations | None = None,
 ) -> Row:
-    """Times a case after one call that warms up and counts operations; ``peaks`` come from `matmul_peak`.
+    """Times a case after one call that warms up and counts operations; ``limits`` for each precision.
 
-    ``gflop``: counted before, on the same work not compiled; then one call warms up alone, which compiles.
+    ``counted``: before, on the same work not compiled; then one call warms up alone, which compiles.
     """
     work = case.build()
     with case.context(device):
-        if gflop is None:
-            gflop = count(work) / 1e9
+        if counted is None:
+            counted = operations(work)
         else:
             work()
         reset_peak_memory(device)
@@ -109,43 +105,10 @@ def measure(
         repeats=len(times),
         per_second=case.count / median,
         peak_memory_gib=memory,
-        gflop=gflop,
-        matmul_fraction=gflop / 1e3 / median / peaks[case.precision],
+        gflop=sum(counted) / 1e9,
+        convolution_gflop=counted.convolutions / 1e9,
+        limit_fraction=counted.seconds(limits[case.precision]) / median,
     )
-
-
-def timings(work: Work, repeats: int, seconds: float) -> list[float]:
-    """Seconds of single calls, ``repeats`` of them, or more until ``seconds`` are over.
-
-    Long calls are timed twice only: they average over a machine's moods by themselves. torch's timer waits
-    for the device and keeps the garbage collector out.
-    """
-    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
-    times: list[float] = []
-    while len(times) < repeats or sum(times) < seconds:
-        times.append(timer.timeit(1).mean)
-        if sum(times) > LONG_SECONDS and len(times) >= 2:
-            break
-    return times
-
-
-def alternating(first: Work, second: Work, repeats: int) -> tuple[list[float], list[float]]:
-    """Both timed in turns, so that a busy moment of the machine hits both; each is warmed up once."""
-    first(), second()
-    pairs = [(timings(first, 1, 0)[0], timings(second, 1, 0)[0]) for _ in range(repeats)]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-QUICK_MATMUL = 256
-"""Side of the matrices of `--quick`, which shows that everything runs: bf16 without its instructions takes minutes."""
-
-
-def matmul_peak(device: torch.device, precision: str, *, size: int | None = None) -> float:
-    """Best measured rate of square matrix products in 10^12 operations per second: what the rest is compared with."""
-    size = size or (8192 if device.type == "cuda" else 2048)
-    left, right = torch.randn(2, size, size, device=device, dtype=PRECISIONS[precision]).unbind(0)
-    fastest = min(timings(lambda: left @ right, 10, 0.5))
-    return 2 * size**3 / fastest / 1e12
 
 
 def reset_peak_memory(device: torch.device) -> None:

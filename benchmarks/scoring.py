@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measure import Work, alternating, peak_memory_gib, reset_peak_memory, timings, write_report
+from benchmarks.measure import peak_memory_gib, reset_peak_memory, write_report
+from benchmarks.timing import Work, alternating, timings
 from titok.config.evaluation import Evaluation, Extractor, KernelDistance, SampleChecks, Uncertainty
 from titok.evaluation.generation import score_samples
 from titok.evaluation.neighbours import compare_clouds

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import QUICK_MATMUL, Case, Row, matmul_peak, measure, write_report
+from benchmarks.limits import best, candidates
+from benchmarks.measure import Case, Row, measure, write_report
 from benchmarks.models import TINY, VARIANTS, Variant
 from benchmarks.training import Repeated, coded_batch, image_batch, pixel_losses, stage1
 from titok.config.training import Compute, Training
@@ -30,10 +31,10 @@ def main() -> None:
     """Runs what the options ask for."""
     options = parse_options()
     device = select_device(options.device)
-    peaks = {"fp32": matmul_peak(device, "fp32", size=QUICK_MATMUL if options.quick else None)}
+    limits = {"fp32": best(candidates(device, "fp32", quick=options.quick))}
     variant = TINY if options.quick else VARIANTS[options.variant]
     chosen = cases(variant, options.batch_size, device, compiled=not options.quick)
-    rows = [measure(case, device, peaks, options.repeats, 0.0) for case in chosen]
+    rows = [measure(case, device, limits, options.repeats, 0.0) for case in chosen]
     shown = [compared(row, rows) for row in rows]
     for line in shown:
         amounts = "{seconds:8.3f} s {peak_memory_gib:7.2f} GiB {time_ratio:6.2f} {memory_ratio:6.2f}"

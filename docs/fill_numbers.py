@@ -139,7 +139,7 @@ def commands() -> str:
 
 def bench(file: str) -> str:
     """Rows of a benchmark of models (`make bench`)."""
-    head = ("what", "precision", "seconds", "per second", "GFLOP", "of matrix-multiply peak", "peak memory, GiB")
+    head = ("what", "precision", "seconds", "per second", "GFLOP", "of the limit", "peak memory, GiB")
     rows = [
         (
             f"{row['name']}, {row['count']} {row['unit']}",
@@ -147,7 +147,7 @@ def bench(file: str) -> str:
             f"{row['seconds']:.3g}",
             f"{row['per_second']:.3g}",
             f"{row['gflop']:,.0f}",
-            f"{row['matmul_fraction']:.0%}",
+            f"{row['limit_fraction']:.0%}",
             f"{row['peak_memory_gib']:.1f}",
         )
         for row in _read(file)["rows"]
@@ -177,12 +177,12 @@ def _gpu(path: Path) -> str:
             *(
                 (row["failed"], "", "")
                 if "failed" in row
-                else (f"{row['per_second']:.3g}", f"{row['matmul_fraction']:.0%}", f"{row['peak_memory_gib']:.1f}")
+                else (f"{row['per_second']:.3g}", f"{row['limit_fraction']:.0%}", f"{row['peak_memory_gib']:.1f}")
             ),
         )
         for row in found["rows"]
     ]
-    head = ("what", "way", "images per second", "of matrix-multiply peak", "peak memory, GiB")
+    head = ("what", "way", "images per second", "of the limit", "peak memory, GiB")
     return f"{said}\n\n{_table(head, rows, left=2)}"
 
 

@@ -14,33 +14,55 @@ from torch import nn
 
 from benchmarks import inference
 from benchmarks.comparisons import compare, comparisons, guidance, two_pass_logits
-from benchmarks.measure import Case, alternating, measure, timings
+from benchmarks.limits import Limits, Operations, best, candidates, operations
+from benchmarks.measure import Case, measure
 from benchmarks.models import TINY, VARIANTS, single_stage
+from benchmarks.timing import alternating, timings
 from titok.generation.guidance import guided_logits
 from titok.models.generator import build_generator
 
 CPU = torch.device("cpu")
+ONE = Limits(1.0, 1.0)
 ROOT = Path(__file__).parents[1]
 
 
 def test_a_linear_layer_costs_two_operations_per_weight_and_row() -> None:
     layer = nn.Linear(256, 512)
-    row = measure(Case("linear", "rows", 64, lambda: lambda: layer(torch.ones(64, 256))), CPU, {"fp32": 1.0}, 3, 0.0)
+    row = measure(Case("linear", "rows", 64, lambda: lambda: layer(torch.ones(64, 256))), CPU, {"fp32": ONE}, 3, 0.0)
 
     assert row.gflop == pytest.approx(2 * 64 * 256 * 512 / 1e9)
     assert row.fastest <= row.seconds <= row.slowest
     assert row.per_second == pytest.approx(64 / row.seconds)
-    assert row.matmul_fraction == pytest.approx(row.gflop / 1e3 / row.seconds)
+    assert row.limit_fraction == pytest.approx(row.gflop / 1e3 / row.seconds)
 
 
 def test_an_encoder_costs_what_the_paper_size_implies() -> None:
     """S at K = 128: 385 tokens through 8 blocks of width 512, and 256 patches of 768 values."""
     row = measure(
-        Case("encode", "images", 1, lambda: inference.encode(VARIANTS["s-128"], CPU, 1)), CPU, {"fp32": 1.0}, 1, 0.0
+        Case("encode", "images", 1, lambda: inference.encode(VARIANTS["s-128"], CPU, 1)), CPU, {"fp32": ONE}, 1, 0.0
     )
     length, width = 1 + 256 + 128, 512
     block = 2 * length * 12 * width**2 + 4 * length**2 * width
     assert row.gflop == pytest.approx((8 * block + 2 * 256 * 768 * width) / 1e9, rel=0.02)
+
+
+def test_the_limit_is_that_of_what_is_computed() -> None:
+    """Half of the operations are convolutions, at twice the rate of products."""
+    layer, convolution = nn.Linear(128, 144, bias=False), nn.Conv2d(16, 16, 3, padding=1, bias=False)
+    rows, image = torch.ones(64, 128), torch.ones(1, 16, 16, 32)
+    found = operations(lambda: (layer(rows), convolution(image)))
+    assert found == Operations(products=2 * 64 * 128 * 144, convolutions=2 * 16 * 16 * 9 * 16 * 32)
+    assert found.products == found.convolutions
+    assert found.seconds(Limits(1.0, 2.0)) == pytest.approx(1.5 * found.products / 1e12)
+
+
+def test_the_fastest_library_is_the_limit_and_what_cannot_run_says_why() -> None:
+    found = candidates(CPU, "fp32", quick=True)
+    for kind, limit in zip(("product", "convolution"), best(found), strict=True):
+        rates = [one.tflops for one in found if one.kind == kind and one.tflops is not None]
+        assert len(rates) > 1
+        assert limit == max(rates) > 0
+    assert all(one.why_not for one in found if one.tflops is None)
 
 
 def test_as_many_calls_are_timed_as_asked() -> None:
@@ -104,5 +126,6 @@ def test_the_command_writes_its_figures(tmp_path: Path) -> None:
     assert stored["gflop"] < online["gflop"]
     assert [pair["name"] for pair in report["comparisons"]] == ["stage1 step tiny: codes stored, against online"]
     assert set(report["matmul_tflops"]) == {"fp32", "bf16"}
+    assert {row["kind"] for row in report["limits"]} == {"product", "convolution"}
     assert report["provenance"]["packages"]["torch"]
     assert "train tiny stage1, codes stored" in finished.stdout
