@@ -27,6 +27,10 @@ NUMBER = re.compile(r"(<!-- n: (\S+) (\S+)(?: (\S+))? -->)(.*?)(<!-- /n -->)")
 BLOCK = re.compile(r"(<!-- block: (\S+)(?: ([^>]*?))? -->\n)(.*?)(<!-- /block -->)", re.DOTALL)
 
 
+SHARES = {"limit_fraction": "of the limit", "matmul_fraction": "of torch's matrix product"}
+"""What a row is a share of, by what its file has; those without limits were measured before there were any."""
+
+
 class NumbersError(Exception):
     """A mark that names no file, key or block."""
 
@@ -139,7 +143,9 @@ def commands() -> str:
 
 def bench(file: str) -> str:
     """Rows of a benchmark of models (`make bench`)."""
-    head = ("what", "precision", "seconds", "per second", "GFLOP", "of the limit", "peak memory, GiB")
+    measured = _read(file)["rows"]
+    share = next(key for key in SHARES if key in measured[0])
+    head = ("what", "precision", "seconds", "per second", "GFLOP", SHARES[share], "peak memory, GiB")
     rows = [
         (
             f"{row['name']}, {row['count']} {row['unit']}",
@@ -147,10 +153,10 @@ def bench(file: str) -> str:
             f"{row['seconds']:.3g}",
             f"{row['per_second']:.3g}",
             f"{row['gflop']:,.0f}",
-            f"{row['limit_fraction']:.0%}",
+            f"{row[share]:.0%}",
             f"{row['peak_memory_gib']:.1f}",
         )
-        for row in _read(file)["rows"]
+        for row in measured
     ]
     return _table(head, rows, left=2)
 
@@ -245,6 +251,13 @@ def where(*studies: str) -> str:
     return where_markdown(load_claims(ROOT / "config/claims.yaml"), found)
 
 
+def kinds(*studies: str) -> str:
+    """Which findings about hard and soft tokens hold in several studies."""
+    from kinds_facts import kinds_head, kinds_rows
+
+    return _table(kinds_head(studies), kinds_rows(studies))
+
+
 def plan(file: str) -> str:
     """What every target of a study costs (`titok plan --json`)."""
     head = ("target", "jobs", "GPU-hours", "disk, GB", "numbers of the paper")
@@ -299,6 +312,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "settings": settings,
     "trends": trends,
     "where": where,
+    "kinds": kinds,
     "plan": plan,
     "plan_paper": plan_paper,
 }
