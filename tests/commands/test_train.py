@@ -5,6 +5,7 @@ Run: pytest tests/commands/test_train.py
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import signal
@@ -17,6 +18,7 @@ import torch
 import yaml
 from commands.workbench import Workbench, command, record, titok
 
+from titok.commands import train as training
 from titok.models.classifier import Classifier
 from titok.models.folder import load_folder, load_generator, load_tokenizer, load_vqgan
 from titok.runtime.files import sha256_file
@@ -50,6 +52,27 @@ def test_models_load_as_what_they_are(bench: Workbench) -> None:
     assert load_vqgan(bench.model("vqgan")).config.codebook_size == 16
     assert load_generator(bench.model("g")).config.num_tokens == 2
     assert isinstance(load_folder(bench.model("judge"), Classifier), Classifier)
+
+
+def test_the_device_is_chosen_before_frozen_networks_look_at_all_images(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They computed on the CPU beside an idle GPU, and before the C library was asked to keep freed memory."""
+    seen: list[str] = []
+
+    def chosen(name: str, **_: object) -> torch.device:
+        seen.append("chosen")
+        return torch.device("cpu")
+
+    def put_together(job: object, options: argparse.Namespace) -> None:
+        seen.append(options.device)
+        raise InterruptedError
+
+    monkeypatch.setattr(training, "select_device", chosen)
+    monkeypatch.setattr(training, "_run_of", put_together)
+    with pytest.raises(InterruptedError):
+        bench.train("classifier", "never", ("classifier", "judge"), data=bench.train_data, device="auto")
+    assert seen == ["chosen", "cpu"]
 
 
 def test_training_lets_cudnn_try_its_algorithms_and_scores_do_not(bench: Workbench, tmp_path: Path) -> None:

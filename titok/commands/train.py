@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from titok.commands.beginnings import begin
 from titok.commands.frozen_encoders import with_frozen_encoder
@@ -87,10 +88,13 @@ def train_task(options: argparse.Namespace) -> None:
 
 def _train_here(options: argparse.Namespace, device_name: str) -> None:
     """In this process, alone or with others."""
+    job: Any = load_job(options.config, JOBS[options.task], options.execution)
+    # Before the run is put together, for what frozen networks make of all images is computed there.
+    device = select_device(device_name, allow_tf32=job.training.compute.tf32, try_convolutions=True)
+    options.device = str(device)
     seed_everything(options.seed, "init", options.task)
-    run = _run_of(load_job(options.config, JOBS[options.task], options.execution), options)
+    run = _run_of(job, options)
     origin = begin(run.task, run.training, getattr(run.settings, "encoder_init", None))
-    device = select_device(device_name, allow_tf32=run.training.compute.tf32, try_convolutions=True)
     run.task.to(device)
     inputs = {role: sha256_file(path) for role, path in (run.inputs | origin).items()}
     settings = identity_of(run.settings)  # once: it reads all weights that the settings name
@@ -248,7 +252,8 @@ def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN)
     if training.random_crop or training.random_flip or not isinstance(images, ImageSet):
         return training_images(images, job.dataset.image_size, training, options.seed, **_place())
     crop = job.dataset.image_size
-    codes = centre_codes(images, crop, lambda batch: vqgan.tokenize(batch).values)
+    vqgan.to(options.device)
+    codes = centre_codes(images, crop, lambda batch: vqgan.tokenize(batch.to(options.device)).values)
     return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed, **_place())
 
 
@@ -258,7 +263,12 @@ def _images_for_tokens(options: argparse.Namespace, job: SoftDecoderJob, model: 
     moves = training.random_crop or training.random_flip
     if moves or not isinstance(images, ImageSet) or 4 * len(images) * model.numbers > MOST_BYTES:
         return training_images(images, crop, training, options.seed, **_place())
-    return TokenedImages(images, crop, model.eval().encode, training.batch_size, options.seed, **_place())
+    model.eval().to(options.device)
+
+    def encode(batch: Tensor) -> Tensor:
+        return model.encode(batch.to(options.device)).cpu()
+
+    return TokenedImages(images, crop, encode, training.batch_size, options.seed, **_place())
 
 
 def _coded_images(options: argparse.Namespace, job: Stage1Job, store: RowStore) -> CodedImages:
