@@ -25,6 +25,10 @@ class DataError(TitokError):
     """Images, or archives of them, are missing, damaged or not what they should be."""
 
 
+class TokenError(TitokError, ValueError):
+    """Tokens that cannot be stored, or a file that holds no tokens."""
+
+
 class ModelError(TitokError):
     """A model was asked for what it cannot do."""
 

@@ -20,8 +20,9 @@ from training import tiny
 import titok
 from titok.cli import main
 from titok.commands.token_files import TokenFile
-from titok.data.tokens import TokenError, TrainingTokens, load_tokens
+from titok.data.tokens import TrainingTokens, load_tokens
 from titok.data.transforms import to_uint8
+from titok.errors import TokenError
 from titok.models.alit import Alit
 from titok.models.image_tokenizer import Ids
 from titok.models.length_choice import choose_lengths, mean_absolute_error

@@ -24,6 +24,9 @@ def test_absent_files_are_told_and_the_study_is_in_order(tmp_path: Path, capsys:
     for path, expected in ((there, []), (missing, [str(missing)])):
         document = changed(tiny_document(), "evaluation.reference", {"path": str(path)})
         assert absent_files(study_of(document)) == expected
+    tokens = {"num_latent_tokens": 4, "codebook_size": 12, "tokens": {"path": str(missing)}}
+    theirs = {"reconstructions": str(there), "source": "a command", "licence": "MIT", **tokens}
+    assert absent_files(study_of(changed(tiny_document(), "external", {"theirs": theirs}))) == [str(missing)]
     main(["check", "config/imagenet256.yaml"])
     said = capsys.readouterr()
     assert "is in order" in said.out

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from titok.data.order import batch_indices
-from titok.data.tokens import TokenError, TrainingTokens, load_tokens, save_tokens
+from titok.data.tokens import TrainingTokens, load_tokens, save_tokens
+from titok.errors import TokenError
 from titok.runtime.files import FileError, save_npz
 from titok.runtime.seed import generator
 

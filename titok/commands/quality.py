@@ -16,8 +16,8 @@ from titok.config.adaptive_length import LengthRule, TokenLengths
 from titok.config.evaluation import Lpips
 from titok.config.weight_files import WeightFile
 from titok.data.rows.extraction import Encode
-from titok.data.tokens import TokenError
 from titok.data.transforms import from_uint8
+from titok.errors import TokenError
 from titok.evaluation.length_criteria import criterion_of
 from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.models.length_choice import Chosen, Criterion, choose_lengths

@@ -11,7 +11,8 @@ from titok.config.absent import absent_files
 from titok.config.jobs import job, job_names
 from titok.config.load import ConfigError, dump_yaml, load_study
 from titok.config.study import Study
-from titok.errors import ScoreError
+from titok.data.foreign_tokens import require_fitting_ids
+from titok.errors import ScoreError, TokenError
 from titok.evaluation.foreseen import require_enough_images
 from titok.runtime.files import write_text
 
@@ -23,7 +24,8 @@ def check(options: argparse.Namespace) -> None:
     study = load_study(options.study)
     try:
         require_enough_images(study)
-    except ScoreError as error:
+        require_fitting_ids(study)
+    except (ScoreError, TokenError) as error:
         raise ConfigError(f"{options.study}: {error}") from None
     print(
         f"{options.study}: study {study.study!r} is in order: {len(study.tokenizers)} tokenizers, "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from titok.data.tokens import TokenError
+from titok.errors import TokenError
 from titok.models.image_tokenizer import Ids, ImageTokenizer
 from titok.runtime.files import load_npz, read_json, save_npz, write_json
 

@@ -1,6 +1,7 @@
 """Ids that another program made of the training images, checked, in the order of the images.
 
-Nothing is dropped, cut or guessed: what is missing, there twice, misnamed or no id is told by its row.
+Nothing is dropped, cut or guessed: what is missing, there twice, misnamed or no id is told by its row. What a file says
+by itself is checked before anything runs, too. No torch here.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from titok.data.tokens import TokenError
-from titok.errors import some_of
-from titok.runtime.files import load_npz
+from titok.config.data_jobs import ExternalTokensJob
+from titok.config.image_counts import stated_images
+from titok.config.study import Study
+from titok.errors import TokenError, some_of
+from titok.runtime.files import FileError, load_npz
 
 SHOWN = 4
 """Names in a sentence."""
@@ -35,6 +38,49 @@ def foreign_ids(
         TokenError: they are not one to one with the images, or not such ids; names the first rows.
         FileError: there is no such file, or it is damaged.
     """
+    arrays = foreign_arrays(path, num_tokens=num_tokens, codebook_size=codebook_size, num_images=len(keys))
+    ids = arrays["ids"]
+    order = _order(path, arrays["names"].astype(str).tolist(), keys) if "names" in arrays else np.arange(len(ids))
+    if "labels" in arrays:
+        _require_labels(path, arrays["labels"][order], labels, order, keys)
+    return np.asarray(ids[order])
+
+
+def require_fitting_ids(study: Study) -> None:
+    """Refuses a study whose files of ids are not what it says of them; one that is not here is not looked at, and how
+    many rows there are is compared where the study says how many images there will be, to the last one.
+
+    Raises:
+        TokenError: with the first fault of every such file.
+    """
+    dataset, faults = study.dataset, []
+    stated = None if dataset.allow_undecodable else stated_images(dataset, "train")
+    for name in ExternalTokensJob.names(study):
+        told = ExternalTokensJob.of(study, name)
+        path = Path(told.tokens.path)
+        if not path.exists():
+            continue
+        try:
+            foreign_arrays(path, num_tokens=told.num_latent_tokens, codebook_size=told.codebook_size, num_images=stated)
+        except (TokenError, FileError) as error:
+            faults.append(f"external.{name}.tokens: {error}")
+    if faults:
+        raise TokenError("; ".join(faults))
+
+
+def foreign_arrays(path: Path, *, num_tokens: int, codebook_size: int, num_images: int | None) -> dict[str, np.ndarray]:
+    """`ids` (N, K) and, of the images, `names` (N,), `labels` (N,) or both: all that can be checked without the images.
+
+    Args:
+        path: the `.npz`.
+        num_tokens: K.
+        codebook_size: V.
+        num_images: N; null where it is not known yet.
+
+    Raises:
+        TokenError: an array is missing, or of another shape, type or range.
+        FileError: there is no such file, or it is damaged.
+    """
     arrays = load_npz(path)
     if "ids" not in arrays or not {"names", "labels"} & arrays.keys():
         raise TokenError(
@@ -44,24 +90,27 @@ def foreign_ids(
     if "lengths" in arrays:
         raise TokenError(f"{path} has lengths; every image needs {num_tokens} ids: give ids of one length, no lengths")
     ids = arrays["ids"]
-    _require_ids(path, ids, (len(keys), num_tokens), codebook_size)
+    _require_shape(path, ids.shape, num_tokens, num_images)
+    _require_values(path, ids, codebook_size)
     for name in {"names", "labels"} & arrays.keys():
         if arrays[name].shape != (len(ids),):
             raise TokenError(
                 f"{path} has {name} of shape {arrays[name].shape} for {len(ids)} rows of ids; give one each"
             )
-    order = _order(path, arrays["names"].astype(str).tolist(), keys) if "names" in arrays else np.arange(len(ids))
-    if "labels" in arrays:
-        _require_labels(path, arrays["labels"][order], labels, order, keys)
-    return np.asarray(ids[order])
+    return arrays
 
 
-def _require_ids(path: Path, ids: np.ndarray, shape: tuple[int, int], codebook_size: int) -> None:
-    if ids.shape != shape:
-        raise TokenError(
-            f"{path} has ids of shape {ids.shape}; there are {shape[0]} training images of {shape[1]} ids "
-            f"(num_latent_tokens): give one row for each image"
-        )
+def _require_shape(path: Path, found: tuple[int, ...], num_tokens: int, num_images: int | None) -> None:
+    if len(found) == 2 and found[1] == num_tokens and num_images in (None, found[0]):
+        return
+    there = "training images" if num_images is None else f"{num_images} training images"
+    raise TokenError(
+        f"{path} has ids of shape {found}; there are {there} of {num_tokens} ids (num_latent_tokens): give one row for "
+        f"each image"
+    )
+
+
+def _require_values(path: Path, ids: np.ndarray, codebook_size: int) -> None:
     if not np.issubdtype(ids.dtype, np.integer):
         raise TokenError(f"{path} has ids of type {ids.dtype}; ids are whole numbers: write integers")
     wrong = np.flatnonzero(((ids < 0) | (ids >= codebook_size)).any(axis=1))

@@ -16,13 +16,9 @@ import torch
 
 from titok.config.views import MAX_IDS
 from titok.data.views import Draws
-from titok.errors import TitokError
+from titok.errors import TokenError
 from titok.runtime.files import load_npz, save_npz
 from titok.runtime.npz_rows import mapped_array
-
-
-class TokenError(TitokError, ValueError):
-    """Tokens that cannot be stored, or a file that holds no tokens."""
 
 
 class TokenBatch(NamedTuple):
