@@ -16,6 +16,7 @@ from titok.config.foreign_samples import check_foreign_samples
 from titok.config.jobs import JOBS, job, job_names
 from titok.config.length_stages import check_lengths
 from titok.config.pictures import check_pictures
+from titok.config.probed import check_probes
 from titok.config.protocols import PROTOCOLS
 from titok.config.rows import CODECS, PROXY_TOKENIZER
 from titok.config.study import Study
@@ -41,6 +42,7 @@ def check_study(study: Study) -> None:
     check_foreign_samples(study)
     check_pictures(study)
     _check_soft_rows(study)
+    check_probes(study)
     for kind, job_name in job_names(study):
         _check_shapes(study, kind, job_name)
     for name, tokenizer in study.tokenizers.items():

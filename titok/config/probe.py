@@ -16,6 +16,9 @@ from titok.config.section import Fraction, Neutral, NonNegativeFloat, PositiveFl
 from titok.config.training import Optimizer, Schedule, Training
 from titok.config.views import ViewSet
 
+ReadFrom = Literal["bottleneck", "width", "codes"]
+"""Where a tokenizer is read."""
+
 
 class ProbeOptimizer(Optimizer):
     """LARS as MAE's protocol has it, or AdamW for small studies."""
@@ -32,7 +35,7 @@ class ProbeOptimizer(Optimizer):
 class Reading(Section):
     """What a linear classifier of its own reads."""
 
-    of: Literal["bottleneck", "width", "codes"]
+    of: ReadFrom
     """`bottleneck`: the latents before quantisation, E numbers per token. `width`: what the encoder makes them from, D
     numbers, which is what MAE's protocol reads of an encoder. `codes`: the code vectors that a generator sees, E."""
     pooling: Literal["mean", "concatenate"]

@@ -17,6 +17,7 @@ from titok.config.job import ALL
 from titok.config.jobs import job
 from titok.config.length_stages import length_seeds, length_stages
 from titok.config.measuring_jobs import LENGTHS
+from titok.config.probed import probed_tokenizers
 from titok.config.reporting import PanelName, TableName
 from titok.config.rows import CODECS, PROXY_TOKENIZER, CurveRun
 from titok.config.soft_tokens import SOFT_STAGE
@@ -123,7 +124,7 @@ class Targets(Subjects):
             *self.vqgan_score(),
             *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),
             *(path for name, stage in length_stages(self.study) for path in self.length_scores(name, stage)),
-            *self.score_files(self._probe_stems()),
+            *self.score_files(f"probe/{name}" for name in probed_tokenizers(self.study)),
             *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
             *self.codec_scores(),
             *self.quantized_scores(),
@@ -149,12 +150,6 @@ class Targets(Subjects):
 
     def _stems_of_costs(self) -> list[str]:
         return [stem for stem in self.study.reporting.tables.scores("token_kinds") if stem.startswith("costs/")]
-
-    def _probe_stems(self) -> list[str]:
-        tables, shown = self.study.reporting.tables, self.study.reporting.figures.hard_and_soft
-        named = (tables.scores(name) for name in ("table4", "adaptive_length", "token_kinds"))
-        stems = (*(stem for stems in named for stem in stems), *(shown.scores if shown else ()))
-        return [stem for stem in stems if stem.startswith("probe/")]
 
     def codes(self) -> list[str]:
         """The stored proxy codes that stage 1 learns from, if the study keeps any."""
