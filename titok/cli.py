@@ -238,7 +238,8 @@ def _add_train(verbs: Verbs) -> None:
 
 def _add_sample(verbs: Verbs) -> None:
     sample = verbs.add_parser("sample", help="generate class-conditional images and time it")
-    add_paths(sample, config="resolved sampler", generator="its model file", tokenizer="its model file")
+    add_paths(sample, config="resolved sampler", generator="its model file")
+    sample.add_argument("--tokenizer", type=Path, help="its model file; without it ids are written, and no images")
     sample.add_argument(
         "--output",
         type=folder_or(".npz"),

@@ -20,6 +20,7 @@ from sklearn.cluster import MiniBatchKMeans
 from titok.config.jobs import job
 from titok.data.images import load_images
 from titok.data.tokens import load_tokens
+from titok.runtime.files import load_npz, save_npz, sha256_file
 
 SIDE, VALUES = 8, 12
 Arrays = dict[str, np.ndarray]
@@ -34,14 +35,25 @@ ENTRY = {
 
 
 @pytest.fixture(scope="module")
-def theirs(bench: Workbench) -> Arrays:
-    """What the other program writes: ids with the names and classes of their images."""
+def program(bench: Workbench) -> MiniBatchKMeans:
+    """The other program: its means are of the training images' patches, and its decoder."""
     images = load_images(bench.root / "data", "train", 16)
     pixels = np.concatenate([batch.images.numpy() for batch in images.crops(16, 256)])
     patches = pixels.reshape(len(pixels), 3, 2, SIDE, 2, SIDE).transpose(0, 2, 4, 1, 3, 5).reshape(-1, 3 * SIDE**2)
-    means = MiniBatchKMeans(VALUES, random_state=0, n_init=1, max_iter=3).fit(patches)
-    ids = means.labels_.reshape(-1, 4)
+    return MiniBatchKMeans(VALUES, random_state=0, n_init=1, max_iter=3).fit(patches)
+
+
+@pytest.fixture(scope="module")
+def theirs(bench: Workbench, program: MiniBatchKMeans) -> Arrays:
+    """What the other program writes: ids with the names and classes of their images."""
+    images, ids = load_images(bench.root / "data", "train", 16), program.labels_.reshape(-1, 4)
     return {"ids": ids, "names": np.array(images.keys), "labels": np.asarray(images.labels)}
+
+
+def decoded(program: MiniBatchKMeans, ids: np.ndarray) -> np.ndarray:
+    """Images (N, 16, 16, 3) uint8 of ids (N, 4)."""
+    patches = program.cluster_centers_[ids].reshape(-1, 2, 2, 3, SIDE, SIDE)
+    return (255 * patches.transpose(0, 1, 4, 2, 5, 3).reshape(-1, 16, 16, 3)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +62,8 @@ def settings(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> dict
     document = changed(bench_document(), "external", {"means": ENTRY})
     document = changed(document, "generators.theirs", {"tokenizer": "means"})
     study, folder, written = study_of(document), tmp_path_factory.mktemp("settings"), {}
-    for kind, name in (("external_tokens", "means"), ("generator", "theirs")):
+    jobs = (("external_tokens", "means"), ("generator", "theirs"), ("sample", "two-steps"), ("score", "samples"))
+    for kind, name in jobs:
         written[kind] = folder / f"{kind}.yaml"
         written[kind].write_text(yaml.safe_dump(job(study, kind, name).resolved()))
     return written
@@ -64,37 +77,67 @@ def brought_in(bench: Workbench, settings: dict[str, Path], folder: Path, arrays
     return output
 
 
-def test_a_generator_learns_them_and_samples_are_such_ids(
-    bench: Workbench, settings: dict[str, Path], theirs: Arrays, tmp_path: Path
+@pytest.fixture(scope="module")
+def generator(
+    bench: Workbench, settings: dict[str, Path], theirs: Arrays, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A generator that learned the ids."""
+    folder = tmp_path_factory.mktemp("generator")
+    tokens, model = brought_in(bench, settings, folder, theirs), folder / "model.safetensors"
+    options = {"config": settings["generator"], "tokens": tokens, "output": model, "state": folder / "state"}
+    bench.run("train", "generator", **options, seed=0, device="cpu")
+    return model
+
+
+def test_samples_of_a_generator_that_learned_them_are_such_ids(
+    bench: Workbench, generator: Path, tmp_path: Path
 ) -> None:
-    tokens = brought_in(bench, settings, tmp_path, theirs)
-    model, state = tmp_path / "model.safetensors", tmp_path / "state"
-    bench.run(
-        "train",
-        "generator",
-        config=settings["generator"],
-        tokens=tokens,
-        output=model,
-        state=state,
-        seed=0,
-        device="cpu",
-    )
-    sampled = tmp_path / "samples.json"
-    sampler = tmp_path / "sampler.yaml"
+    sampled, sampler = tmp_path / "samples.json", tmp_path / "sampler.yaml"
     sampler.write_text("num_steps: 2\n")
-    words = {
-        "class": [0, 7],
-        "per-class": 3,
-        "generator": tmp_path,
-        "output": sampled,
-        "device": "cpu",
-        "sampler": sampler,
-    }
-    bench.run("generate", **words)
+    words = {"class": [0, 7], "per-class": 3, "generator": generator.parent, "output": sampled, "sampler": sampler}
+    bench.run("generate", **words, device="cpu")
     samples = record(sampled)["samples"]
     assert [sample["class"] for sample in samples] == [0, 0, 0, 7, 7, 7]
     assert all(len(sample["tokens"]) == 4 for sample in samples)
     assert {value for sample in samples for value in sample["tokens"]} <= set(range(VALUES))
+
+
+def test_what_its_decoder_makes_of_samples_is_scored(
+    bench: Workbench, settings: dict[str, Path], program: MiniBatchKMeans, generator: Path, tmp_path: Path
+) -> None:
+    ids = tmp_path / "ids.npz"
+    drawn = {"config": settings["sample"], "generator": generator, "seed": 0, "device": "cpu"}
+    bench.run("sample", **drawn, output=ids)
+    arrays = load_npz(ids)
+    assert arrays["ids"].shape == (80, 4)
+    assert arrays["labels"].tolist() == [place % 10 for place in range(80)]
+    again = tmp_path / "again.npz"
+    bench.run("sample", **drawn, execution='{"batch_size": 7}', output=again)
+    assert (load_npz(again)["ids"] == arrays["ids"]).all(), "noise is of a sample's place, not of its batch"
+    assert "ids go into one file" in bench.refusal("sample", **drawn, output=tmp_path / "folder")
+    images, samples, score = decoded(program, arrays["ids"]), tmp_path / "theirs.npz", tmp_path / "score.json"
+    save_npz(samples, arr_0=images, **arrays)
+    words = {
+        "config": settings["score"],
+        "data": bench.train_data,
+        "judge": bench.model("judge"),
+        "samples": samples,
+        "ids": ids,
+        "training": generator.with_name("manifest.json"),
+        "subject": '{"generator": "theirs", "sampler": "two-steps", "seed": 0}',
+        "output": score,
+    }
+    bench.run("score", "generation", **words)
+    found = record(score)
+    assert found["metrics"]["gfid"]["value"] > 0
+    assert found["metrics"]["generator_parameters"]["value"] > 0
+    assert "sampling_images_per_second" not in found["metrics"]
+    told = {"num_latent_tokens": 4, "codebook_size": VALUES, "num_steps": 2, "generator_kind": "vit"}
+    assert found["subject"].items() >= told.items()
+    assert found["provenance"]["inputs"]["ids"]["sha256"] == sha256_file(ids)
+    save_npz(samples, arr_0=images, labels=arrays["labels"], ids=arrays["ids"][::-1].copy())
+    refused = bench.refusal("score", "generation", **words | {"output": tmp_path / "never.json"})
+    assert "decode that file again" in refused
 
 
 def test_rows_find_their_images_by_name(

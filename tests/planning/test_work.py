@@ -95,3 +95,21 @@ def test_numbers_of_images_are_never_guessed() -> None:
     dataset = {"kind": "folder", "folder": {"root": "photos"}, "resize": 18, "image_size": 16, "num_classes": 10}
     with pytest.raises(PlanError, match=r"add dataset\.images"):
         num_images(study_of(changed(tiny_document(), "dataset", dataset)), "train")
+
+
+def test_ids_for_another_programs_decoder_cost_no_decoding() -> None:
+    told = {"num_latent_tokens": 16, "codebook_size": 16, "tokens": {"path": "ids.npz"}}
+    theirs = {"reconstructions": "made", "source": "a command", "licence": "MIT", **told}
+    document = changed(tiny_document(), "external", {"theirs": theirs})
+    document = changed(document, "generators.foreign", {"tokenizer": "theirs", "decoded": {"two-steps": "made.npz"}})
+    study = study_of(document)
+    ours = work_of(planned("sample_generator", generator="maskgit", sampler="two-steps"), study)
+    ids = work_of(planned("sample_ids", generator="foreign", sampler="two-steps"), study)
+    assert ours is not None
+    assert ids is not None
+    forward = generator_flops(generator_model(study, "foreign")).forward
+    assert ids.images == ours.images == study.evaluation.num_samples
+    assert ids.total == ids.images * (2 + 1) * forward, "guidance is off in the first of two steps"
+    assert ids.total < ours.total
+    scored = work_of(planned("score_decoded", generator="foreign", sampler="two-steps"), study)
+    assert scored == work_of(planned("score_generation", generator="maskgit", sampler="two-steps"), study)

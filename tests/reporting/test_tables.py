@@ -294,3 +294,16 @@ def test_the_last_bit_of_a_mean_is_no_scatter() -> None:
     counted = Statistic(3, 0.11663974400000001, 1.7e-17, 0.116639744, 0.116639744)
     assert our_cell("sampling_gflop", counted).text == "0.117"
     assert our_cell("rfid", Statistic(3, 2.0, 1e-3, 1.999, 2.001)).text == "2.00 ± 0.00"
+
+
+def test_samples_of_another_programs_decoder_have_a_row_without_a_speed(reporting, tree, paper):
+    seen = {"seed": 0, "tokenizer": "theirs", "stage": "external", "recipe": "external", "num_latent_tokens": 4}
+    drawn = {**seen, "generator": "theirs-vit", "sampler": "eight", "num_steps": 8}
+    tree.score("reconstruction/theirs/external/seed0", "reconstruction", seen, {"rfid": 3.25})
+    sampled = {"gfid": 5.5, "generator_parameters": 150_000}
+    tree.score("generation/theirs-vit/eight/seed0", "generation", drawn, sampled)
+    row = Row(label="Theirs", tokenizer="theirs", stage="external", generator="theirs-vit", sampler="eight")
+    rows = TableRows(rows=(*reporting.tables.rows("table1"), row))
+    table = build_table("table1", reporting.tables.model_copy(update={"table1": rows}), read_scores(tree.scores), paper)
+    heads = ("digits-rFID ↓", "digits-gFID ↓", "tokens K (paper)", "steps (paper)", "sampling speed (images/s) ↑")
+    assert [cell(table, "Theirs", head) for head in heads] == ["3.25", "5.50", "4", "8", ""]

@@ -13,6 +13,7 @@ import pytest
 from config.studies import changed, study_of, tiny_document
 from workflow.sandbox import Sandbox
 
+from titok.config.absent import absent_files
 from titok.config.targets import Targets
 
 pytestmark = pytest.mark.workflow
@@ -113,10 +114,57 @@ def test_ids_that_nobody_described_are_refused(changes: dict[str, Any], said: st
         study_of(with_ids(**changes))
 
 
-def test_no_row_shows_samples_of_ids_without_a_decoder() -> None:
-    document = with_ids()
-    samplers = document["generators"]["b2-vit"].get("samplers") or document["defaults"]["generator"]["samplers"]
-    row = {"label": "Theirs", "generator": "theirs", "sampler": samplers[0]}
-    rows = document["reporting"]["tables"]["table3c"]["rows"]
-    with pytest.raises(ValueError, match="whose decoder is not here"):
-        study_of(changed(document, "reporting.tables.table3c.rows", [*rows, row]))
+def with_decoded(*samplers: str, **row: str) -> dict[str, Any]:
+    """With a row of table1 that shows what the other program made of this generator's ids."""
+    document = changed(with_ids(), "generators.theirs.samplers", ["two-steps", "unguided"])
+    decoded = {sampler: f"made/{sampler}.npz" for sampler in samplers}
+    document = changed(document, "generators.theirs.decoded", decoded)
+    rows = document["reporting"]["tables"]["table1"]["rows"]
+    shown = {"label": "Theirs", "tokenizer": "jpeg10", "stage": "external", "generator": "theirs", **row}
+    return changed(document, "reporting.tables.table1.rows", [*rows, {"sampler": "two-steps", **shown}])
+
+
+def test_what_its_decoder_makes_is_scored_and_shown(empty: Sandbox) -> None:
+    (empty.folder / "made" / "jpeg").mkdir(parents=True)
+    for name in ("ids.npz", "two-steps.npz"):
+        (empty.folder / "made" / name).write_bytes(b"theirs")
+    empty.write_study(with_decoded("two-steps"))
+    ids, score = (f"results/tiny/{what}/theirs/two-steps/seed0" for what in ("ids", "scores/generation"))
+    plan = empty.plan("results/tiny/tables/table1.md")
+    assert plan.jobs("score_decoded") == {f"{score}.json"}
+    assert plan.jobs("sample_ids") == {f"{ids}.npz"}
+    assert f"{score}.json" not in plan.jobs("score_generation")
+    assert all("/theirs/" not in samples for samples in plan.jobs("sample_generator"))
+    assert f"{score}.json" in empty.plan().jobs("score_decoded"), "every table and figure"
+    (empty.folder / "made" / "two-steps.npz").unlink()
+    assert "score_decoded" not in empty.plan(f"{ids}.npz").rules, "ids come before the images"
+
+
+def test_only_its_speed_is_not_measured() -> None:
+    document = changed(with_decoded("two-steps"), "throughput", {"batch_size": 2})
+    targets = Targets(study_of(document))
+    score = "results/tiny/scores/generation/theirs/two-steps/seed0.json"
+    for scores in (targets.all_scores(), targets.table_scores("table1")):
+        assert [path for path in scores if "/theirs/" in path] == [score]
+    assert any("/throughput/" in path for path in targets.table_scores("table1"))
+
+
+def test_images_that_nobody_made_are_told_as_absent() -> None:
+    assert "made/two-steps.npz" in absent_files(study_of(with_decoded("two-steps")))
+
+
+def test_rows_show_what_a_study_names_and_nothing_else() -> None:
+    where = r"results/tiny/ids/theirs/two-steps/seed0.npz and name their file in generators.theirs.decoded.two-steps"
+    with pytest.raises(ValueError, match=rf"table1.rows.2.sampler: .* whose decoder is not here; take .*{where}"):
+        study_of(with_decoded())
+    with pytest.raises(
+        ValueError, match=r"generators.theirs.decoded names the samplers maskgit; allowed: .* two-steps"
+    ):
+        study_of(with_decoded("two-steps", "maskgit"))
+    ours = changed(tiny_document(), "generators.b2-vit.decoded", {"two-steps": "made/two-steps.npz"})
+    with pytest.raises(ValueError, match=r"generators.b2-vit.decoded has images of two-steps, but the decoder of"):
+        study_of(ours)
+    pictures = {"generator": "theirs", "sampler": "two-steps", "per_class": 2}
+    shown = changed(with_decoded("two-steps"), "reporting.figures.samples", pictures)
+    with pytest.raises(ValueError, match=r"reporting.figures.samples.*neither speed nor pictures .* a listed table"):
+        study_of(shown)

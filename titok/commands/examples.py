@@ -32,7 +32,9 @@ titok adopt tokenizer --config l-32.yaml --output l-32/model.safetensors""",
     ("sample",): r"""
 titok sample --config results/digits/configs/sample/four-steps.yaml --seed 0 --output samples.npz \
     --generator results/digits/generators/l2-vit/seed0/model.safetensors \
-    --tokenizer results/digits/tokenizers/l2/seed0/stage1/model.safetensors""",
+    --tokenizer results/digits/tokenizers/l2/seed0/stage1/model.safetensors
+titok sample --config results/mine/configs/sample/eight.yaml --seed 0 --output ids.npz \
+    --generator results/mine/generators/theirs-vit/seed0/model.safetensors""",
     ("score", "reconstruction"): r"""
 titok score reconstruction --config results/digits/configs/score/reconstructions.yaml \
     --data results/digits/data/test.index.npz --judge results/digits/classifiers/judge/model.safetensors \
@@ -67,7 +69,10 @@ titok score floor --config results/mine/configs/floor/patches-64.yaml --data res
     ("score", "generation"): r"""
 titok score generation --config results/digits/configs/score/samples.yaml --samples samples.npz \
     --data results/digits/data/train.index.npz --judge results/digits/classifiers/judge/model.safetensors \
-    --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0}' --output gfid.json""",
+    --subject '{"generator": "l2-vit", "sampler": "four-steps", "seed": 0}' --output gfid.json
+titok score generation --config results/mine/configs/score/samples.yaml --samples theirs/samples.npz --ids ids.npz \
+    --data results/mine/data/train.index.npz --judge results/mine/classifiers/judge/model.safetensors \
+    --subject '{"generator": "theirs-vit", "sampler": "eight", "seed": 0}' --output gfid.json""",
     ("score", "throughput"): r"""
 titok score throughput --config results/digits/configs/throughput/four-steps.yaml \
     --generator results/digits/generators/l2-vit/seed0/model.safetensors \

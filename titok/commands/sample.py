@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from titok.commands.outputs import facts_beside
+from titok.commands.sample_ids import sample_ids
 from titok.config.load import load_job
 from titok.config.measuring_jobs import SampleJob
 from titok.generation.sample import SampleBatch, balanced_labels, sample_images
@@ -22,11 +23,15 @@ from titok.runtime.manifest import provenance
 
 
 def sample(options: argparse.Namespace) -> None:
-    """Writes samples (ADM's layout: ``arr_0``) and, beside them, how and how fast they were made.
+    """Writes samples (ADM's layout: ``arr_0``) and, beside them, how and how fast they were made; without a tokenizer,
+    their ids.
 
     Stopped, the same command goes on after the last part that it finished.
     """
     job = load_job(options.config, SampleJob, options.execution)
+    if options.tokenizer is None:
+        sample_ids(options, job)
+        return
     device = select_device(options.device)
     generator = load_generator(options.generator, device)
     tokenizer = load_image_tokenizer(options.tokenizer, device)

@@ -22,6 +22,7 @@ from titok.config.load import ConfigError, load_job
 from titok.config.measuring_jobs import ScoreJob
 from titok.data.opening import open_images
 from titok.evaluation.codecs import CodecRoundTrip
+from titok.evaluation.decoded import require_made_of
 from titok.evaluation.detections import DetectionsPreserved, open_detector
 from titok.evaluation.generation import score_samples
 from titok.evaluation.per_image import write_per_image
@@ -125,7 +126,10 @@ def generation(options: argparse.Namespace) -> None:
     """Scores samples against the training images or a reference file, as ADM's evaluator does."""
     job = load_job(options.config, ScoreJob, options.execution)
     device = select_device(options.device)
-    made = sampling_speed(options.samples)
+    source = options.ids or options.samples
+    if options.ids:
+        require_made_of(options.samples, options.ids)
+    made = sampling_speed(source)
     speed = training_speed(existing_file(options.training)) if options.training else NONE
     extractor = open_extractor(job.evaluation.extractor, options.judge, device)
     scores = score_samples(
@@ -138,12 +142,12 @@ def generation(options: argparse.Namespace) -> None:
         scratch=options.output.parent,
         device=device,
     )
-    options.subject |= of_samples(options.samples, options.training)
+    options.subject |= of_samples(source, options.training)
     metrics = {**scores.metrics, **made.metrics, **speed.metrics}
     timed = made.protocols | speed.protocols
     # A folder of parts is known by its index, which holds the parts' sums.
     samples = options.samples / INDEX if options.samples.is_dir() else options.samples
-    inputs = {"samples": samples, **named_inputs(options)}
+    inputs = {"samples": samples, **({"ids": options.ids} if options.ids else {}), **named_inputs(options)}
     write_score(options, job, "generation", metrics, scores.protocol, inputs, device, scores.intervals, timed)
 
 

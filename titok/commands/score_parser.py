@@ -122,6 +122,11 @@ def _add_floor(kinds: Verbs, lazy: Lazy) -> argparse.ArgumentParser:
 def _add_generation(kinds: Verbs, lazy: Lazy) -> argparse.ArgumentParser:
     generation = kinds.add_parser("generation", help="gFID, inception score, precision and recall of samples")
     add_paths(generation, samples="sample file (.npz), or a folder of parts")
+    generation.add_argument(
+        "--ids",
+        type=Path,
+        help="ids (.npz) that another program's decoder made them of, which the file repeats",
+    )
     generation.add_argument("--data", type=Path, help="index of the training shards, unless a reference file is named")
     generation.add_argument(
         "--training", type=Path, help="manifest.json of the generator's training, where it is known"

@@ -13,7 +13,8 @@ from titok.config.study import Study
 
 def absent_files(study: Study) -> list[str]:
     """Every path or pattern under which nothing lies, as the study writes it, once each."""
-    named = dict.fromkeys([*study.dataset.source.paths, *_weights(study)])
+    decoded = [path for generator in study.generators.values() for path in generator.decoded.values()]
+    named = dict.fromkeys([*study.dataset.source.paths, *_weights(study), *decoded])
     return [path for path in named if not glob.glob(path) and not is_there(path)]
 
 

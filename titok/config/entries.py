@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from titok.config.alit_recipe import AlitRecipe
 from titok.config.encoder_init import EncoderInit
+from titok.config.external import Text
 from titok.config.generator_model import GeneratorShape
 from titok.config.model import ClassifierModel, TokenizerSettings, VQGANModel
 from titok.config.recipe import OwnRecipe
@@ -233,6 +234,9 @@ class Generator(Section):
     losses: MaskedTokenLosses = MaskedTokenLosses()
     samplers: Annotated[tuple[Name, ...], Field(min_length=1)]
     """The sampling settings to try on it."""
+    decoded: dict[Name, Text] = Field(default_factory=dict)
+    """Sampler -> a `.npz` of the images that another program's decoder made of this generator's ids, for generators of
+    an `external` row's ids: `arr_0` uint8 (N, H, W, 3), and the `ids` (N, K) and `labels` (N,) that they are of."""
     seeds: Seeds | None = None
     """Null: the first of the study's. A generator of seed n reads the tokens of its tokenizer's seed n."""
 

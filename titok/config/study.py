@@ -99,9 +99,17 @@ class Study(Section):
             return EXTERNAL
         return FLOOR if tokenizer in self.floors else None
 
-    def sampled_generators(self) -> dict[str, Generator]:
-        """Those whose ids become images here; ids of another program need its own decoder."""
-        return {name: entry for name, entry in self.generators.items() if entry.tokenizer not in self.external}
+    def is_foreign(self, generator: str) -> bool:
+        """Whether a generator's ids become images by another program's decoder, and not here."""
+        return self.generators[generator].tokenizer in self.external
+
+    def sampled(self) -> list[tuple[str, str]]:
+        """(generator, sampler) of all samples that are scored: made here, or by another program's decoder."""
+        return [
+            (name, sampler)
+            for name, entry in self.generators.items()
+            for sampler in (entry.decoded if self.is_foreign(name) else entry.samplers)
+        ]
 
     def generator_seeds(self, generator: str) -> tuple[int, ...]:
         """Seeds a generator is trained with."""

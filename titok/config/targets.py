@@ -104,8 +104,9 @@ class Targets(Subjects):
         return [f"{self.root}/scores/generation/{generator}/{sampler}/seed{seed}.json" for seed in seeds]
 
     def throughput_scores(self, generator: str, sampler: str) -> list[str]:
-        """Speeds of a generator with a sampler, of its first seed; none where the study does not measure them apart."""
-        if self.study.throughput is None:
+        """Speeds of a generator with a sampler, of its first seed; none where the study does not measure them apart,
+        or another program's decoder had part in them."""
+        if self.study.throughput is None or self.study.is_foreign(generator):
             return []
         seed = self.study.generator_seeds(generator)[0]
         sittings = range(self.study.throughput.sittings)
@@ -119,13 +120,12 @@ class Targets(Subjects):
 
     def all_scores(self) -> list[str]:
         """Every score of the study; encoders are probed where a table shows that."""
-        generators = self.study.sampled_generators().items()
         return [
             *self.vqgan_score(),
             *(path for name, stage in self.trained_stages() for path in self.reconstruction_scores(name, stage)),
             *(path for name, stage in length_stages(self.study) for path in self.length_scores(name, stage)),
             *self.score_files(f"probe/{name}" for name in probed_tokenizers(self.study)),
-            *self.score_files(f"generation/{name}/{s}" for name, entry in generators for s in entry.samplers),
+            *self.score_files(f"generation/{generator}/{sampler}" for generator, sampler in self.study.sampled()),
             *self.codec_scores(),
             *self.quantized_scores(),
             *self.score_files(self._stems_of_costs()),

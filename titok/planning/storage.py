@@ -50,6 +50,9 @@ def storage_of(planned: Job, study: Study) -> Storage:
         return Storage(size + 2 * num_images(study, "train") * study.proxy_codes.views.number * codes, files)
     if planned.rule == "sample_generator":
         return Storage(size + study.evaluation.num_samples * pixels, files)
+    if planned.rule == "sample_ids":
+        tokens = tokenizer_facts(study, study.generators[planned.wildcards["generator"]].tokenizer).num_tokens
+        return Storage(size + 2 * study.evaluation.num_samples * tokens, files)
     if planned.rule in ("score_reconstruction", "score_vqgan"):
         return Storage(size + _EXAMPLES * pixels, files)
     if planned.rule == "score_probe" and study.probe.views:

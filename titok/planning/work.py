@@ -166,7 +166,8 @@ def _sampling(planned: Job, study: Study, images: int, arithmetic: str) -> Work:
     # Guidance is a second pass, where its scale is not zero.
     passes = sum(2 if scale else 1 for scale in guidance_scales(sampler))
     per_image = passes * generator_flops(generator_model(study, name)).forward
-    per_image += coding_flops(study, entry.tokenizer, generator_stage(study, name))[1]
+    if not study.is_foreign(name):
+        per_image += coding_flops(study, entry.tokenizer, generator_stage(study, name))[1]
     return Work("sampling", entry.model.kind, images, {arithmetic: float(images * per_image)})
 
 
@@ -223,6 +224,7 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "extract_tokens": _tokens,
     "extract_vqgan_codes": _tokens,
     "sample_generator": _samples,
+    "sample_ids": _samples,
     "score_reconstruction": _reconstructions,
     "score_vqgan": _reconstructions,
     "score_quantized": _reconstructions,
@@ -231,6 +233,7 @@ _ESTIMATES: dict[str, Callable[[Job, Study], Work | None]] = {
     "score_external": _codecs,
     "score_floor": _codecs,
     "score_generation": _generations,
+    "score_decoded": _generations,
     "score_probe": _probe,
     "score_throughput": _throughput,
     "score_costs": _costs,

@@ -142,6 +142,13 @@ def option(name):
     return words
 
 
+def options(*names):
+    """Param: the same of several inputs."""
+    return lambda wildcards, input: " ".join(
+        option(name)(wildcards, input) for name in names
+    )
+
+
 def judge():
     """Path of the classifier whose features the scores use (empty with Inception)."""
     name = study.evaluation.extractor.classifier

@@ -272,6 +272,10 @@ rule score_generation:
         "logs/{study}/score_generation/{generator}-{sampler}-seed{seed}.log",
     benchmark:
         "logs/{study}/benchmarks/score_generation/{generator}-{sampler}-seed{seed}.tsv"
+    wildcard_constraints:
+        generator=one_of(
+            name for name in study.generators if not study.is_foreign(name)
+        ),
     conda:
         "../../environment.yml"
     threads: takes("score")["cpus_per_task"]
@@ -292,3 +296,37 @@ rule score_generation:
         " {params.data} --samples {input.samples:q}"
         " --training {input.training:q} {params.judge} --subject {params.subject:q}"
         " --workers {resources.workers} --output {output.score:q} > {log} 2>&1"
+
+
+use rule score_generation as score_decoded with:
+    # What another program's decoder made of a generator's ids; they are an option beside the training images.
+    input:
+        config="results/{study}/configs/score/samples.yaml",
+        data=(
+            []
+            if study.evaluation.reference
+            else "results/{study}/data/train.index.npz"
+        ),
+        samples=lambda wildcards: study.generators[wildcards.generator].decoded[
+            wildcards.sampler
+        ],
+        ids="results/{study}/ids/{generator}/{sampler}/seed{seed}.npz",
+        manifest="results/{study}/ids/{generator}/{sampler}/seed{seed}.json",
+        training="results/{study}/generators/{generator}/seed{seed}/manifest.json",
+        judge=judge(),
+    log:
+        "logs/{study}/score_decoded/{generator}-{sampler}-seed{seed}.log",
+    benchmark:
+        "logs/{study}/benchmarks/score_decoded/{generator}-{sampler}-seed{seed}.tsv"
+    wildcard_constraints:
+        generator=one_of(filter(study.is_foreign, study.generators)),
+    params:
+        subject=lambda wildcards: targets.subject(
+            generator=wildcards.generator,
+            sampler=wildcards.sampler,
+            seed=wildcards.seed,
+        ),
+        judge=option("judge"),
+        data=options("data", "ids"),
+        # Other images are scored anew, whatever the time of their file.
+        samples_sha256=lambda wildcards, input: targets.sums.of(input.samples),
