@@ -45,3 +45,4 @@ def sample_ids(options: argparse.Namespace, job: SampleJob) -> None:
         "provenance": provenance(seed=options.seed, config=job.resolved(), inputs=inputs, device=device),
     }
     write_json(facts_beside(options.output), facts)
+    print(f"{options.output}: ids of {len(labels)} samples, and no images: no --tokenizer is named")
