@@ -5,17 +5,21 @@ A share of one library's rate would flatter work that runs in that library, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import PRECISIONS, Work, timings
 
 Kind = Literal["product", "convolution"]
+Way = Callable[[], Work]
+"""Packs weights, where a library wants that, and gives what is timed; refuses where this processor cannot do it."""
 
 PRODUCT_SIDES = {"cpu": 2048, "cuda": 8192}
 """Of square matrices that are large enough for the highest rate."""
@@ -59,15 +63,17 @@ def candidates(device: torch.device, precision: str, *, quick: bool = False) -> 
     """Every way to both kinds of work, measured."""
     side = QUICK if quick else PRODUCT_SIDES[device.type]
     images, channels, pixels = (1, QUICK, QUICK) if quick else (IMAGES, CHANNELS, SIDES[device.type])
-    dtype = PRECISIONS[precision]
+    dtype, seconds = PRECISIONS[precision], 0.0 if quick else 0.5
     with torch.no_grad():
         left, right = torch.randn(2, side, side, device=device, dtype=dtype).unbind(0)
-        ways: list[tuple[Kind, int, str, Work]] = [("product", 2 * side**3, *way) for way in _products(left, right)]
+        ways: list[tuple[Kind, int, str, Way]] = [("product", 2 * side**3, *way) for way in _products(left, right)]
         image = torch.randn(images, channels, pixels, pixels, device=device, dtype=dtype)
         weight = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
         operations = 2 * 9 * channels**2 * pixels**2 * images
         ways += [("convolution", operations, *way) for way in _convolutions(image, weight)]
-        return [_measured(kind, precision, library, operations, work) for kind, operations, library, work in ways]
+        return [
+            _measured(kind, precision, library, operations, way, seconds) for kind, operations, library, way in ways
+        ]
 
 
 def best(found: list[Candidate]) -> Limits:
@@ -93,40 +99,48 @@ def operations(work: Work) -> Operations:
     return Operations(int(sum(counts.values()) - convolutions), int(convolutions))
 
 
-def _measured(kind: Kind, precision: str, library: str, operations: int, work: Work) -> Candidate:
+def _measured(kind: Kind, precision: str, library: str, operations: int, way: Way, seconds: float) -> Candidate:
     try:
+        work = way()
         work()
     except (RuntimeError, AttributeError, TypeError) as problem:  # an operation that this build or processor lacks
         return Candidate(kind, precision, library, None, str(problem).splitlines()[0])
-    return Candidate(kind, precision, library, operations / min(timings(work, 10, 0.5)) / 1e12)
+    return Candidate(kind, precision, library, operations / min(timings(work, 10, seconds)) / 1e12)
 
 
-def _products(left: torch.Tensor, right: torch.Tensor) -> Iterator[tuple[str, Work]]:
+def _products(left: Tensor, right: Tensor) -> Iterator[tuple[str, Way]]:
     """Products of ``left`` and ``right`` (side, side)."""
-    yield "torch.mm", lambda: left @ right
+    yield "torch.mm", lambda: lambda: left @ right
     if left.device.type != "cpu":
         return
-    yield "oneDNN", lambda: torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
-    if torch.backends.mkldnn.is_available():
-        packed = torch.ops.mkldnn._reorder_linear_weight(right, len(left))
-        yield "oneDNN, packed", lambda: torch.ops.mkldnn._linear_pointwise(left, packed, None, "none", [], "")
+    yield "oneDNN", lambda: lambda: _onednn_product(left, right)
+    yield "oneDNN, packed", lambda: _packed_product(left, right)
     if left.dtype is torch.float32:
-        first, second = left.numpy(), right.numpy()
-        yield "numpy", lambda: np.matmul(first, second)
+        yield "numpy", lambda: functools.partial(np.matmul, left.numpy(), right.numpy())
 
 
-def _convolutions(image: torch.Tensor, weight: torch.Tensor) -> Iterator[tuple[str, Work]]:
+def _onednn_product(left: Tensor, right: Tensor) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
+    return product
+
+
+def _packed_product(left: Tensor, right: Tensor) -> Work:
+    packed = torch.ops.mkldnn._reorder_linear_weight(right, len(left))
+    return lambda: _onednn_product(left, packed)
+
+
+def _convolutions(image: Tensor, weight: Tensor) -> Iterator[tuple[str, Way]]:
     """Convolutions of ``image`` (N, C, H, W) with ``weight`` (C, C, 3, 3), padded."""
     last = torch.channels_last
     image_last, weight_last = image.to(memory_format=last), weight.to(memory_format=last)
-    yield "torch", lambda: torch.conv2d(image, weight, padding=1)
-    yield "torch, channels last", lambda: torch.conv2d(image_last, weight_last, padding=1)
-    if image.device.type == "cpu" and torch.backends.mkldnn.is_available():
-        ones = [1, 1]
-        packed = torch.ops.mkldnn._reorder_convolution_weight(weight, ones, ones, ones, 1, list(image.shape))
-        yield (
-            "oneDNN, packed, channels last",
-            lambda: torch.ops.mkldnn._convolution_pointwise(
-                image_last, packed, None, ones, ones, ones, 1, "none", [], ""
-            ),
-        )
+    yield "torch", lambda: lambda: torch.conv2d(image, weight, padding=1)
+    yield "torch, channels last", lambda: lambda: torch.conv2d(image_last, weight_last, padding=1)
+    if image.device.type == "cpu":
+        yield "oneDNN, packed, channels last", lambda: _packed_convolution(image_last, weight)
+
+
+def _packed_convolution(image: Tensor, weight: Tensor) -> Work:
+    ones, shape = [1, 1], list(image.shape)
+    packed = torch.ops.mkldnn._reorder_convolution_weight(weight, ones, ones, ones, 1, shape)
+    convolve = torch.ops.mkldnn._convolution_pointwise
+    return lambda: convolve(image, packed, None, ones, ones, ones, 1, "none", [], "")

@@ -102,6 +102,22 @@ def test_images_to_codes_and_back(tmp_path: Path, photos: Path, name: str, endin
     assert abs(found.astype(int) - truncated).max() <= 1
 
 
+@pytest.mark.parametrize("name", ["two_stage", "vqgan"])
+def test_what_is_no_number_has_no_ids(tmp_path: Path, photos: Path, name: str) -> None:
+    """The nearest code of NaN is the first one: every image had the ids 0 0 0 0."""
+    write_release(tmp_path / "release", name)
+    model = titok.load(tmp_path / "release")
+    largest = max(model.encoder.parameters(), key=lambda weight: weight.numel())
+    with torch.no_grad():
+        largest.mul_(1e38)  # finite as it is stored, and infinite once it is multiplied
+    titok.save(model, tmp_path / "model")
+    size = ["--size", 32] if name == "vqgan" else []
+    for verb in ("tokenize", "reconstruct"):
+        with pytest.raises(SystemExit, match="gave latents that are no finite numbers, so they have no ids"):
+            run(verb, photos, "--model", tmp_path / "model", "--output", tmp_path / f"{verb}.npz", *size)
+        assert not (tmp_path / f"{verb}.npz").exists()
+
+
 def test_bfloat16_changes_little_and_something(tmp_path: Path, photos: Path) -> None:
     write_release(tmp_path / "model", "vae")
     arrays = {}

@@ -88,6 +88,16 @@ def test_names_or_their_order(bench: Workbench, jpegs: Path, tmp_path: Path) -> 
     assert scored(bench, tmp_path, numbered, pairing="order")["metrics"] == scored(bench, tmp_path, jpegs)["metrics"]
 
 
+def test_an_order_that_numbers_contradict_is_refused(bench: Workbench, jpegs: Path, tmp_path: Path) -> None:
+    """10.jpg stands before 2.jpg as text: pictures would be held against others' originals, without a word."""
+    numbered = tmp_path / "numbered"
+    numbered.mkdir()
+    for place, file in enumerate(sorted(jpegs.iterdir())):
+        shutil.copy(file, numbered / f"{place}.jpg")
+    with pytest.raises(SystemExit, match=r"10\.jpg before 2\.jpg as text, .*give all numbers the same length"):
+        scored(bench, tmp_path, numbered, pairing="order")
+
+
 def removed(folder: Path) -> None:
     (folder / f"{first(folder)}.jpg").unlink()
 

@@ -34,6 +34,17 @@ def test_another_file_is_refused_with_the_ways_out(tmp_path: Path) -> None:
         assert word in message
 
 
+def test_a_link_to_what_is_gone_is_told(tmp_path: Path) -> None:
+    """A disk that is not mounted, or scratch that was emptied."""
+    (tmp_path / "results").symlink_to("scratch")
+    with pytest.raises(OwnerError, match=r"results is a link to scratch, which is not there; mount or make"):
+        check_owner(tmp_path / "results" / "digits", "config/a.yaml")
+    (tmp_path / "scratch").mkdir()
+    check_owner(tmp_path / "results" / "digits", "config/a.yaml")
+    write_owner(tmp_path / "results" / "digits", "config/a.yaml")
+    assert (tmp_path / "scratch" / "digits" / "study.json").exists()
+
+
 def test_a_claim_is_written_once(tmp_path: Path) -> None:
     write_owner(tmp_path, "config/a.yaml")
     write_owner(tmp_path, "config/b.yaml")

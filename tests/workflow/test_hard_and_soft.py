@@ -20,6 +20,7 @@ def with_figure(**changes: Any) -> dict[str, Any]:
     document = tiny_document()
     single = document["tokenizers"]["b2-single"]
     document = changed(document, "tokenizers.vae", {**single, "kind": "vae", "seeds": [0, 1]})
+    document = changed(document, "probe.readings", [])  # a VAE has no codes
     hard = [{"label": "B-2", "tokenizer": "b2-single", "stage": "single_stage"}]
     shown = {"hard": hard, "soft": [ROW], "bits": [4, 1], "probed": [ROW], "codecs": {"jpeg": [10]}, **changes}
     return changed(document, "reporting.figures.hard_and_soft", shown)
@@ -45,6 +46,7 @@ def test_rows_are_soft_and_of_the_study() -> None:
 
 def test_a_table_asks_for_costs_of_models_and_for_probes(empty: Sandbox) -> None:
     document = changed(tiny_document(), "floors", {"regions": {"kind": "regions", "regions": 9}})
+    document = changed(document, "probe.readings", [])  # a VQGAN has one width, that of its bottleneck
     rows = [
         {"label": "S-1", "tokenizer": "s1", "stage": "stage1"},
         {"label": "VQGAN", "tokenizer": "vqgan"},

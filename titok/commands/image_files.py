@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from titok.data.messages import all_of
 from titok.data.pictures import PictureError, narrow_range, to_rgb
@@ -170,7 +170,23 @@ def open_tokenizer(source: str, config: Path | None, device: torch.device) -> Im
     model = load(source, config=config, device=device)
     if not isinstance(model, ImageTokenizer):
         raise WeightsError(f"{source} holds a {type(model).__name__}; a tokenizer or a VQGAN is needed")
+    refuse_broken_latents(model)
     return model
+
+
+def refuse_broken_latents(model: ImageTokenizer) -> None:
+    """Of latents that are no numbers the nearest code would be the first one; from now on they are an error."""
+
+    def require_numbers(quantizer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if not torch.isfinite(arguments[0]).all():
+            raise WeightsError(
+                f"{type(model).__name__} gave latents that are no finite numbers, so they have no ids; look at the "
+                f"training's log, or try --precision fp32"
+            )
+
+    for name, part in model.named_children():
+        if name == "quantize":
+            part.register_forward_pre_hook(require_numbers)
 
 
 def image_side(model: ImageTokenizer, wanted: int | None) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from titok.commands.extraction import asks_for_some, chosen_parts, made_by
+from titok.commands.image_files import refuse_broken_latents
 from titok.commands.quality import token_rows
 from titok.config.adaptive_length import TokenLengths
 from titok.config.data_jobs import TokensJob
@@ -33,6 +34,7 @@ def extract_tokens(options: argparse.Namespace) -> None:
     job = load_job(options.config, TokensJob)
     device = select_device(options.device)
     model = load_image_tokenizer(options.tokenizer, device)
+    refuse_broken_latents(model)
     lengths = job.lengths if model.facts.lengths else None
     encode = token_rows(model, lengths, device)
     facts = _facts_of(options, job, lengths, model.facts.codebook_size, encode)

@@ -35,7 +35,8 @@ class External(Section):
     """Of the file; of a folder, of its files' names, sizes and times. Null: made when the workflow is planned, so that
     other reconstructions are scored again."""
     pairing: Pairing = "names"
-    """How pictures of a folder find their originals: by their names, or as many as there are, in order of names."""
+    """How pictures of a folder find their originals: by their names, or as many as there are, in order of names,
+    in which numbers have one length, as 0009 and 0010."""
     num_latent_tokens: PositiveInt | None = None
     """Tokens per image; null where there are none."""
     codebook_size: PositiveInt | None = None

@@ -16,11 +16,17 @@ class OwnerError(TitokError):
 
 
 def check_owner(results: Path, study_file: str) -> None:
-    """Refuses to work in a folder that another study file wrote.
+    """Refuses to work in a folder that another study file wrote, or behind a link to what is not there.
 
     Raises:
-        OwnerError: naming both files and the ways out.
+        OwnerError: naming both files and the ways out, or the link.
     """
+    for place in (results, *results.parents):
+        if place.is_symlink() and not place.exists():
+            raise OwnerError(
+                f"{place} is a link to {os.readlink(place)}, which is not there; mount or make that folder, or take "
+                f"the link away"
+            )
     path = results / OWNER
     if not path.exists():
         return

@@ -7,6 +7,7 @@ twice, misnamed or of another size is told by name before anything is scored.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -86,11 +87,28 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def _require_one_order(pictures: Sequence[Path], folder: Path) -> None:
+    """Refuses names that stand in one order as text and in another by their numbers, as 9.png and 10.png do."""
+
+    def by_numbers(picture: Path) -> list[tuple[int, str]]:
+        parts = re.findall(r"[0-9]+|[^0-9]+", picture.name)
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+    for text, number in zip(pictures, sorted(pictures, key=by_numbers), strict=True):
+        if text != number:
+            raise ScoreError(
+                f"{folder}: the order of names is {text.name} before {number.name} as text, and the other way round by "
+                f"their numbers; for pairing: order give all numbers the same length, as in 0009 and 0010, or give a "
+                f".npz with arr_0 in the order of the images"
+            )
+
+
 def _paired(pictures: Sequence[Path], keys: Sequence[str], folder: Path, pairing: Pairing) -> list[Path]:
     """The picture of every image, in their order."""
     if pairing == "order":
         if len(pictures) != len(keys):
             raise ScoreError(f"{folder} has {len(pictures)} files for {len(keys)} test images; give one each")
+        _require_one_order(pictures, folder)
         return list(pictures)
     named: dict[str, list[Path]] = defaultdict(list)
     for picture in pictures:
