@@ -251,13 +251,6 @@ def where(*studies: str) -> str:
     return where_markdown(load_claims(ROOT / "config/claims.yaml"), found)
 
 
-def kinds(*studies: str) -> str:
-    """Which findings about hard and soft tokens hold in several studies."""
-    from kinds_facts import kinds_head, kinds_rows
-
-    return _table(kinds_head(studies), kinds_rows(studies))
-
-
 def plan(file: str) -> str:
     """What every target of a study costs (`titok plan --json`)."""
     head = ("target", "jobs", "GPU-hours", "disk, GB", "numbers of the paper")
@@ -312,7 +305,6 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "settings": settings,
     "trends": trends,
     "where": where,
-    "kinds": kinds,
     "plan": plan,
     "plan_paper": plan_paper,
 }

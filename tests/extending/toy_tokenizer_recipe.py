@@ -175,12 +175,13 @@ class ToyTask(Task):
         ),
         Edit(
             "titok/commands/train.py",
-            "def _needed(options",
+            "def _pixel_losses(",
             "@_run_of.register\n"
             "def _toy(job: ToyJob, options: argparse.Namespace) -> Run:\n"
             "    task = ToyTask(Toy(job.model), job.training)\n"
-            '    return Run(job, job.training, task, _images(options, job, job.training), {"data": options.data})\n\n\n'
-            "def _needed(options",
+            "    images = images_of(options, job, job.training)\n"
+            '    return Run(job, job.training, task, images, {"data": options.data})\n\n\n'
+            "def _pixel_losses(",
         ),
         Edit(
             "titok/training/flops.py",

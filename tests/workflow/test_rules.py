@@ -108,7 +108,7 @@ def test_quoted_options_are_made_by_functions_that_quote() -> None:
     for field in sorted(SHELL_WORDS):
         word = field.removeprefix("params.")
         values = set(re.findall(rf"^        {word}=(option.*),$", text, re.MULTILINE))
-        values.discard('options("data", "ids")')  # each of them by `option`, and joined
+        values.discard('option("data", "ids")')  # both in one parameter
         assert values == (set() if word in ("milestones", "critic", "codes", "encoder") else {f'option("{word}")'})
     assert re.search(r'name: option\(name\)\s+for name in \("critic", "codes", "encoder"\)', text)
     assert re.findall(r'optional\["milestones"\] = (.*)', text) == ["milestone_options"]

@@ -184,9 +184,9 @@ def refuse_broken_latents(model: ImageTokenizer) -> None:
                 f"training's log, or try --precision fp32"
             )
 
-    for name, part in model.named_children():
-        if name == "quantize":
-            part.register_forward_pre_hook(require_numbers)
+    quantizer = getattr(model, "quantize", None)
+    if isinstance(quantizer, nn.Module):
+        quantizer.register_forward_pre_hook(require_numbers)
 
 
 def image_side(model: ImageTokenizer, wanted: int | None) -> int:

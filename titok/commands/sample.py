@@ -26,7 +26,7 @@ def sample(options: argparse.Namespace) -> None:
     """Writes samples (ADM's layout: ``arr_0``) and, beside them, how and how fast they were made; without a tokenizer,
     their ids.
 
-    Stopped, the same command goes on after the last part that it finished.
+    Stopped, the same command goes on after the last part of images that it finished; ids begin anew.
     """
     job = load_job(options.config, SampleJob, options.execution)
     if options.tokenizer is None:

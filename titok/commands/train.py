@@ -9,18 +9,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from titok.commands.beginnings import begin
 from titok.commands.frozen_encoders import with_frozen_encoder
 from titok.commands.state_folder import identity_of, kept_config, state_name
+from titok.commands.training_inputs import (
+    coded_images,
+    images_for_codes,
+    images_for_tokens,
+    images_of,
+    needed,
+    share,
+)
 from titok.config.alit_jobs import AlitStage1Job, AlitStage2Job
 from titok.config.job import Job
 from titok.config.jobs import JOBS
 from titok.config.load import load_job
 from titok.config.section import Section
 from titok.config.soft_jobs import SoftDecoderJob
-from titok.config.training import PERCEPTUAL_NETWORKS, ImageTraining, Perceptual, Training
+from titok.config.training import PERCEPTUAL_NETWORKS, Perceptual, Training
 from titok.config.training_jobs import (
     ClassifierJob,
     GeneratorJob,
@@ -31,23 +38,16 @@ from titok.config.training_jobs import (
     Stage2Job,
     VQGANJob,
 )
-from titok.config.views import StoredCodes, ViewSet
-from titok.data.coded_images import CodedImages, centre_codes
-from titok.data.images import ImageSet
-from titok.data.opening import open_images, training_images
+from titok.data.coded_images import CodedImages
 from titok.data.rows.store import RowStore
-from titok.data.streamed import StreamedSet, StreamedTraining
-from titok.data.tokened_images import MOST_BYTES, TokenedImages
+from titok.data.streamed import StreamedTraining
 from titok.data.tokens import TrainingTokens, load_tokens
-from titok.data.views import views_of
-from titok.errors import OptionError
 from titok.losses.length_pixels import build_length_pixel_loss
 from titok.losses.reconstruction import ReconstructionLoss, build_reconstruction_loss
 from titok.models.alit import Alit
 from titok.models.classifier import Classifier
 from titok.models.folder import load_classifier, load_folder, load_tokenizer, load_vqgan
 from titok.models.generator import build_generator
-from titok.models.soft_tokenizer import SoftTokenizer
 from titok.models.tokenizer import TiTok
 from titok.models.vqgan import VQGAN
 from titok.runtime.device import select_device
@@ -153,58 +153,58 @@ def _run_of(job: Job, options: argparse.Namespace) -> Run:
 @_run_of.register
 def _classifier(job: ClassifierJob, options: argparse.Namespace) -> Run:
     task = ClassifierTask(Classifier(job.model), job.model, job.training)
-    return Run(job, job.training, task, _images(options, job, job.training), {"data": options.data})
+    return Run(job, job.training, task, images_of(options, job, job.training), {"data": options.data})
 
 
 @_run_of.register
 def _vqgan(job: VQGANJob, options: argparse.Namespace) -> Run:
     losses, inputs = _pixel_losses(options, job)
     task = ProxyVQGANTask(VQGAN(job.model), losses, job.training)
-    return Run(job, job.training, task, _images(options, job, job.training), inputs)
+    return Run(job, job.training, task, images_of(options, job, job.training), inputs)
 
 
 @_run_of.register
 def _stage1(job: Stage1Job, options: argparse.Namespace) -> Run:
-    vqgan = load_vqgan(_needed(options, "vqgan"))
+    vqgan = load_vqgan(needed(options, "vqgan"))
     task = Stage1Task(TiTok(job.model), vqgan, job.losses, job.training)
     inputs = {"data": options.data, "vqgan": options.vqgan}
     if job.proxy_codes is None and options.codes is None:
-        return Run(job, job.training, task, _images_for_codes(options, job, vqgan), inputs)
-    store = RowStore.open(_needed(options, "codes"))
-    return Run(job, job.training, task, _coded_images(options, job, store), {**inputs, "codes": store.facts_path})
+        return Run(job, job.training, task, images_for_codes(options, job, vqgan), inputs)
+    store = RowStore.open(needed(options, "codes"))
+    return Run(job, job.training, task, coded_images(options, job, store), {**inputs, "codes": store.facts_path})
 
 
 @_run_of.register
 def _stage2(job: Stage2Job, options: argparse.Namespace) -> Run:
-    model = load_tokenizer(_needed(options, "init"))
+    model = load_tokenizer(needed(options, "init"))
     losses, inputs = _pixel_losses(options, job)
     task = Stage2Task(model, losses, job.training)
-    return Run(job, job.training, task, _images(options, job, job.training), {**inputs, "init": options.init})
+    return Run(job, job.training, task, images_of(options, job, job.training), {**inputs, "init": options.init})
 
 
 @_run_of.register
 def _alit_stage1(job: AlitStage1Job, options: argparse.Namespace) -> Run:
-    vqgan = load_vqgan(_needed(options, "vqgan"))
+    vqgan = load_vqgan(needed(options, "vqgan"))
     task = AlitStage1Task(Alit(job.model), vqgan, job.losses, job.training)
     inputs = {"data": options.data, "vqgan": options.vqgan}
-    return Run(job, job.training, task, _images(options, job, job.training), inputs)
+    return Run(job, job.training, task, images_of(options, job, job.training), inputs)
 
 
 @_run_of.register
 def _alit_stage2(job: AlitStage2Job, options: argparse.Namespace) -> Run:
-    model = load_folder(_needed(options, "init"), Alit)
+    model = load_folder(needed(options, "init"), Alit)
     critic, inputs = _perceptual(options, job.losses.perceptual)
     with torch.random.fork_rng(devices=[]):  # the adversaries' init must not move the model's
         losses = build_length_pixel_loss(job.losses, job.model.iterations, critic)
     task = AlitStage2Task(model, losses, job.training)
-    return Run(job, job.training, task, _images(options, job, job.training), {**inputs, "init": options.init})
+    return Run(job, job.training, task, images_of(options, job, job.training), {**inputs, "init": options.init})
 
 
 @_run_of.register
 def _single_stage(job: SingleStageJob, options: argparse.Namespace) -> Run:
     losses, inputs = _pixel_losses(options, job)
     task = SingleStageTask(TiTok(job.model), losses, job.training)
-    return Run(job, job.training, task, _images(options, job, job.training), inputs)
+    return Run(job, job.training, task, images_of(options, job, job.training), inputs)
 
 
 @_run_of.register
@@ -212,77 +212,16 @@ def _soft_decoder(job: SoftDecoderJob, options: argparse.Namespace) -> Run:
     model, origin = with_frozen_encoder(job.model, job.weights, options.encoder)
     losses, inputs = _pixel_losses(options, job)
     task = SoftDecoderTask(model, losses, job.training, job.latent_noise)
-    return Run(job, job.training, task, _images_for_tokens(options, job, model), inputs | origin)
+    return Run(job, job.training, task, images_for_tokens(options, job, model), inputs | origin)
 
 
 @_run_of.register
 def _generator(job: GeneratorJob, options: argparse.Namespace) -> Run:
-    tokens, model = load_tokens(_needed(options, "tokens")), build_generator(job.model)
+    tokens, model = load_tokens(needed(options, "tokens")), build_generator(job.model)
     model.learn_lengths(tokens.lengths, tokens.labels)
     task = GeneratorTask(model, job.mask_schedule, job.losses, job.training)
-    batches = TrainingTokens(tokens, job.training.batch_size, options.seed, **_place())
+    batches = TrainingTokens(tokens, job.training.batch_size, options.seed, **share())
     return Run(job, job.training, task, batches, {"tokens": options.tokens})
-
-
-def _needed(options: argparse.Namespace, name: str) -> Path:
-    path: Path | None = getattr(options, name)
-    if path is None:
-        raise OptionError(f"titok train {options.task} needs --{name}; see titok train --help")
-    return path
-
-
-def _place() -> dict[str, int]:
-    """Which part of every batch this process works on."""
-    here = place()
-    return {"rank": here.rank, "world_size": here.world_size}
-
-
-def _open(options: argparse.Namespace, job: Any) -> ImageSet | StreamedSet:
-    return open_images(_needed(options, "data"), job.dataset, workers=options.workers, stage_to=options.stage_to)
-
-
-def _images(options: argparse.Namespace, job: Any, training: ImageTraining) -> Batches:
-    return training_images(_open(options, job), job.dataset.image_size, training, options.seed, **_place())
-
-
-def _images_for_codes(options: argparse.Namespace, job: Stage1Job, vqgan: VQGAN) -> Batches:
-    """Images for stage 1; codes of crops that never change, of images in memory, are computed once and not per step."""
-    training = job.training
-    images = _open(options, job)
-    if training.random_crop or training.random_flip or not isinstance(images, ImageSet):
-        return training_images(images, job.dataset.image_size, training, options.seed, **_place())
-    crop = job.dataset.image_size
-    vqgan.to(options.device)
-    codes = centre_codes(images, crop, lambda batch: vqgan.tokenize(batch.to(options.device)).values)
-    return CodedImages(images, crop, views_of(ViewSet()), codes, training.batch_size, options.seed, **_place())
-
-
-def _images_for_tokens(options: argparse.Namespace, job: SoftDecoderJob, model: SoftTokenizer) -> Batches:
-    """Images for a frozen encoder; tokens of crops that never change, of images in memory, are computed once."""
-    training, images, crop = job.training, _open(options, job), job.dataset.image_size
-    moves = training.random_crop or training.random_flip
-    if moves or not isinstance(images, ImageSet) or 4 * len(images) * model.numbers > MOST_BYTES:
-        return training_images(images, crop, training, options.seed, **_place())
-    model.eval().to(options.device)
-
-    def encode(batch: Tensor) -> Tensor:
-        return model.encode(batch.to(options.device)).cpu()
-
-    return TokenedImages(images, crop, encode, training.batch_size, options.seed, **_place())
-
-
-def _coded_images(options: argparse.Namespace, job: Stage1Job, store: RowStore) -> CodedImages:
-    """The windows that stored codes are of, with these codes; raises ``RowsError`` where anything differs."""
-    facts = store.facts
-    resize, rule, crop = (job.proxy_codes or StoredCodes()).framing(job.dataset)
-    wanted: dict[str, Any] = {"resize": resize, "resize_rule": rule, "crop": crop, "decoder": job.training.decoder}
-    if job.proxy_codes is not None:
-        wanted["views"] = job.proxy_codes.views.resolved()
-    dataset = job.dataset.model_copy(update={"resize": resize, "resize_rule": rule})
-    images = open_images(_needed(options, "data"), dataset, workers=options.workers, stage_to=options.stage_to)
-    wanted |= {"fingerprint": images.fingerprint, "vqgan_sha256": sha256_file(_needed(options, "vqgan"))}
-    store.require(wanted, "this training")
-    return CodedImages(images, crop, facts.view_list(), store.rows, job.training.batch_size, options.seed, **_place())
 
 
 def _pixel_losses(
@@ -296,12 +235,12 @@ def _pixel_losses(
 
 def _perceptual(options: argparse.Namespace, settings: Perceptual) -> tuple[Classifier | None, dict[str, Path]]:
     """The critic of losses that have one, and the files behind them, the images among them."""
-    inputs = {"data": _needed(options, "data")}
+    inputs = {"data": needed(options, "data")}
     for name in PERCEPTUAL_NETWORKS[settings.kind]:
         file = getattr(settings.weights, name)
         if file is not None:  # else building the loss says what is missing
             inputs[name] = Path(file.path)
     if settings.kind != "classifier":
         return None, inputs
-    inputs["critic"] = _needed(options, "critic")
+    inputs["critic"] = needed(options, "critic")
     return load_classifier(inputs["critic"]), inputs

@@ -132,21 +132,17 @@ def start_fork_server():
         start_server(study.arithmetic)
 
 
-def option(name):
-    """Param: `--name FILE` where the job has an input of this name, else nothing; ready for the shell."""
+def option(*names):
+    """Param: `--name FILE` for each name of which the job has an input; ready for the shell."""
 
     def words(wildcards, input):
-        files = [input[name]] if isinstance(input[name], str) else input[name]
-        return shlex.join([f"--{name}", *files]) if files else ""
+        line = []
+        for name in names:
+            files = [input[name]] if isinstance(input[name], str) else input[name]
+            line += [f"--{name}", *files] if files else []
+        return shlex.join(line)
 
     return words
-
-
-def options(*names):
-    """Param: the same of several inputs."""
-    return lambda wildcards, input: " ".join(
-        option(name)(wildcards, input) for name in names
-    )
 
 
 def judge():

@@ -327,6 +327,6 @@ use rule score_generation as score_decoded with:
             seed=wildcards.seed,
         ),
         judge=option("judge"),
-        data=options("data", "ids"),
+        data=option("data", "ids"),
         # Other images are scored anew, whatever the time of their file.
         samples_sha256=lambda wildcards, input: targets.sums.of(input.samples),
